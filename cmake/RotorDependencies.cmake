@@ -1,0 +1,47 @@
+# Finds the libraries of docs/dependencies; each is a Debian package, CUDA and NCCL aside.
+find_package(Threads REQUIRED)
+find_package(nlohmann_json 3.10 REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(MPI REQUIRED COMPONENTS C)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+
+# The tokenizer's regular expressions. Only the build without the service may do without: it then
+# takes calibration as token ids alone.
+find_package(ICU COMPONENTS uc i18n)
+set(ROTOR_HAVE_ICU ${ICU_FOUND})
+if(ROTOR_SERVICE AND NOT ICU_FOUND)
+  message(FATAL_ERROR "ICU is missing (Debian: libicu-dev); -DROTOR_SERVICE=OFF builds without it")
+endif()
+
+if(ROTOR_SERVICE)
+  find_package(Protobuf REQUIRED)
+  find_package(gRPC CONFIG REQUIRED)
+  find_package(SQLite3 REQUIRED)
+endif()
+
+set(ROTOR_HAVE_CUDA OFF)
+if(NOT ROTOR_CUDA STREQUAL "OFF")
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    if(NOT CMAKE_CUDA_ARCHITECTURES)
+      set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100-real 120)
+    endif()
+    enable_language(CUDA)
+    find_package(CUDAToolkit 12.8 REQUIRED)
+    set(CMAKE_CUDA_STANDARD 20)
+    set(ROTOR_HAVE_CUDA ON)
+  elseif(ROTOR_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "ROTOR_CUDA=ON, but no CUDA compiler was found: put nvcc on PATH or set CUDACXX")
+  endif()
+endif()
+
+if(ROTOR_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
+endif()
+
+message(STATUS "rotor: service ${ROTOR_SERVICE}, CUDA ${ROTOR_HAVE_CUDA}, ICU ${ROTOR_HAVE_ICU}")

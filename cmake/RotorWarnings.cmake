@@ -1,0 +1,12 @@
+# rotor_warnings: what every target of the project is compiled with, nvcc's host compiler included.
+# Include directories of imported targets are system directories, so libraries stay silent.
+add_library(rotor_warnings INTERFACE)
+set(rotor_warning_flags -Wall -Wextra -Wconversion -Wshadow)
+if(ROTOR_WERROR)
+  list(APPEND rotor_warning_flags -Werror)
+endif()
+list(JOIN rotor_warning_flags "," rotor_host_flags)
+target_compile_options(rotor_warnings INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:${rotor_warning_flags}>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${rotor_host_flags}>")
+target_include_directories(rotor_warnings INTERFACE "${CMAKE_SOURCE_DIR}")

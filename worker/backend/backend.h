@@ -1,0 +1,167 @@
+// What a device does for the pipeline, at the level of whole operations: the forward pass of a decoder
+// on one micro-batch, the Hessian of a stage, and the solve of a range of weight rows.
+//
+// Design goals: the pipeline is written once and never asks which device it is on; results depend on
+// the operands alone, never on the number of threads or ranks; nothing is allocated behind the
+// caller's back but scratch.
+// Not goals: a general tensor library; broadcasting; autograd; views other than row ranges.
+//
+// Activations are [tokens, features] in activation_dtype() (CPU F32, CUDA BF16); a micro-batch is
+// `sequences` times `seq_len` consecutive rows. Weights may be BF16, F16 or F32. Sums are taken in F32
+// at least. Outputs are caller-allocated, and are never an input of the same call unless said so.
+//
+// Thread-safety: one caller at a time. Operations run in order; on a GPU they are asynchronous and
+// only download() and functions that return numbers wait.
+// Errors: RESOURCE_EXHAUSTED for memory (with bytes needed and free), INTERNAL for a device error.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "quant/scheme.h"
+#include "worker/backend/tensor.h"
+
+namespace rotor::worker {
+
+struct DeviceInfo {
+  std::string name;  // "cpu", "cuda sm_90 NVIDIA H200"
+  int64_t memory_bytes = 0;
+};
+
+struct AttentionShape {
+  int64_t sequences = 1;
+  int64_t seq_len = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  double scale = 0.0;          // 1/sqrt(head_dim) for most families
+  int64_t sliding_window = 0;  // 0: causal over the whole sequence
+};
+
+/// How activations are quantized at run time (formats.md section 1, "Activations with a4").
+struct ActivationQuant {
+  Format format = Format::kNvfp4;
+  float input_global_scale = 1.0F;  // NVFP4 only
+};
+
+struct FactorOptions {
+  double damping = 0.01;
+  bool act_order = true;
+};
+
+/// How far the damping ladder of algorithm.md section 3 had to go.
+enum class FactorKind : int32_t { kGptq = 0, kDiagonal = 1, kFailed = 2 };
+
+/// H'^-1 = U^T U in the permuted column order, with what led to it. Plain tensors, so that the rank
+/// which made it can broadcast it.
+struct Factor {
+  Tensor upper;  // F32 [K, K], upper triangular, in permuted order
+  Tensor order;  // I32 [1, K]: order[i] is the original column at permuted place i
+  Tensor dead;   // U8 [1, K], by original column: 1 where H'_cc was 0
+  FactorKind kind = FactorKind::kGptq;
+  double damping = 0.0;  // that made it succeed
+};
+
+/// Stored scales of a range of rows and what they decode to.
+struct Scales {
+  Tensor stored;     // scheme.scale_dtype as U8 bytes [n, groups * dtype_size]
+  Tensor effective;  // F32 [n, groups]: decode(stored) / global_scale
+};
+
+struct Loss {
+  double sum = 0.0;  // of next-token cross entropy, nats
+  int64_t tokens = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual DeviceInfo info() const = 0;
+  virtual DType activation_dtype() const = 0;
+  /// Rows of a weight that are solved together. Part of the plan: ranges given to the solve
+  /// operations below start at a multiple of it.
+  virtual int64_t row_tile() const = 0;
+
+  // --- memory ---
+  virtual Result<Tensor> allocate(DType dtype, int64_t rows, int64_t cols) = 0;
+  /// Copies from host memory; `bytes` is src's size and must equal dst's.
+  virtual Status upload(const void* src, size_t bytes, const Tensor& dst) = 0;
+  /// Waits, then copies to host memory.
+  virtual Status download(const Tensor& src, void* dst, size_t bytes) = 0;
+  virtual Status copy(const Tensor& src, const Tensor& dst) = 0;
+
+  // --- forward ---
+  /// out[t, :] = table[ids[t], :].
+  virtual Status embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) = 0;
+  /// out = x / sqrt(mean(x^2) + eps) * weight, row by row.
+  virtual Status rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& out) = 0;
+  /// out [T, N] = x [T, K] weight[N, K]^T (+ bias [1, N] unless empty).
+  virtual Status linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const Tensor& out) = 0;
+  /// Rotates each head of x [tokens, heads * head_dim] in place, halves paired (i, i + head_dim/2);
+  /// the position is the row's place within its sequence. `cos`, `sin`: F32 [seq_len, head_dim/2].
+  virtual Status rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
+                      const Tensor& sin) = 0;
+  /// Causal grouped-query attention; q and out [T, heads * head_dim], k and v [T, kv_heads * head_dim].
+  virtual Status attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
+                           const Tensor& v, const Tensor& out) = 0;
+  /// out = act(gate) * up. out may be gate.
+  virtual Status gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
+                                  const Tensor& out) = 0;
+  /// x += y.
+  virtual Status add(const Tensor& x, const Tensor& y) = 0;
+  /// Sum over all next-token predictions of the micro-batch: logits = x head^T, never kept whole.
+  virtual Result<Loss> next_token_loss(const Tensor& x, const Tensor& head,
+                                       std::span<const int32_t> ids, int64_t seq_len) = 0;
+
+  // --- the input of a quantized linear ---
+  /// out = x R, R the normalized Sylvester Hadamard of `block` on every block of columns. out may be
+  /// x. dtypes may differ (weights BF16 -> F32).
+  virtual Status rotate(const Tensor& x, int64_t block, const Tensor& out) = 0;
+  /// Fake quantization of activations, group by group along each row. out may be x.
+  virtual Status quantize_activations(const Tensor& x, const ActivationQuant& quant,
+                                      const Tensor& out) = 0;
+  /// Largest |x|; NaN where x holds a NaN, Inf where it holds an infinity.
+  virtual Result<float> max_abs(const Tensor& x) = 0;
+
+  // --- Hessians: F32 [K, K], only the lower triangle valid until hessian_finish ---
+  virtual Status hessian_zero(const Tensor& hessian) = 0;
+  /// hessian += x^T x.
+  virtual Status hessian_accumulate(const Tensor& x, const Tensor& hessian) = 0;
+  /// dst += src: a node of the lane tree.
+  virtual Status hessian_add(const Tensor& dst, const Tensor& src) = 0;
+  /// Divides by `tokens` and mirrors the lower triangle.
+  virtual Status hessian_finish(const Tensor& hessian, int64_t tokens) = 0;
+  /// out = R^T H R.
+  virtual Status rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) = 0;
+  /// algorithm.md section 3, ladder included; `hessian` stays as it is. FactorKind::kFailed is not an
+  /// error: the caller rounds to nearest and says so. INVALID_ARGUMENT: hessian is not finite.
+  virtual Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options) = 0;
+
+  // --- solve: w is F32 [n, K], rotated, rows that begin at a multiple of row_tile() ---
+  virtual Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme,
+                                       float global_scale, ScaleSearch search) = 0;
+  /// Codes [n, K/2] U8 by GPTQ; w stays as it is.
+  virtual Status solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                       const Factor& factor, const Tensor& codes) = 0;
+  /// Codes by rounding to nearest.
+  virtual Status round_to_nearest(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                                  const Tensor& codes) = 0;
+  /// out [n, K] F32 (or activation_dtype()) = code value * effective scale.
+  virtual Status dequantize(const Tensor& codes, const QuantScheme& scheme,
+                            const Tensor& effective_scales, const Tensor& out) = 0;
+  /// For each row r: (a_r - b_r) H (a_r - b_r)^T in F64, one number a row; b may be empty (zero).
+  /// Rows are summed by the caller in row order, so the sum does not depend on who had which rows.
+  virtual Result<std::vector<double>> quadratic_error(const Tensor& a, const Tensor& b,
+                                                      const Tensor& hessian) = 0;
+};
+
+/// The CPU backend on OpenBLAS, with `threads` threads (0: all that the process may use).
+std::unique_ptr<Backend> make_cpu_backend(int threads);
+
+}  // namespace rotor::worker
