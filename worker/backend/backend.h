@@ -45,7 +45,9 @@ struct AttentionShape {
 /// How activations are quantized at run time (formats.md section 1, "Activations with a4").
 struct ActivationQuant {
   Format format = Format::kNvfp4;
+  int64_t group_size = 16;
   float input_global_scale = 1.0F;  // NVFP4 only
+  bool operator==(const ActivationQuant&) const = default;
 };
 
 struct FactorOptions {

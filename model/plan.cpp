@@ -1,0 +1,255 @@
+#include "model/plan.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace rotor {
+namespace {
+
+constexpr int kSmallestRotation = 16;
+constexpr int kLargestRotation = 256;
+
+bool is_power_of_two(int64_t value) {
+  return value > 0 && (value & (value - 1)) == 0;
+}
+
+/// Length of the character class that begins at pattern[p] == '[', 0 where it is not closed; `hit`
+/// tells whether c is in it.
+size_t match_class(const std::string& pattern, size_t p, char c, bool* hit) {
+  size_t i = p + 1;
+  const bool negated = i < pattern.size() && pattern[i] == '!';
+  if (negated) {
+    ++i;
+  }
+  bool found = false;
+  for (bool first = true; i < pattern.size() && (first || pattern[i] != ']'); first = false) {
+    if (i + 2 < pattern.size() && pattern[i + 1] == '-' && pattern[i + 2] != ']') {
+      found = found || (pattern[i] <= c && c <= pattern[i + 2]);
+      i += 3;
+    } else {
+      found = found || pattern[i] == c;
+      ++i;
+    }
+  }
+  if (i >= pattern.size()) {
+    return 0;
+  }
+  *hit = found != negated;
+  return i - p + 1;
+}
+
+Status check_options(const QuantOptions& options) {
+  const int block = options.rotation;
+  if (block != 0 &&
+      (!is_power_of_two(block) || block < kSmallestRotation || block > kLargestRotation)) {
+    return invalid_argument("rotation " + std::to_string(block) +
+                            ": choose none, 16, 32, 64, 128 or 256")
+        .with_reason("BAD_ROTATION");
+  }
+  if (!(options.damping > 0.0) || options.damping > 1.0) {
+    return invalid_argument("damping " + std::to_string(options.damping) +
+                            ": it is a share of the mean diagonal, above 0 and at most 1")
+        .with_reason("BAD_DAMPING");
+  }
+  if (options.lanes < 1 || options.lanes > 1024 || options.micro_batch_sequences < 1) {
+    return invalid_argument(
+               "the plan needs 1 to 1024 lanes and micro-batches of at least one "
+               "sequence")
+        .with_reason("BAD_PLAN");
+  }
+  if (options.layout != Layout::kCompressedTensors) {
+    return unimplemented("layout " + std::string(to_string(options.layout)) +
+                         " cannot be written yet; supported: compressed-tensors")
+        .with_reason("UNSUPPORTED_LAYOUT");
+  }
+  return {};
+}
+
+/// Counts what every pattern matched, to refuse those that matched nothing.
+class Patterns {
+ public:
+  explicit Patterns(std::vector<std::string> globs)
+      : globs_(std::move(globs)), hits_(globs_.size(), 0) {}
+
+  bool match(const std::string& name) {
+    bool any = false;
+    for (size_t i = 0; i < globs_.size(); ++i) {
+      if (glob_match(globs_[i], name)) {
+        ++hits_[i];
+        any = true;
+      }
+    }
+    return any;
+  }
+
+  Status check(std::string_view option, const std::string& example) const {
+    for (size_t i = 0; i < globs_.size(); ++i) {
+      if (hits_[i] == 0) {
+        return invalid_argument(std::string(option) + " '" + globs_[i] +
+                                "' matches no linear module; modules are named like " + example +
+                                ", and * matches any characters")
+            .with_reason("PATTERN_WITHOUT_MATCH")
+            .with_detail("pattern", globs_[i]);
+      }
+    }
+    return {};
+  }
+
+ private:
+  std::vector<std::string> globs_;
+  std::vector<int64_t> hits_;
+};
+
+ModulePlan plan_module(const Linear& linear, const QuantOptions& options) {
+  ModulePlan plan;
+  plan.linear = linear;
+  plan.method = options.method;
+  plan.scale_search = options.scale_search;
+  plan.act_order = options.act_order;
+  plan.damping = options.damping;
+  for (const ModuleOverride& change : options.overrides) {
+    if (glob_match(change.pattern, linear.name)) {
+      plan.method = change.method.value_or(plan.method);
+      plan.scale_search = change.scale_search.value_or(plan.scale_search);
+      plan.act_order = change.act_order.value_or(plan.act_order);
+      plan.damping = change.damping.value_or(plan.damping);
+    }
+  }
+  return plan;
+}
+
+/// The rotation of a stage's input. One for the stage, because engines fuse its linears.
+void plan_rotation(const QuantOptions& options, StagePlan* stage) {
+  if (options.rotation == 0) {
+    return;
+  }
+  FallbackNote note;
+  int block = options.rotation;
+  const bool biased = std::any_of(stage->modules.begin(), stage->modules.end(),
+                                  [](const ModulePlan& m) { return m.linear.has_bias; });
+  if (biased) {
+    block = 0;
+    note = {"UNROTATED_BIAS",
+            "engines allow no bias on a rotated linear: the stage is quantized unrotated"};
+  } else {
+    while (block > 1 && stage->stage.in_features % block != 0) {
+      block /= 2;
+    }
+    if (block != options.rotation) {
+      note = {"SMALLER_ROTATION", "input width " + std::to_string(stage->stage.in_features) +
+                                      " is no multiple of " + std::to_string(options.rotation) +
+                                      ": rotated in blocks of " + std::to_string(block)};
+    }
+  }
+  for (ModulePlan& module : stage->modules) {
+    if (module.quantized) {
+      module.rotation = block > 1 ? block : 0;
+      if (!note.kind.empty()) {
+        module.notes.push_back(note);
+      }
+    }
+  }
+}
+
+Status check_width(const Linear& linear, const QuantScheme& scheme) {
+  if (linear.in_features % scheme.group_size == 0) {
+    return {};
+  }
+  return invalid_argument("module " + linear.name + " has " + std::to_string(linear.in_features) +
+                          " input features, no multiple of the group size " +
+                          std::to_string(scheme.group_size) + " of " +
+                          std::string(to_string(scheme.format)) +
+                          ": leave it unquantized with --ignore '" + linear.name +
+                          "' or choose another format or group size")
+      .with_reason("GROUP_DOES_NOT_DIVIDE")
+      .with_detail("module", linear.name);
+}
+
+}  // namespace
+
+bool glob_match(const std::string& pattern, const std::string& name) {
+  // Greedy match that goes back to the last star alone: linear in practice, quadratic at worst.
+  size_t p = 0;
+  size_t n = 0;
+  size_t star = std::string::npos;
+  size_t star_name = 0;
+  while (n < name.size()) {
+    bool hit = false;
+    size_t step = 0;
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      star_name = n;
+      continue;
+    }
+    if (p < pattern.size()) {
+      if (pattern[p] == '[') {
+        step = match_class(pattern, p, name[n], &hit);
+      }
+      if (step == 0) {
+        step = 1;
+        hit = pattern[p] == '?' || pattern[p] == name[n];
+      }
+    }
+    if (hit) {
+      p += step;
+      ++n;
+    } else if (star != std::string::npos) {
+      p = star + 1;
+      n = ++star_name;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') {
+    ++p;
+  }
+  return p == pattern.size();
+}
+
+Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions& options) {
+  ROTOR_RETURN_IF_ERROR(check_options(options));
+  ModelPlan plan;
+  plan.options = options;
+  plan.architecture = architecture;
+
+  Patterns ignore(options.ignore);
+  std::vector<std::string> override_globs;
+  for (const ModuleOverride& change : options.overrides) {
+    override_globs.push_back(change.pattern);
+  }
+  Patterns overrides(override_globs);
+  // Never quantized, but a user may name it: that is no mistake.
+  ignore.match(architecture.head);
+
+  std::string example;
+  bool any_quantized = false;
+  for (const Layer& layer : architecture.layers) {
+    LayerPlan layer_plan{layer.index, layer.prefix, {}};
+    for (const Stage& stage : layer.stages) {
+      StagePlan stage_plan{stage, {}};
+      for (const Linear& linear : stage.linears) {
+        example = example.empty() ? linear.name : example;
+        ModulePlan module = plan_module(linear, options);
+        module.quantized = !ignore.match(linear.name);
+        overrides.match(linear.name);
+        if (module.quantized) {
+          ROTOR_RETURN_IF_ERROR(check_width(linear, options.scheme));
+          any_quantized = true;
+        }
+        stage_plan.modules.push_back(std::move(module));
+      }
+      plan_rotation(options, &stage_plan);
+      layer_plan.stages.push_back(std::move(stage_plan));
+    }
+    plan.layers.push_back(std::move(layer_plan));
+  }
+  ROTOR_RETURN_IF_ERROR(ignore.check("--ignore", example));
+  ROTOR_RETURN_IF_ERROR(overrides.check("--override", example));
+  if (!any_quantized) {
+    return invalid_argument("every linear module is ignored: nothing is left to quantize")
+        .with_reason("NOTHING_TO_QUANTIZE");
+  }
+  return plan;
+}
+
+}  // namespace rotor
