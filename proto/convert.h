@@ -1,0 +1,39 @@
+// rotor.v1.JobSpec and the plain rotor::QuantOptions: the one place that knows both, and the one
+// place that knows every default of a job.
+#pragma once
+
+#include <string>
+
+#include "model/plan.h"
+#include "quant/base/status.h"
+#include "rotor/v1/job.pb.h"
+
+namespace rotor {
+
+/// Version of everything that decides the bytes of a checkpoint. Raised with every change that
+/// alters them; a job is never resumed under another one.
+inline constexpr int kAlgorithmVersion = 1;
+
+/// The spec with every default filled in. Defaults follow the format: NVFP4 mr-gptq with rotation
+/// 16, MXFP4 mr-gptq with rotation 128, INT4 gptq with group 128 and no rotation; all with mse
+/// scales and act-order. Errors: INVALID_ARGUMENT for a format that is missing or unknown, unknown
+/// enum values, counts that are negative or absurd, an evaluation with PROPAGATE_ORIGINAL.
+Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec);
+
+/// The options of a spec that has its defaults; `model_dtype` is what INT4 scales are stored in.
+Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype);
+
+/// Enum values as the command line writes them ("nvfp4", "mr-gptq", "stage", ...): the enum's name
+/// in lower case without its prefix, '_' as '-'. UNSPECIFIED gives "".
+std::string cli_name(v1::Format value);
+std::string cli_name(v1::Method value);
+std::string cli_name(v1::Activations value);
+std::string cli_name(v1::ScaleSearch value);
+std::string cli_name(v1::Propagate value);
+std::string cli_name(v1::Sequential value);
+std::string cli_name(v1::Layout value);
+std::string cli_name(v1::CalibrationMode value);
+/// "RUNNING" and so on, as scripts read it.
+std::string state_name(v1::JobState value);
+
+}  // namespace rotor
