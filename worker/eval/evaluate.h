@@ -1,0 +1,45 @@
+// Perplexity of a checkpoint directory, original or quantized, as `rotor eval` defines it
+// (design.md section 6).
+//
+// Works layer by layer over all windows, so memory is one layer's weights plus the residual stream
+// of all windows, never the model. Thread-safety: one caller at a time per backend. Fails: as the
+// checkpoint reader does, and UNIMPLEMENTED by name for a checkpoint it cannot run.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/backend/backend.h"
+#include "worker/model/decoder.h"
+
+namespace rotor::worker {
+
+struct EvalResult {
+  double perplexity = 0.0;  // exp of the mean next-token loss
+  int64_t tokens = 0;       // predicted positions: (seq_len - 1) a window
+  int64_t sequences = 0;
+};
+
+/// Called after every layer, and once more after the head: `done` of `total` steps.
+using EvalProgress = std::function<void(int64_t done, int64_t total)>;
+
+/// Sequences that go through a layer together: as many as fill about a thousand rows, which is
+/// where the GEMMs are at their rate. A function of the shapes, so results are the same anywhere.
+int64_t eval_batch_sequences(int64_t sequences, int64_t seq_len);
+
+/// The evaluation of windows whose residual streams are behind the last layer: adds `x` of one
+/// micro-batch to `sum`. The pipeline ends its in-memory evaluation with the same two calls.
+Status add_loss(Decoder& decoder, const EndWeights& ends, const BatchShape& shape,
+                std::span<const int32_t> ids, const Tensor& x, Loss& sum);
+EvalResult finish_loss(const Loss& sum, int64_t sequences);
+
+/// `windows`: token ids of equal length >= 2, every id below the model's vocabulary. A checkpoint
+/// quantized with a4 has its activations rotated and quantized too.
+Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
+                            const std::vector<std::vector<int32_t>>& windows,
+                            const EvalProgress& progress);
+
+}  // namespace rotor::worker

@@ -1,0 +1,83 @@
+// The forward pass of a decoder, cut where the quantizer has to step in: for each stage of each
+// layer first the input of its linears, then everything up to the next stage (design.md section 4).
+// Calibration, propagation and evaluation all run these same calls.
+//
+// A micro-batch is `sequences` times `seq_len` rows. Between stages it consists of x, the residual
+// stream [tokens, hidden], and of the carry: what a stage leaves for the next (the attention's
+// output, the product of gate and up). Stages that add to x leave no carry.
+//
+// Owns: the RoPE tables and the scratch. Thread-safety: one caller at a time, as the backend.
+// Fails: RESOURCE_EXHAUSTED and INTERNAL from the backend; INVALID_ARGUMENT from create().
+// Values are not checked here: callers look at Backend::max_abs of a stage's input or of x.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "model/architecture.h"
+#include "worker/backend/backend.h"
+#include "worker/model/decoder_scratch.h"
+#include "worker/model/layer_weights.h"
+#include "worker/model/rope.h"
+
+namespace rotor::worker {
+
+struct BatchShape {
+  int64_t sequences = 1;
+  int64_t seq_len = 0;
+  int64_t tokens() const { return sequences * seq_len; }
+};
+
+class Decoder {
+ public:
+  /// For sequences up to `max_seq_len` tokens. `backend` must outlive the decoder. Error: a length
+  /// that is not positive or beyond the model's max_position_embeddings.
+  static Result<Decoder> create(Backend& backend, const ModelConfig& config, int64_t max_seq_len);
+
+  /// x [tokens, hidden] = embedding[ids].
+  Status embed(const EndWeights& ends, std::span<const int32_t> ids, const Tensor& x);
+
+  /// Width of the carry that the stage leaves; 0 if it leaves none.
+  static int64_t carry_features(const Stage& stage);
+
+  /// The input [tokens, in_features] that the stage's linears share, before their transforms: the
+  /// norm of x, or the carry itself. Valid until the next call of stage_input.
+  Result<Tensor> stage_input(const Stage& stage, const StageWeights& weights, const Tensor& x,
+                             const Tensor& carry);
+
+  /// The rest of the stage: each linear on the transformed `input` (computed once for neighbours
+  /// with the same transform), and what follows it. Stages that leave a carry write it to
+  /// `carry_out` [tokens, carry_features(stage)], which must not be `input`; the others add to x
+  /// and leave carry_out alone (it may be empty).
+  Status finish_stage(const Stage& stage, const StageWeights& weights, const BatchShape& shape,
+                      const Tensor& input, const Tensor& x, const Tensor& carry_out);
+
+  /// All stages of a layer: x in, x out.
+  Status forward_layer(const Layer& layer, const LayerWeights& weights, const BatchShape& shape,
+                       const Tensor& x);
+
+  /// out [tokens, hidden] = final norm of x.
+  Status final_norm(const EndWeights& ends, const Tensor& x, const Tensor& out);
+
+  /// Next-token loss of the micro-batch after the last layer; x stays as it is.
+  Result<Loss> loss(const EndWeights& ends, const BatchShape& shape, std::span<const int32_t> ids,
+                    const Tensor& x);
+
+ private:
+  Decoder(Backend& backend, const ModelConfig& config, RopeTables rope);
+
+  Result<Tensor> transformed(const InputTransform& transform, const Tensor& input);
+  Status apply(const StageWeights& weights, const Tensor& input, std::span<const Tensor> outs);
+  Status finish_attention_in(const StageWeights& weights, const BatchShape& shape,
+                             const Tensor& input, const Tensor& carry_out);
+  Status finish_mlp_in(const StageWeights& weights, const Tensor& input, const Tensor& carry_out);
+  Status finish_residual(const StageWeights& weights, const Tensor& input, const Tensor& x);
+
+  Backend* backend_;
+  ModelConfig config_;
+  RopeTables rope_;
+  DecoderScratch scratch_;
+  DecoderScratch carries_;  // of forward_layer
+};
+
+}  // namespace rotor::worker

@@ -1,0 +1,83 @@
+// The weights of one decoder layer, and of the model's two ends, on a backend.
+//
+// Owns: tensors on the backend; nothing is shared between layers. Thread-safety: none needed, one
+// caller at a time. Fails: where a tensor is missing, or its shape or dtype is not what the
+// architecture says; the tensor is named. Cost: the layer's bytes, as they are stored.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/architecture.h"
+#include "quant/base/dtype.h"
+#include "worker/backend/backend.h"
+
+namespace rotor::worker {
+
+/// Where weights come from. A 1-D tensor counts as one row.
+class WeightSource {
+ public:
+  struct Shape {
+    DType dtype = DType::kF32;
+    int64_t rows = 0;
+    int64_t cols = 0;
+  };
+
+  virtual ~WeightSource() = default;
+  /// Errors: NOT_FOUND where the model has no such tensor.
+  virtual Result<Shape> shape(const std::string& name) = 0;
+  /// Copies rows [row_begin, row_begin + row_count) as they are stored into host memory `dst`. A
+  /// source shared by several ranks may be collective: every rank then asks for the same rows in
+  /// the same order, which load_layer and load_ends do.
+  virtual Status read_rows(const std::string& name, int64_t row_begin, int64_t row_count,
+                           void* dst) = 0;
+};
+
+/// What is done to the input of a linear before it is multiplied.
+struct InputTransform {
+  int rotation = 0;                      // Hadamard block; 0: none
+  std::optional<ActivationQuant> quant;  // after the rotation
+  bool operator==(const InputTransform&) const = default;
+};
+
+struct LinearWeights {
+  Tensor weight;  // [out_features, in_features]
+  Tensor bias;    // [1, out_features], or empty
+  InputTransform transform;
+};
+
+struct StageWeights {
+  Tensor norm;                         // [1, hidden], or empty
+  std::vector<LinearWeights> linears;  // in the order of Stage::linears
+};
+
+struct LayerWeights {
+  std::vector<StageWeights> stages;  // in the order of Layer::stages
+};
+
+/// What stands before the first layer and behind the last.
+struct EndWeights {
+  Tensor embedding;   // [vocab, hidden]
+  Tensor final_norm;  // [1, hidden]
+  Tensor head;        // [vocab, hidden]; the embedding's memory where they are tied
+};
+
+/// A tensor in BF16, F16 or F32 of the given shape, in its own dtype.
+Result<Tensor> load_tensor(Backend& backend, WeightSource& source, const std::string& name,
+                           int64_t rows, int64_t cols);
+
+/// The norm before a stage and the biases of its linears; weights stay empty. For callers that get
+/// the weights themselves in another way (decoded, or solved).
+Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source, const Stage& stage,
+                                        int64_t hidden_size);
+
+/// A layer as it is stored, with no input transforms.
+Result<LayerWeights> load_layer(Backend& backend, WeightSource& source, const Layer& layer,
+                                int64_t hidden_size);
+
+Result<EndWeights> load_ends(Backend& backend, WeightSource& source,
+                             const Architecture& architecture);
+
+}  // namespace rotor::worker
