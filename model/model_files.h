@@ -1,0 +1,46 @@
+// A model directory, checked: its config.json describes an architecture, and its checkpoint holds
+// every tensor of it with the right shape and a float dtype.
+//
+// Thread-safety: a value; the checkpoint reader's own rules hold for reading tensors.
+// Cost: opening reads config.json and the shards' headers, no weights.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/architecture.h"
+#include "quant/base/status.h"
+#include "quant/checkpoint/checkpoint_reader.h"
+
+namespace rotor {
+
+/// A tensor that an architecture consists of.
+struct TensorSpec {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
+/// Every tensor of the model, in model order: embedding, layers, final norm, and the head unless it
+/// is tied.
+std::vector<TensorSpec> expected_tensors(const Architecture& architecture);
+
+struct ModelFiles {
+  std::string directory;
+  std::string config_text;  // config.json as it stands
+  Architecture architecture;
+  std::shared_ptr<CheckpointReader> checkpoint;
+  std::vector<std::string> extra_tensors;  // in the checkpoint, not in the architecture; sorted
+  /// Expected tensors whose dtype is not architecture.config.dtype, as "name (F32)"; sorted.
+  std::vector<std::string> other_dtypes;
+  /// Plain files to copy unchanged to a quantized checkpoint: all but shards, index, config.json
+  /// and hidden files; sorted.
+  std::vector<std::string> copied_files;
+};
+
+/// Errors: NOT_FOUND (no such directory or no config.json), whatever config.json, the architecture
+/// and the checkpoint are refused for, and INVALID_ARGUMENT MISSING_TENSORS, BAD_TENSOR_SHAPE,
+/// BAD_TENSOR_DTYPE: each names the tensors, the files and the remedy.
+Result<ModelFiles> open_model(const std::string& directory);
+
+}  // namespace rotor
