@@ -1,0 +1,53 @@
+// What config.json says about a quantized checkpoint: what the job knows when it writes it, and
+// what a reader gets back. Plain data, the same for every layout.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "quant/scheme.h"
+
+namespace rotor {
+
+/// A quantized linear. Its tensors are named after it; its weight was [rows, cols].
+struct QuantizedModule {
+  std::string name;  // "model.layers.0.self_attn.q_proj"
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int rotation = 0;  // Hadamard block on its inputs, a power of two that divides cols; 0: none
+};
+
+/// What a job writes.
+struct QuantizationInfo {
+  QuantScheme scheme;
+  Activations activations = Activations::kA16;
+  ScaleSearch scale_search = ScaleSearch::kMse;
+  bool act_order = true;
+  std::vector<QuantizedModule> modules;  // in model order
+  std::vector<std::string> ignored;      // linear modules left unquantized, in model order
+};
+
+/// One online transform: which modules' inputs are rotated in blocks of `block` columns.
+struct StoredRotation {
+  std::string name;  // "v": the tensor is called <module>.v_input.weight
+  int block = 0;
+  std::vector<std::string> targets;  // "Linear" stands for all quantized linears
+  std::vector<std::string> ignore;
+};
+
+/// What a reader finds. A linear is quantized if it is not in `ignored` and its packed tensor is
+/// there.
+struct StoredQuantization {
+  Layout layout = Layout::kCompressedTensors;
+  QuantScheme scheme;  // scale_dtype of INT4: config.json's dtype; the stored tensor decides
+  Activations activations = Activations::kA16;
+  std::vector<std::string> ignored;
+  std::vector<StoredRotation> rotations;
+
+  /// The transform on a quantized module's input; null: it is not rotated.
+  const StoredRotation* rotation_of(std::string_view module) const;
+};
+
+}  // namespace rotor

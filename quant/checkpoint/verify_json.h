@@ -1,0 +1,16 @@
+// The JSON that `rotor verify -o json` prints and that independent readers compare with.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "quant/checkpoint/verify.h"
+
+namespace rotor {
+
+/// {"ok": bool, "quantized": bool, "format": "nvfp4"|..., "activations": "a16"|"a4",
+///  "problems": [{"tensor", "what", "remedy"}],
+///  "modules": {name: {"digest": hex, "shape": [N, K], "rotation": block}},
+///  "tensors": {name: hex}}; format and activations only where quantized.
+nlohmann::json verify_to_json(const VerifyReport& report);
+
+}  // namespace rotor
