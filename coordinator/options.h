@@ -1,0 +1,42 @@
+// Every setting of rotor-coordinator, with its default, in one struct.
+//
+// Thread-safety: a plain value. Errors: INVALID_ARGUMENT with reason USAGE (wrong usage) or
+// FAILED_PRECONDITION with reason BAD_CONFIGURATION (a directory that is missing or cannot be
+// used).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quant/base/status.h"
+
+namespace rotor::coordinator {
+
+struct CoordinatorOptions {
+  std::string state_dir;                  // made if missing; one coordinator at a time owns it
+  std::string listen = "127.0.0.1:7470";  // HOST:PORT; port 0 takes a free one
+  std::string port_file;                  // the port as text, written atomically once serving
+  std::string model_root;                 // models are read below it
+  std::vector<std::string> data_roots;    // calibration files are read below these or model_root
+  std::string output_root;                // checkpoints are made below it
+  double lease_seconds = 20.0;            // silence after which a lease is given away
+  double heartbeat_seconds = 3.0;         // how often a worker group reports itself
+  std::string log_level = "info";         // trace, debug, info, warning, error, critical, off
+};
+
+/// What the command line asked for: options, or a text to print and an exit code (--help, --version
+/// and wrong usage).
+struct ParsedCommandLine {
+  CoordinatorOptions options;
+  std::optional<int> exit_code;
+  std::string text;
+};
+
+ParsedCommandLine parse_command_line(int argc, const char* const* argv);
+
+/// Checks the values against each other and the directories against the file system; makes
+/// state_dir. Paths come back absolute and without symlinks.
+Result<CoordinatorOptions> check_options(CoordinatorOptions options);
+
+}  // namespace rotor::coordinator
