@@ -15,7 +15,8 @@ constexpr int64_t kDefaultShardSize = 5'000'000'000;
 constexpr int64_t kSmallestShardSize = 1'000'000;
 
 std::string strip_enum(const std::string& name, std::string_view prefix) {
-  std::string text = name.substr(prefix.size());
+  // Numbers that this version does not know have no name at all.
+  std::string text = name.size() > prefix.size() ? name.substr(prefix.size()) : "UNSPECIFIED";
   if (text == "UNSPECIFIED") {
     return "";
   }
@@ -278,7 +279,9 @@ std::string cli_name(v1::CalibrationMode value) {
   return strip_enum(v1::CalibrationMode_Name(value), "CALIBRATION_MODE_");
 }
 std::string state_name(v1::JobState value) {
-  return v1::JobState_Name(value).substr(std::string_view("JOB_STATE_").size());
+  const std::string name = v1::JobState_Name(value);
+  const size_t prefix = std::string_view("JOB_STATE_").size();
+  return name.size() > prefix ? name.substr(prefix) : "UNSPECIFIED";
 }
 
 }  // namespace rotor
