@@ -1,0 +1,50 @@
+// The collectives of one worker group. A group's ranks call the same operations in the same order;
+// what differs between them is only data.
+//
+// Tensors are those of the group's backend: host memory over MPI here, device memory over NCCL for
+// the CUDA backend. Strings are always host memory. Thread-safety: one caller at a time, the rank's
+// main thread. Errors: a rank that dies ends the gang (mpirun's doing). An error on one rank must
+// not leave the others waiting in a collective: every rank passes its own status to agree() before
+// the next one.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quant/base/status.h"
+#include "worker/backend/tensor.h"
+
+namespace rotor::worker {
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  /// OK if every rank's status is OK; else the error of the lowest failing rank, on all ranks.
+  virtual Status agree(const Status& mine) = 0;
+
+  virtual Status broadcast(const Tensor& tensor, int root) = 0;
+  virtual Status send(const Tensor& tensor, int to) = 0;
+  virtual Status receive(const Tensor& tensor, int from) = 0;
+  /// Row r of `tensor` is valid on the rank whose range [begin[i], begin[i+1]) holds it; afterwards
+  /// every row is valid everywhere. begin has size() + 1 entries.
+  virtual Status all_gather_rows(const Tensor& tensor, const std::vector<int64_t>& begin) = 0;
+
+  virtual Status broadcast(std::string* bytes, int root) = 0;
+  /// Everybody's bytes, by rank, on every rank.
+  virtual Result<std::vector<std::string>> all_gather(const std::string& mine) = 0;
+  /// Largest value over the ranks, element by element; a NaN anywhere gives NaN.
+  virtual Status all_reduce_max(std::vector<float>* values) = 0;
+
+  /// As broadcast(bytes, root), for the time between jobs: waits without burning a core.
+  virtual Status broadcast_idle(std::string* bytes, int root) = 0;
+};
+
+}  // namespace rotor::worker
