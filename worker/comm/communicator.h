@@ -37,6 +37,9 @@ class Communicator {
   /// every row is valid everywhere. begin has size() + 1 entries.
   virtual Status all_gather_rows(const Tensor& tensor, const std::vector<int64_t>& begin) = 0;
 
+  /// `bytes` of host memory, the same number on every rank.
+  virtual Status broadcast_host(void* data, size_t bytes, int root) = 0;
+  /// A string of any length; the other ranks' strings take the root's.
   virtual Status broadcast(std::string* bytes, int root) = 0;
   /// Everybody's bytes, by rank, on every rank.
   virtual Result<std::vector<std::string>> all_gather(const std::string& mine) = 0;

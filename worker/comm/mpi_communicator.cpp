@@ -14,10 +14,10 @@ constexpr int kTensorTag = 1;
 constexpr auto kIdlePoll = std::chrono::milliseconds(5);
 
 template <typename Call>
-Status in_pieces(const Tensor& tensor, const char* what, const Call& call) {
-  char* data = static_cast<char*>(tensor.data());
-  for (size_t done = 0; done < tensor.bytes(); done += kPiece) {
-    const int count = static_cast<int>(std::min(kPiece, tensor.bytes() - done));
+Status in_pieces(void* memory, size_t bytes, const char* what, const Call& call) {
+  char* data = static_cast<char*>(memory);
+  for (size_t done = 0; done < bytes; done += kPiece) {
+    const int count = static_cast<int>(std::min(kPiece, bytes - done));
     if (const int rc = call(data + done, count); rc != MPI_SUCCESS) {
       return internal_error(std::string(what) + ": MPI error " + std::to_string(rc));
     }
@@ -68,22 +68,17 @@ class MpiCommunicator final : public Communicator {
   }
 
   Status broadcast(const Tensor& tensor, int root) override {
-    if (size_ == 1) {
-      return {};
-    }
-    return in_pieces(tensor, "broadcast", [&](char* data, int count) {
-      return MPI_Bcast(data, count, MPI_BYTE, root, comm_);
-    });
+    return broadcast_host(tensor.data(), tensor.bytes(), root);
   }
 
   Status send(const Tensor& tensor, int to) override {
-    return in_pieces(tensor, "send", [&](char* data, int count) {
+    return in_pieces(tensor.data(), tensor.bytes(), "send", [&](char* data, int count) {
       return MPI_Send(data, count, MPI_BYTE, to, kTensorTag, comm_);
     });
   }
 
   Status receive(const Tensor& tensor, int from) override {
-    return in_pieces(tensor, "receive", [&](char* data, int count) {
+    return in_pieces(tensor.data(), tensor.bytes(), "receive", [&](char* data, int count) {
       return MPI_Recv(data, count, MPI_BYTE, from, kTensorTag, comm_, MPI_STATUS_IGNORE);
     });
   }
@@ -99,10 +94,17 @@ class MpiCommunicator final : public Communicator {
     return {};
   }
 
+  Status broadcast_host(void* data, size_t bytes, int root) override {
+    return in_pieces(data, bytes, "broadcast", [&](char* piece, int count) {
+      return MPI_Bcast(piece, count, MPI_BYTE, root, comm_);
+    });
+  }
+
   Status broadcast(std::string* bytes, int root) override {
     uint64_t length = bytes->size();
     MPI_Bcast(&length, 1, MPI_UINT64_T, root, comm_);
-    return broadcast_body(bytes, length, root);
+    bytes->resize(length);
+    return broadcast_host(bytes->data(), length, root);
   }
 
   Result<std::vector<std::string>> all_gather(const std::string& mine) override {
@@ -142,19 +144,11 @@ class MpiCommunicator final : public Communicator {
     for (int done = 0; MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done == 0;) {
       std::this_thread::sleep_for(kIdlePoll);
     }
-    return broadcast_body(bytes, length, root);
+    bytes->resize(length);
+    return broadcast_host(bytes->data(), length, root);
   }
 
  private:
-  Status broadcast_body(std::string* bytes, uint64_t length, int root) {
-    bytes->resize(length);
-    for (size_t done = 0; done < length; done += kPiece) {
-      const int count = static_cast<int>(std::min(kPiece, length - done));
-      MPI_Bcast(bytes->data() + done, count, MPI_BYTE, root, comm_);
-    }
-    return {};
-  }
-
   MPI_Comm comm_;
   int rank_ = 0;
   int size_ = 1;

@@ -1,0 +1,45 @@
+// How partial Hessians are summed so that the result is the same bits for any number of ranks: each
+// calibration micro-batch belongs to a lane, a lane sums its micro-batches in order, and lanes are
+// combined in one fixed binary tree. Ranks own runs of lanes; which rank adds two nodes never
+// changes what is added.
+//
+// Rejected: an all-reduce (its order follows the number of ranks), sums in F64 (twice the memory,
+// and the GPU kernels' sums would still depend on the order).
+//
+// Thread-safety: plain functions; sum_lanes is collective.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "quant/base/status.h"
+#include "worker/backend/backend.h"
+#include "worker/comm/communicator.h"
+
+namespace rotor::worker {
+
+/// [begin, end) of `total` things for part `index` of `parts`, as equal as whole things allow.
+struct Range {
+  int64_t begin = 0;
+  int64_t end = 0;
+  int64_t size() const { return end - begin; }
+};
+Range share(int64_t total, int64_t parts, int64_t index);
+
+/// Adds the micro-batches of one lane to zeroed Hessians, one for each width asked for.
+using AccumulateLane = std::function<Status(int64_t lane, const std::vector<Tensor>& hessians)>;
+
+/// Sums over all lanes [0, lanes) Hessians of the given widths; afterwards those of index i are
+/// valid on rank roots[i] alone (unfinished: lower triangle, undivided), and empty elsewhere.
+/// `accumulate` is called for this rank's lanes (share(lanes, size, rank)) in ascending order;
+/// lanes for which has_work gives false count as zero and are not touched. Memory: at most
+/// log2(lanes) + 2 sets of Hessians.
+Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int64_t lanes,
+                                      const std::vector<int64_t>& widths,
+                                      const std::vector<int>& roots,
+                                      const std::function<bool(int64_t)>& has_work,
+                                      const AccumulateLane& accumulate);
+
+}  // namespace rotor::worker

@@ -1,0 +1,46 @@
+// Where a group's results go, and where committed layers come back from: the coordinator's uploads
+// in a job, memory in tests and benchmarks.
+//
+// Each rank has its own. put may return before the tensors are away; flush waits.
+// Thread-safety: called from the rank's main thread.
+// Errors: ABORTED (reason LEASE_LOST) once the group no longer holds its lease, CANCELLED (reason
+// DRAINING) when the process was told to stop; UNAVAILABLE when the coordinator is out of reach.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quant/base/status.h"
+#include "quant/checkpoint/memory_source.h"
+#include "quant/checkpoint/tensor_spec.h"
+#include "worker/pipeline/results.h"
+
+namespace rotor::worker {
+
+struct UploadedTensor {
+  TensorSpec spec;
+  std::string sha256;
+};
+
+class LayerSink {
+ public:
+  virtual ~LayerSink() = default;
+
+  /// Whether to go on; asked by the first rank before every stage. `at_boundary`: nothing of a
+  /// layer is in the making, so stopping here loses no work.
+  virtual Status check(bool at_boundary) = 0;
+  /// First rank: a stage is solved.
+  virtual Status stage_done(int layer, int stage, int stages,
+                            const std::vector<ModuleResult>& modules) = 0;
+  /// Any rank: tensors of a layer in the making.
+  virtual Status put(int layer, std::vector<StoredTensor> tensors) = 0;
+  /// Any rank: waits until all that was put is away, and tells what it was.
+  virtual Result<std::vector<UploadedTensor>> flush(int layer) = 0;
+  /// First rank: returns once the layer is durable.
+  virtual Status commit(const LayerResult& result, const std::vector<UploadedTensor>& tensors) = 0;
+  /// First rank: the tensors of a committed layer.
+  virtual Result<MemorySource> fetch(int layer, const std::vector<TensorSpec>& expected) = 0;
+};
+
+}  // namespace rotor::worker
