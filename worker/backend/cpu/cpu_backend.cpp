@@ -1,0 +1,204 @@
+#include "worker/backend/cpu/cpu_backend.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <thread>
+
+#include "quant/format/activations.h"
+#include "quant/format/bf16.h"
+#include "quant/rotation/hadamard.h"
+#include "worker/backend/cpu/attention.h"
+#include "worker/backend/cpu/cross_entropy.h"
+#include "worker/backend/cpu/elementwise.h"
+#include "worker/backend/cpu/gemm.h"
+#include "worker/backend/cpu/operands.h"
+
+namespace rotor::worker {
+namespace cpu {
+namespace {
+
+int usable_threads(int asked) {
+  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+WeightView view(const Tensor& weight) {
+  return {weight.data(), weight.dtype(), weight.rows(), weight.cols()};
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(int threads) : parallel_(make_thread_pool(usable_threads(threads))) {
+  // A threaded OpenBLAS would cut its sums by the number of threads.
+  openblas_set_num_threads(1);
+}
+
+DeviceInfo CpuBackend::info() const {
+  return {"cpu", host_memory().total};
+}
+
+Result<Tensor> CpuBackend::allocate(DType dtype, int64_t rows, int64_t cols) {
+  ROTOR_RETURN_IF_ERROR(expect(rows >= 0 && cols >= 0, "allocate"));
+  ROTOR_ASSIGN_OR_RETURN(auto buffer,
+                         allocate_host(static_cast<size_t>(rows * cols * dtype_size(dtype))));
+  return Tensor(dtype, rows, cols, std::move(buffer));
+}
+
+Status CpuBackend::upload(const void* src, size_t bytes, const Tensor& dst) {
+  ROTOR_RETURN_IF_ERROR(expect(bytes == dst.bytes(), "upload"));
+  if (bytes > 0) {
+    std::memcpy(dst.data(), src, bytes);
+  }
+  return {};
+}
+
+Status CpuBackend::download(const Tensor& src, void* dst, size_t bytes) {
+  ROTOR_RETURN_IF_ERROR(expect(bytes == src.bytes(), "download"));
+  if (bytes > 0) {
+    std::memcpy(dst, src.data(), bytes);
+  }
+  return {};
+}
+
+Status CpuBackend::copy(const Tensor& src, const Tensor& dst) {
+  ROTOR_RETURN_IF_ERROR(expect(
+      src.dtype() == dst.dtype() && src.rows() == dst.rows() && src.cols() == dst.cols(), "copy"));
+  return upload(src.data(), src.bytes(), dst);
+}
+
+Result<const float*> CpuBackend::widened(const Tensor& vector, std::vector<float>& storage) {
+  if (vector.dtype() == DType::kF32) {
+    return static_cast<const float*>(vector.as<float>());
+  }
+  storage.resize(static_cast<size_t>(vector.size()));
+  ROTOR_RETURN_IF_ERROR(widen_to_f32(vector.data(), vector.dtype(), vector.size(), storage.data()));
+  return static_cast<const float*>(storage.data());
+}
+
+Status CpuBackend::embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) {
+  const auto tokens = static_cast<int64_t>(ids.size());
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_f32(out, tokens, table.cols()) && is_wide_float(table.dtype()), "embed"));
+  for (int64_t t = 0; t < tokens; ++t) {
+    const int32_t id = ids[static_cast<size_t>(t)];
+    if (id < 0 || id >= table.rows()) {
+      return invalid_argument("token id " + std::to_string(id) + " at position " +
+                              std::to_string(t) + " is outside the vocabulary of " +
+                              std::to_string(table.rows()) +
+                              ": was the text cut with another model's tokenizer?")
+          .with_reason("BAD_TOKEN_ID");
+    }
+    ROTOR_RETURN_IF_ERROR(widen_to_f32(table.row_range(id, 1).data(), table.dtype(), table.cols(),
+                                       out.row_range(t, 1).as<float>()));
+  }
+  return {};
+}
+
+Status CpuBackend::rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_f32(x, out.rows(), weight.size()) && is_f32(out, x.rows(), x.cols()), "rms_norm"));
+  std::vector<float> storage;
+  ROTOR_ASSIGN_OR_RETURN(const float* scale, widened(weight, storage));
+  cpu::rms_norm(x.as<float>(), x.rows(), x.cols(), scale, eps, out.as<float>(), *parallel_);
+  return {};
+}
+
+Status CpuBackend::linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                          const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_f32(x, out.rows(), weight.cols()) && is_f32(out, x.rows(), weight.rows()) &&
+                 is_wide_float(weight.dtype()) && (bias.empty() || bias.size() == weight.rows()),
+             "linear"));
+  std::vector<float> storage;
+  const float* offsets = nullptr;
+  if (!bias.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(offsets, widened(bias, storage));
+  }
+  multiply(x.as<float>(), x.rows(), view(weight), offsets, out.as<float>(), scratch_, *parallel_);
+  return {};
+}
+
+Status CpuBackend::rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
+                        const Tensor& sin) {
+  ROTOR_RETURN_IF_ERROR(expect(head_dim > 0 && head_dim % 2 == 0 && x.cols() % head_dim == 0 &&
+                                   seq_len > 0 && x.dtype() == DType::kF32 &&
+                                   cos.rows() >= seq_len && is_f32(cos, sin.rows(), head_dim / 2) &&
+                                   is_f32(sin, cos.rows(), head_dim / 2),
+                               "rope"));
+  cpu::rope(x.as<float>(), x.rows(), x.cols() / head_dim, head_dim, seq_len, cos.as<float>(),
+            sin.as<float>(), *parallel_);
+  return {};
+}
+
+Status CpuBackend::attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
+                             const Tensor& v, const Tensor& out) {
+  const int64_t tokens = shape.sequences * shape.seq_len;
+  const int64_t q_width = shape.heads * shape.head_dim;
+  const int64_t kv_width = shape.kv_heads * shape.head_dim;
+  ROTOR_RETURN_IF_ERROR(expect(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 &&
+                                   is_f32(q, tokens, q_width) && is_f32(k, tokens, kv_width) &&
+                                   is_f32(v, tokens, kv_width) && is_f32(out, tokens, q_width),
+                               "attention"));
+  causal_attention(shape, q.as<float>(), k.as<float>(), v.as<float>(), out.as<float>(), scratch_,
+                   *parallel_);
+  return {};
+}
+
+Status CpuBackend::gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
+                                    const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(kind == ActivationKind::kSilu &&
+                                   is_f32(gate, out.rows(), out.cols()) &&
+                                   is_f32(up, out.rows(), out.cols()) && out.dtype() == DType::kF32,
+                               "gated_activation"));
+  silu_product(gate.as<float>(), up.as<float>(), out.size(), out.as<float>(), *parallel_);
+  return {};
+}
+
+Status CpuBackend::add(const Tensor& x, const Tensor& y) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_f32(x, y.rows(), y.cols()) && is_f32(y, x.rows(), x.cols()), "add"));
+  cpu::add(x.as<float>(), y.as<float>(), x.size(), *parallel_);
+  return {};
+}
+
+Result<Loss> CpuBackend::next_token_loss(const Tensor& x, const Tensor& head,
+                                         std::span<const int32_t> ids, int64_t seq_len) {
+  const auto tokens = static_cast<int64_t>(ids.size());
+  ROTOR_RETURN_IF_ERROR(expect(is_f32(x, tokens, head.cols()) && is_wide_float(head.dtype()) &&
+                                   seq_len > 0 && tokens % seq_len == 0,
+                               "next_token_loss"));
+  return cpu::next_token_loss(x.as<float>(), view(head), ids, seq_len, scratch_, *parallel_);
+}
+
+Status CpuBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(is_f32(out, x.rows(), x.cols()), "rotate"));
+  return rotate_rows(x.data(), x.dtype(), x.rows(), x.cols(), block, out.as<float>(), *parallel_);
+}
+
+Status CpuBackend::quantize_activations(const Tensor& x, const ActivationQuant& quant,
+                                        const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(is_f32(x, out.rows(), out.cols()) && out.dtype() == DType::kF32,
+                               "quantize_activations"));
+  ROTOR_ASSIGN_OR_RETURN(const QuantScheme scheme, make_scheme(quant.format, 0, DType::kF32));
+  ROTOR_RETURN_IF_ERROR(expect(x.cols() % scheme.group_size == 0, "quantize_activations"));
+  fake_quantize_activations(x.as<float>(), x.rows(), x.cols(), quant.format, scheme.group_size,
+                            quant.input_global_scale, out.as<float>(), *parallel_);
+  return {};
+}
+
+Result<float> CpuBackend::max_abs(const Tensor& x) {
+  ROTOR_RETURN_IF_ERROR(expect(is_wide_float(x.dtype()), "max_abs"));
+  std::vector<float> storage;
+  ROTOR_ASSIGN_OR_RETURN(const float* values, widened(x, storage));
+  return cpu::max_abs(values, x.size(), *parallel_);
+}
+
+}  // namespace cpu
+
+std::unique_ptr<Backend> make_cpu_backend(int threads) {
+  return std::make_unique<cpu::CpuBackend>(threads);
+}
+
+}  // namespace rotor::worker

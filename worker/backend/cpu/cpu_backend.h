@@ -1,0 +1,76 @@
+// The Backend on host memory, OpenBLAS and a pool of threads.
+//
+// Owns: the pool and its scratch. Thread-safety: one caller at a time. Fails: RESOURCE_EXHAUSTED
+// for memory, INVALID_ARGUMENT for data it cannot take, INTERNAL where operands do not fit each
+// other (a mistake of the caller). Everything is done when a call returns.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "quant/base/parallel.h"
+#include "worker/backend/backend.h"
+#include "worker/backend/cpu/buffer.h"
+
+namespace rotor::worker::cpu {
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(int threads);
+
+  DeviceInfo info() const override;
+  DType activation_dtype() const override { return DType::kF32; }
+  int64_t row_tile() const override;
+
+  Result<Tensor> allocate(DType dtype, int64_t rows, int64_t cols) override;
+  Status upload(const void* src, size_t bytes, const Tensor& dst) override;
+  Status download(const Tensor& src, void* dst, size_t bytes) override;
+  Status copy(const Tensor& src, const Tensor& dst) override;
+
+  Status embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) override;
+  Status rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& out) override;
+  Status linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                const Tensor& out) override;
+  Status rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
+              const Tensor& sin) override;
+  Status attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
+                   const Tensor& out) override;
+  Status gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
+                          const Tensor& out) override;
+  Status add(const Tensor& x, const Tensor& y) override;
+  Result<Loss> next_token_loss(const Tensor& x, const Tensor& head, std::span<const int32_t> ids,
+                               int64_t seq_len) override;
+
+  Status rotate(const Tensor& x, int64_t block, const Tensor& out) override;
+  Status quantize_activations(const Tensor& x, const ActivationQuant& quant,
+                              const Tensor& out) override;
+  Result<float> max_abs(const Tensor& x) override;
+
+  Status hessian_zero(const Tensor& hessian) override;
+  Status hessian_accumulate(const Tensor& x, const Tensor& hessian) override;
+  Status hessian_add(const Tensor& dst, const Tensor& src) override;
+  Status hessian_finish(const Tensor& hessian, int64_t tokens) override;
+  Status rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) override;
+  Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options) override;
+
+  Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme, float global_scale,
+                               ScaleSearch search) override;
+  Status solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+               const Factor& factor, const Tensor& codes) override;
+  Status round_to_nearest(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                          const Tensor& codes) override;
+  Status dequantize(const Tensor& codes, const QuantScheme& scheme, const Tensor& effective_scales,
+                    const Tensor& out) override;
+  Result<std::vector<double>> quadratic_error(const Tensor& a, const Tensor& b,
+                                              const Tensor& hessian) override;
+
+ private:
+  /// A vector of weights in F32: the tensor itself, or a widened copy in `storage`.
+  Result<const float*> widened(const Tensor& vector, std::vector<float>& storage);
+
+  std::unique_ptr<Parallel> parallel_;
+  ScratchPool scratch_;
+};
+
+}  // namespace rotor::worker::cpu

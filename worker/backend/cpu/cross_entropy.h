@@ -1,0 +1,24 @@
+// Next-token loss over a large vocabulary, by tiles of rows and of the vocabulary: the logits of a
+// micro-batch never exist as a whole.
+//
+// Thread-safety: plain function on the caller's data. Cost: one sgemm tile of scratch a thread and
+// 12 bytes a row and vocabulary tile.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "quant/base/parallel.h"
+#include "worker/backend/backend.h"
+#include "worker/backend/cpu/buffer.h"
+#include "worker/backend/cpu/gemm.h"
+
+namespace rotor::worker::cpu {
+
+/// Sum of -log softmax(x head^T)[next id] over the rows of x [T, head.cols] that have a next token
+/// in their sequence of `seq_len` rows. ids: T of them, each below head.rows. Logits and
+/// exponentials in F32, all sums across tiles and rows in F64, in row order.
+Loss next_token_loss(const float* x, const WeightView& head, std::span<const int32_t> ids,
+                     int64_t seq_len, ScratchPool& pool, Parallel& parallel);
+
+}  // namespace rotor::worker::cpu

@@ -1,0 +1,127 @@
+#include "worker/backend/cpu/elementwise.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "worker/backend/cpu/lanes.h"
+
+namespace rotor::worker::cpu {
+namespace {
+
+constexpr int64_t kPieceElements = 1 << 15;
+constexpr int64_t kMirrorTile = 64;
+
+int64_t pieces_of(int64_t extent, int64_t piece) {
+  return (extent + piece - 1) / piece;
+}
+
+/// body(begin, end) over ranges of 0..extent that hold about kPieceElements of `width` each.
+void for_ranges(int64_t extent, int64_t width, Parallel& parallel,
+                const std::function<void(int64_t, int64_t)>& body) {
+  const int64_t step = std::max<int64_t>(1, kPieceElements / std::max<int64_t>(1, width));
+  parallel.for_each(pieces_of(extent, step), [&](int64_t piece) {
+    body(piece * step, std::min(extent, (piece + 1) * step));
+  });
+}
+
+}  // namespace
+
+void rms_norm(const float* x, int64_t rows, int64_t cols, const float* weight, double eps,
+              float* out, Parallel& parallel) {
+  for_ranges(rows, cols, parallel, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* in = x + r * cols;
+      float* to = out + r * cols;
+      const double mean = sum_of_squares(in, cols) / static_cast<double>(cols);
+      const auto inverse = static_cast<float>(1.0 / std::sqrt(mean + eps));
+      for (int64_t c = 0; c < cols; ++c) {
+        to[c] = (in[c] * inverse) * weight[c];
+      }
+    }
+  });
+}
+
+void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_len,
+          const float* cos, const float* sin, Parallel& parallel) {
+  const int64_t half = head_dim / 2;
+  for_ranges(rows, heads * head_dim, parallel, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* c = cos + r % seq_len * half;
+      const float* s = sin + r % seq_len * half;
+      for (int64_t h = 0; h < heads; ++h) {
+        float* low = x + (r * heads + h) * head_dim;
+        float* high = low + half;
+        for (int64_t i = 0; i < half; ++i) {
+          const float a = low[i];
+          const float b = high[i];
+          low[i] = a * c[i] - b * s[i];
+          high[i] = b * c[i] + a * s[i];
+        }
+      }
+    }
+  });
+}
+
+void silu_product(const float* gate, const float* up, int64_t size, float* out,
+                  Parallel& parallel) {
+  for_ranges(size, 1, parallel, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      out[i] = gate[i] / (1.0F + exp_approx(-gate[i])) * up[i];
+    }
+  });
+}
+
+void add(float* x, const float* y, int64_t size, Parallel& parallel) {
+  for_ranges(size, 1, parallel, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      x[i] += y[i];
+    }
+  });
+}
+
+float max_abs(const float* x, int64_t size, Parallel& parallel) {
+  // Without their sign, the bit patterns of floats are ordered as the magnitudes are, infinity
+  // after the numbers and NaN after infinity; and a maximum of integers vectorises.
+  std::vector<uint32_t> best(static_cast<size_t>(pieces_of(size, kPieceElements)), 0U);
+  for_ranges(size, 1, parallel, [&](int64_t begin, int64_t end) {
+    uint32_t most = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      most = std::max(most, std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFFU);
+    }
+    best[static_cast<size_t>(begin / kPieceElements)] = most;
+  });
+  const auto most = std::max_element(best.begin(), best.end());
+  return most == best.end() ? 0.0F : std::bit_cast<float>(*most);
+}
+
+void add_lower(float* dst, const float* src, int64_t n, Parallel& parallel) {
+  for_ranges(n, n, parallel, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      for (int64_t c = 0; c <= r; ++c) {
+        dst[r * n + c] += src[r * n + c];
+      }
+    }
+  });
+}
+
+void scale_and_mirror(float* x, int64_t n, float divisor, Parallel& parallel) {
+  // A piece owns rows [begin, end) of the lower triangle and the same columns of the upper one.
+  parallel.for_each(pieces_of(n, kMirrorTile), [&](int64_t piece) {
+    const int64_t begin = piece * kMirrorTile;
+    const int64_t end = std::min(n, begin + kMirrorTile);
+    for (int64_t left = 0; left < end; left += kMirrorTile) {
+      for (int64_t r = begin; r < end; ++r) {
+        for (int64_t c = left; c < std::min(left + kMirrorTile, r + 1); ++c) {
+          const float value = x[r * n + c] / divisor;
+          x[r * n + c] = value;
+          x[c * n + r] = value;
+        }
+      }
+    }
+  });
+}
+
+}  // namespace rotor::worker::cpu

@@ -1,0 +1,36 @@
+// The row-by-row operations of the CPU backend: norms, rotary embedding, activations, sums.
+//
+// Thread-safety: plain functions on the caller's data. Rows are cut into pieces of about
+// kPieceElements. Cost: one pass over the data, no allocation.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "quant/base/parallel.h"
+
+namespace rotor::worker::cpu {
+
+/// out [rows, cols] = x / sqrt(mean(x^2) + eps) * weight [cols]; the mean in F64.
+void rms_norm(const float* x, int64_t rows, int64_t cols, const float* weight, double eps,
+              float* out, Parallel& parallel);
+
+/// Backend::rope on x [rows, heads * head_dim] with tables [seq_len, head_dim/2].
+void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_len,
+          const float* cos, const float* sin, Parallel& parallel);
+
+/// out = gate / (1 + e^-gate) * up.
+void silu_product(const float* gate, const float* up, int64_t size, float* out, Parallel& parallel);
+
+/// x += y.
+void add(float* x, const float* y, int64_t size, Parallel& parallel);
+
+/// Largest magnitude of x; NaN where x holds one, else infinity where it holds one. 0 of nothing.
+float max_abs(const float* x, int64_t size, Parallel& parallel);
+
+/// Lower triangle of dst [n, n] += that of src.
+void add_lower(float* dst, const float* src, int64_t n, Parallel& parallel);
+/// Divides the lower triangle of x [n, n] by `divisor` and mirrors it.
+void scale_and_mirror(float* x, int64_t n, float divisor, Parallel& parallel);
+
+}  // namespace rotor::worker::cpu

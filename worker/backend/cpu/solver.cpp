@@ -1,0 +1,159 @@
+// The part of the CPU backend that stands on the algorithm library: Hessians and the solve.
+#include <algorithm>
+#include <cstring>
+
+#include "quant/error/quadratic.h"
+#include "quant/format/codes.h"
+#include "quant/gptq/factor.h"
+#include "quant/gptq/solve.h"
+#include "quant/rotation/hadamard.h"
+#include "quant/scales/scale_search.h"
+#include "worker/backend/cpu/cpu_backend.h"
+#include "worker/backend/cpu/elementwise.h"
+#include "worker/backend/cpu/gemm.h"
+#include "worker/backend/cpu/operands.h"
+
+namespace rotor::worker::cpu {
+namespace {
+
+// A range of rows that begins at a tile of one of them must begin at a tile of the other.
+static_assert(kSolveRowTile == kQuadraticRowTile);
+
+bool is_square(const Tensor& tensor, int64_t n) {
+  return is_f32(tensor, n, n);
+}
+
+bool codes_fit(const Tensor& codes, int64_t rows, int64_t cols) {
+  return codes.dtype() == DType::kU8 && codes.rows() == rows && codes.cols() * 2 == cols;
+}
+
+FactorKind kind_of(FactorOutcome outcome) {
+  switch (outcome) {
+    case FactorOutcome::kGptq:
+      return FactorKind::kGptq;
+    case FactorOutcome::kDiagonal:
+      return FactorKind::kDiagonal;
+    case FactorOutcome::kFailed:
+      break;
+  }
+  return FactorKind::kFailed;
+}
+
+}  // namespace
+
+int64_t CpuBackend::row_tile() const {
+  return kSolveRowTile;
+}
+
+Status CpuBackend::hessian_zero(const Tensor& hessian) {
+  if (hessian.bytes() > 0) {
+    std::memset(hessian.data(), 0, hessian.bytes());
+  }
+  return {};
+}
+
+Status CpuBackend::hessian_accumulate(const Tensor& x, const Tensor& hessian) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(x.dtype() == DType::kF32 && is_square(hessian, x.cols()), "hessian_accumulate"));
+  accumulate_gram(x.as<float>(), x.rows(), x.cols(), hessian.as<float>(), *parallel_);
+  return {};
+}
+
+Status CpuBackend::hessian_add(const Tensor& dst, const Tensor& src) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_square(dst, src.rows()) && is_square(src, dst.rows()), "hessian_add"));
+  add_lower(dst.as<float>(), src.as<float>(), dst.rows(), *parallel_);
+  return {};
+}
+
+Status CpuBackend::hessian_finish(const Tensor& hessian, int64_t tokens) {
+  ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, hessian.rows()) && tokens > 0, "hessian_finish"));
+  scale_and_mirror(hessian.as<float>(), hessian.rows(), static_cast<float>(tokens), *parallel_);
+  return {};
+}
+
+Status CpuBackend::rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_square(hessian, out.rows()) && is_square(out, hessian.rows()), "rotate_hessian"));
+  return rotor::rotate_hessian(hessian.as<float>(), hessian.rows(), block, out.as<float>(),
+                               *parallel_);
+}
+
+Result<Factor> CpuBackend::factorize(const Tensor& hessian, const FactorOptions& options) {
+  const int64_t n = hessian.rows();
+  ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, n), "factorize"));
+  Factor factor;
+  ROTOR_ASSIGN_OR_RETURN(factor.upper, allocate(DType::kF32, n, n));
+  ROTOR_ASSIGN_OR_RETURN(factor.order, allocate(DType::kI32, 1, n));
+  ROTOR_ASSIGN_OR_RETURN(factor.dead, allocate(DType::kU8, 1, n));
+  ROTOR_ASSIGN_OR_RETURN(
+      const FactorReport report,
+      factorize_hessian(hessian.as<float>(), n, {options.damping, options.act_order},
+                        factor.upper.as<float>(), factor.order.as<int32_t>(),
+                        factor.dead.as<uint8_t>(), *parallel_));
+  factor.kind = kind_of(report.outcome);
+  factor.damping = report.damping;
+  return factor;
+}
+
+Result<Scales> CpuBackend::search_scales(const Tensor& w, const QuantScheme& scheme,
+                                         float global_scale, ScaleSearch search) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(w.dtype() == DType::kF32 && w.cols() % scheme.group_size == 0, "search_scales"));
+  const int64_t groups = w.cols() / scheme.group_size;
+  Scales scales;
+  ROTOR_ASSIGN_OR_RETURN(scales.stored,
+                         allocate(DType::kU8, w.rows(), groups * dtype_size(scheme.scale_dtype)));
+  ROTOR_ASSIGN_OR_RETURN(scales.effective, allocate(DType::kF32, w.rows(), groups));
+  ROTOR_RETURN_IF_ERROR(rotor::search_scales(
+      w.as<float>(), w.rows(), w.cols(), scheme, global_scale, {.search = search},
+      scales.stored.as<uint8_t>(), scales.effective.as<float>(), *parallel_));
+  return scales;
+}
+
+Status CpuBackend::solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                         const Factor& factor, const Tensor& codes) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(w.dtype() == DType::kF32 && codes_fit(codes, w.rows(), w.cols()) &&
+                 is_f32(scales.effective, w.rows(), w.cols() / scheme.group_size) &&
+                 is_square(factor.upper, w.cols()) && factor.order.size() == w.cols() &&
+                 factor.dead.size() == w.cols() && factor.kind != FactorKind::kFailed,
+             "solve"));
+  const SolveFactor solve_factor{factor.upper.as<float>(), factor.order.as<int32_t>(),
+                                 factor.dead.as<uint8_t>()};
+  return solve_rows(w.as<float>(), w.rows(), w.cols(), scheme, scales.effective.as<float>(),
+                    solve_factor, codes.as<uint8_t>(), *parallel_);
+}
+
+Status CpuBackend::round_to_nearest(const Tensor& w, const QuantScheme& scheme,
+                                    const Scales& scales, const Tensor& codes) {
+  ROTOR_RETURN_IF_ERROR(expect(w.dtype() == DType::kF32 && codes_fit(codes, w.rows(), w.cols()) &&
+                                   is_f32(scales.effective, w.rows(), w.cols() / scheme.group_size),
+                               "round_to_nearest"));
+  return round_rows(w.as<float>(), w.rows(), w.cols(), scheme, scales.effective.as<float>(),
+                    codes.as<uint8_t>(), *parallel_);
+}
+
+Status CpuBackend::dequantize(const Tensor& codes, const QuantScheme& scheme,
+                              const Tensor& effective_scales, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(out.dtype() == DType::kF32 && codes_fit(codes, out.rows(), out.cols()) &&
+                 is_f32(effective_scales, out.rows(), out.cols() / scheme.group_size),
+             "dequantize"));
+  dequantize_codes(scheme, codes.as<uint8_t>(), effective_scales.as<float>(), out.rows(),
+                   out.cols(), out.as<float>(), *parallel_);
+  return {};
+}
+
+Result<std::vector<double>> CpuBackend::quadratic_error(const Tensor& a, const Tensor& b,
+                                                        const Tensor& hessian) {
+  ROTOR_RETURN_IF_ERROR(expect(a.dtype() == DType::kF32 && is_square(hessian, a.cols()) &&
+                                   (b.empty() || is_f32(b, a.rows(), a.cols())),
+                               "quadratic_error"));
+  std::vector<double> errors(static_cast<size_t>(a.rows()));
+  quadratic_rows(a.as<float>(), b.empty() ? nullptr : b.as<float>(), a.rows(), a.cols(),
+                 hessian.as<float>(), errors.data(), *parallel_);
+  return errors;
+}
+
+}  // namespace rotor::worker::cpu
