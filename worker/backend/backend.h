@@ -123,7 +123,7 @@ class Backend {
 
   // --- the input of a quantized linear ---
   /// out = x R, R the normalized Sylvester Hadamard of `block` on every block of columns. out may be
-  /// x. dtypes may differ (weights BF16 -> F32).
+  /// x. dtypes may differ (weights BF16 -> F32); `block` 1 does nothing but convert.
   virtual Status rotate(const Tensor& x, int64_t block, const Tensor& out) = 0;
   /// Fake quantization of activations, group by group along each row. out may be x.
   virtual Status quantize_activations(const Tensor& x, const ActivationQuant& quant,

@@ -1,0 +1,55 @@
+// The activations of a set of token windows while they travel through the model: this rank's
+// micro-batches, each with its residual stream and the carry between two stages.
+//
+// Owns: one residual tensor a micro-batch, [tokens, hidden]. Thread-safety: main thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/calibration/token_windows.h"
+#include "worker/model/decoder.h"
+#include "worker/pipeline/lane_tree.h"
+
+namespace rotor::worker {
+
+struct MicroBatch {
+  int64_t index = 0;  // in the whole set
+  int64_t first_sequence = 0;
+  BatchShape shape;
+  Tensor x;      // residual stream
+  Tensor carry;  // what the last stage left; empty where it left none
+};
+
+/// How a set of windows is cut, the same on every rank.
+struct BatchCut {
+  int64_t sequences = 0;
+  int64_t seq_len = 0;
+  int64_t sequences_per_batch = 1;
+  int64_t lanes = 1;
+
+  int64_t batches() const { return (sequences + sequences_per_batch - 1) / sequences_per_batch; }
+  int64_t tokens() const { return sequences * seq_len; }
+  /// The micro-batches of a lane.
+  Range lane(int64_t lane) const { return share(batches(), lanes, lane); }
+  /// The micro-batches of a rank: those of its lanes.
+  Range of_rank(int ranks, int rank) const;
+  /// Shape and place of a micro-batch; its tensors are empty.
+  MicroBatch batch(int64_t index) const;
+};
+
+/// Embeds this rank's micro-batches of `windows`.
+Result<std::vector<MicroBatch>> embed_batches(Backend& backend, Decoder& decoder,
+                                              const EndWeights& ends, const TokenWindows& windows,
+                                              const BatchCut& cut, const Range& mine);
+
+/// The token ids of a micro-batch.
+std::span<const int32_t> batch_ids(const TokenWindows& windows, const MicroBatch& batch);
+
+/// INVALID_ARGUMENT (reason NOT_FINITE) naming `what` and the batch's sequences, if x holds NaN or
+/// Inf; else the largest |x|.
+Result<float> finite_max(Backend& backend, const Tensor& x, const MicroBatch& batch,
+                         const std::string& what);
+
+}  // namespace rotor::worker

@@ -1,0 +1,54 @@
+// Solves one stage on all ranks of a group: from the stage's weights and its Hessian to codes,
+// scales, error measures, and the dequantized weights that the forward pass goes on with.
+//
+// Ranks share out the rows of each weight in whole row tiles; one rank factorizes. Collective.
+// Thread-safety: main thread. Memory: the stage's weights once more in F32 (this rank's rows three
+// times), two [K, K] F32 matrices.
+// Errors: INVALID_ARGUMENT (reason NOT_FINITE) naming the module whose weights or Hessian are not
+// finite; backend and communicator errors. Falling back is no error: it is in the results.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "model/plan.h"
+#include "quant/quantized_matrix.h"
+#include "worker/backend/backend.h"
+#include "worker/comm/communicator.h"
+#include "worker/model/layer_weights.h"
+#include "worker/pipeline/results.h"
+
+namespace rotor::worker {
+
+struct StageHessian {
+  Tensor sum;  // on `root` alone: undivided, lower triangle
+  int root = 0;
+  int64_t tokens = 0;
+  int64_t width = 0;
+  float input_amax = 0.0F;  // largest |rotated input| over the calibration set; a4 NVFP4 alone
+};
+
+struct SolvedStage {
+  StageWeights weights;  // quantized linears dequantized, with their input transforms
+  std::vector<ModuleResult> results;
+  /// By module of the stage plan; empty where it is not quantized. The same on every rank.
+  std::vector<std::optional<QuantizedMatrix>> matrices;
+};
+
+/// Whether a stage has anything to quantize, and with it a Hessian to take.
+bool needs_hessian(const StagePlan& plan);
+/// The rotation of the stage's quantized linears (they share one); 0: none.
+int stage_rotation(const StagePlan& plan);
+/// What a quantized linear of the stage does to its input.
+InputTransform input_transform(const QuantOptions& options, const ModulePlan& module,
+                               float input_global_scale);
+
+Result<SolvedStage> solve_stage(Backend& backend, Communicator& comm, const QuantOptions& options,
+                                const StagePlan& plan, const StageWeights& original,
+                                const StageHessian& hessian, PhaseTimes& times);
+
+/// The dequantized weight of a matrix on the backend: what solve_stage and a reader of committed
+/// codes both multiply with.
+Result<Tensor> dequantized_weight(Backend& backend, const QuantizedMatrix& matrix);
+
+}  // namespace rotor::worker
