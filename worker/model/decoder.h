@@ -77,7 +77,6 @@ class Decoder {
   ModelConfig config_;
   RopeTables rope_;
   DecoderScratch scratch_;
-  DecoderScratch carries_;  // of forward_layer
 };
 
 }  // namespace rotor::worker

@@ -1,0 +1,110 @@
+#include "worker/model/layer_weights.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace rotor::worker {
+namespace {
+
+// Host memory for a tensor on its way to the backend.
+constexpr int64_t kStagingBytes = int64_t{64} << 20;
+
+std::string shape_text(int64_t rows, int64_t cols) {
+  std::string text("[");
+  text += std::to_string(rows);
+  text += ", ";
+  text += std::to_string(cols);
+  text += "]";
+  return text;
+}
+
+Status check_tensor(const std::string& name, const WeightSource::Shape& shape, int64_t rows,
+                    int64_t cols) {
+  if (shape.rows != rows || shape.cols != cols) {
+    return invalid_argument("tensor " + name + " is " + shape_text(shape.rows, shape.cols) +
+                            ", and config.json asks for " + shape_text(rows, cols))
+        .with_reason("BAD_TENSOR_SHAPE")
+        .with_detail("tensor", name);
+  }
+  if (shape.dtype != DType::kBf16 && shape.dtype != DType::kF16 && shape.dtype != DType::kF32) {
+    return invalid_argument("tensor " + name + " is " + std::string(dtype_name(shape.dtype)) +
+                            ": weights must be BF16, F16 or F32; convert the model")
+        .with_reason("BAD_TENSOR_DTYPE")
+        .with_detail("tensor", name);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Tensor> load_tensor(Backend& backend, WeightSource& source, const std::string& name,
+                           int64_t rows, int64_t cols) {
+  ROTOR_ASSIGN_OR_RETURN(const WeightSource::Shape shape, source.shape(name));
+  ROTOR_RETURN_IF_ERROR(check_tensor(name, shape, rows, cols));
+  ROTOR_ASSIGN_OR_RETURN(Tensor tensor, backend.allocate(shape.dtype, rows, cols));
+  const int64_t row_bytes = cols * dtype_size(shape.dtype);
+  const int64_t step = std::max<int64_t>(1, kStagingBytes / std::max<int64_t>(1, row_bytes));
+  std::vector<char> staging(static_cast<size_t>(std::min(rows, step) * row_bytes));
+  for (int64_t row = 0; row < rows; row += step) {
+    const int64_t count = std::min(step, rows - row);
+    ROTOR_RETURN_IF_ERROR(source.read_rows(name, row, count, staging.data()));
+    ROTOR_RETURN_IF_ERROR(backend.upload(staging.data(), static_cast<size_t>(count * row_bytes),
+                                         tensor.row_range(row, count)));
+  }
+  return tensor;
+}
+
+Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source, const Stage& stage,
+                                        int64_t hidden_size) {
+  StageWeights weights;
+  if (!stage.norm.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(weights.norm, load_tensor(backend, source, stage.norm, 1, hidden_size));
+  }
+  weights.linears.resize(stage.linears.size());
+  for (size_t i = 0; i < stage.linears.size(); ++i) {
+    const Linear& linear = stage.linears[i];
+    if (linear.has_bias) {
+      ROTOR_ASSIGN_OR_RETURN(
+          weights.linears[i].bias,
+          load_tensor(backend, source, linear.name + ".bias", 1, linear.out_features));
+    }
+  }
+  return weights;
+}
+
+Result<LayerWeights> load_layer(Backend& backend, WeightSource& source, const Layer& layer,
+                                int64_t hidden_size) {
+  LayerWeights weights;
+  for (const Stage& stage : layer.stages) {
+    ROTOR_ASSIGN_OR_RETURN(StageWeights of_stage,
+                           load_stage_vectors(backend, source, stage, hidden_size));
+    for (size_t i = 0; i < stage.linears.size(); ++i) {
+      const Linear& linear = stage.linears[i];
+      ROTOR_ASSIGN_OR_RETURN(of_stage.linears[i].weight,
+                             load_tensor(backend, source, linear.name + ".weight",
+                                         linear.out_features, linear.in_features));
+    }
+    weights.stages.push_back(std::move(of_stage));
+  }
+  return weights;
+}
+
+Result<EndWeights> load_ends(Backend& backend, WeightSource& source,
+                             const Architecture& architecture) {
+  const int64_t vocab = architecture.config.vocab_size;
+  const int64_t hidden = architecture.config.hidden_size;
+  EndWeights ends;
+  ROTOR_ASSIGN_OR_RETURN(ends.embedding,
+                         load_tensor(backend, source, architecture.embedding, vocab, hidden));
+  ROTOR_ASSIGN_OR_RETURN(ends.final_norm,
+                         load_tensor(backend, source, architecture.final_norm, 1, hidden));
+  if (architecture.head_weight == architecture.embedding) {
+    ends.head = ends.embedding;
+  } else {
+    ROTOR_ASSIGN_OR_RETURN(ends.head,
+                           load_tensor(backend, source, architecture.head_weight, vocab, hidden));
+  }
+  return ends;
+}
+
+}  // namespace rotor::worker

@@ -1,0 +1,73 @@
+#include "worker/model/rope.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace rotor::worker {
+namespace {
+
+double llama3_frequency(const RopeConfig& rope, double frequency) {
+  const auto context = static_cast<double>(rope.original_max_position_embeddings);
+  const double wavelength = 2.0 * std::numbers::pi / frequency;
+  if (wavelength < context / rope.high_freq_factor) {
+    return frequency;
+  }
+  if (wavelength > context / rope.low_freq_factor) {
+    return frequency / rope.factor;
+  }
+  const double kept = (context / wavelength - rope.low_freq_factor) /
+                      (rope.high_freq_factor - rope.low_freq_factor);
+  return (1.0 - kept) * frequency / rope.factor + kept * frequency;
+}
+
+double scaled_frequency(const RopeConfig& rope, double frequency) {
+  switch (rope.type) {
+    case RopeType::kDefault:
+      return frequency;
+    case RopeType::kLinear:
+      return frequency / rope.factor;
+    case RopeType::kLlama3:
+      return llama3_frequency(rope, frequency);
+  }
+  return frequency;
+}
+
+Result<Tensor> to_backend(Backend& backend, const std::vector<float>& values, int64_t rows) {
+  const auto cols = static_cast<int64_t>(values.size()) / rows;
+  ROTOR_ASSIGN_OR_RETURN(Tensor tensor, backend.allocate(DType::kF32, rows, cols));
+  ROTOR_RETURN_IF_ERROR(backend.upload(values.data(), tensor.bytes(), tensor));
+  return tensor;
+}
+
+}  // namespace
+
+std::vector<float> rope_frequencies(const RopeConfig& rope, int64_t head_dim) {
+  std::vector<float> frequencies(static_cast<size_t>(head_dim / 2));
+  for (size_t i = 0; i < frequencies.size(); ++i) {
+    const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(head_dim);
+    frequencies[i] = static_cast<float>(scaled_frequency(rope, std::pow(rope.theta, -exponent)));
+  }
+  return frequencies;
+}
+
+Result<RopeTables> make_rope_tables(Backend& backend, const RopeConfig& rope, int64_t head_dim,
+                                    int64_t positions) {
+  const std::vector<float> frequencies = rope_frequencies(rope, head_dim);
+  std::vector<float> cos;
+  std::vector<float> sin;
+  cos.reserve(static_cast<size_t>(positions) * frequencies.size());
+  sin.reserve(cos.capacity());
+  for (int64_t position = 0; position < positions; ++position) {
+    for (const float frequency : frequencies) {
+      const float angle = static_cast<float>(position) * frequency;
+      cos.push_back(static_cast<float>(std::cos(static_cast<double>(angle))));
+      sin.push_back(static_cast<float>(std::sin(static_cast<double>(angle))));
+    }
+  }
+  RopeTables tables;
+  ROTOR_ASSIGN_OR_RETURN(tables.cos, to_backend(backend, cos, positions));
+  ROTOR_ASSIGN_OR_RETURN(tables.sin, to_backend(backend, sin, positions));
+  return tables;
+}
+
+}  // namespace rotor::worker
