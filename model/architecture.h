@@ -1,5 +1,5 @@
-// The description that the decoder, the plan and the coordinator read instead of knowing families: a
-// model is a chain of layers, a layer a chain of stages, a stage the linears that share one input
+// The description that the decoder, the plan and the coordinator read instead of knowing families:
+// a model is a chain of layers, a layer a chain of stages, a stage the linears that share one input
 // (design.md section 4). A family is a row in model/families.cpp that builds this.
 #pragma once
 
@@ -44,10 +44,10 @@ struct Layer {
 
 struct Architecture {
   ModelConfig config;
-  std::string embedding;   // tensor name [vocab, hidden]
-  std::string final_norm;  // tensor name [hidden]
-  std::string head;        // module name of the output head, "lm_head"
-  std::string head_weight; // tensor that it reads; the embedding's where they are tied
+  std::string embedding;    // tensor name [vocab, hidden]
+  std::string final_norm;   // tensor name [hidden]
+  std::string head;         // module name of the output head, "lm_head"
+  std::string head_weight;  // tensor that it reads; the embedding's where they are tied
   std::vector<Layer> layers;
 };
 

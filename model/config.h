@@ -12,13 +12,14 @@ namespace rotor {
 
 enum class RopeType { kDefault, kLinear, kLlama3 };
 
-/// Rotary embedding: transformers 4 `rope_theta` + `rope_scaling`, transformers 5 `rope_parameters`.
+/// Rotary embedding: transformers 4 `rope_theta` + `rope_scaling`, transformers 5
+/// `rope_parameters`.
 struct RopeConfig {
   RopeType type = RopeType::kDefault;
   double theta = 10000.0;
-  double factor = 1.0;            // linear, llama3
-  double low_freq_factor = 1.0;   // llama3
-  double high_freq_factor = 4.0;  // llama3
+  double factor = 1.0;                              // linear, llama3
+  double low_freq_factor = 1.0;                     // llama3
+  double high_freq_factor = 4.0;                    // llama3
   int64_t original_max_position_embeddings = 8192;  // llama3
 };
 
@@ -45,11 +46,11 @@ struct ModelConfig {
   DType dtype = DType::kBf16;  // `dtype` or `torch_dtype`; F32 where neither is given
 };
 
-/// Parses config.json's text. `path` is named in errors, which also name the key, the value found and
-/// the remedy. Refuses: what is not one JSON object, missing or wrongly typed keys, sizes that are
-/// not positive or absurd (> 2^31), num_heads not a multiple of num_kv_heads, an odd head_dim, unknown
-/// rope types and activations, a checkpoint that is quantized already (`quantization_config`), unless
-/// `allow_quantized`.
+/// Parses config.json's text. `path` is named in errors, which also name the key, the value found
+/// and the remedy. Refuses: what is not one JSON object, missing or wrongly typed keys, sizes that
+/// are not positive or absurd (> 2^31), num_heads not a multiple of num_kv_heads, an odd head_dim,
+/// unknown rope types and activations, a checkpoint that is quantized already
+/// (`quantization_config`), unless `allow_quantized`.
 Result<ModelConfig> parse_model_config(const std::string& text, const std::string& path,
                                        bool allow_quantized = false);
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "quant/base/status.h"
+#include "quant/io/file.h"
 
 namespace rotor {
 
@@ -35,7 +36,7 @@ struct ModelFingerprint {
 /// Reads the directory: config.json, model.safetensors.index.json and tokenizer.json (where they
 /// exist), and every shard that the checkpoint consists of. Errors: as opening the checkpoint
 /// gives.
-Result<ModelFingerprint> fingerprint_model(const std::string& directory);
+Result<ModelFingerprint> fingerprint_model(FileSystem& fs, const std::string& directory);
 
 /// The inverse of to_text(). Error: INVALID_ARGUMENT with the line.
 Result<ModelFingerprint> parse_fingerprint(const std::string& text);

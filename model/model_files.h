@@ -5,6 +5,7 @@
 // Cost: opening reads config.json and the shards' headers, no weights.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,24 +13,25 @@
 #include "model/architecture.h"
 #include "quant/base/status.h"
 #include "quant/checkpoint/checkpoint_reader.h"
+#include "quant/io/file.h"
 
 namespace rotor {
 
 /// A tensor that an architecture consists of.
-struct TensorSpec {
+struct ExpectedTensor {
   std::string name;
   std::vector<int64_t> shape;
 };
 
 /// Every tensor of the model, in model order: embedding, layers, final norm, and the head unless it
 /// is tied.
-std::vector<TensorSpec> expected_tensors(const Architecture& architecture);
+std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture);
 
 struct ModelFiles {
   std::string directory;
   std::string config_text;  // config.json as it stands
   Architecture architecture;
-  std::shared_ptr<CheckpointReader> checkpoint;
+  std::shared_ptr<const CheckpointReader> checkpoint;
   std::vector<std::string> extra_tensors;  // in the checkpoint, not in the architecture; sorted
   /// Expected tensors whose dtype is not architecture.config.dtype, as "name (F32)"; sorted.
   std::vector<std::string> other_dtypes;
@@ -41,6 +43,6 @@ struct ModelFiles {
 /// Errors: NOT_FOUND (no such directory or no config.json), whatever config.json, the architecture
 /// and the checkpoint are refused for, and INVALID_ARGUMENT MISSING_TENSORS, BAD_TENSOR_SHAPE,
 /// BAD_TENSOR_DTYPE: each names the tensors, the files and the remedy.
-Result<ModelFiles> open_model(const std::string& directory);
+Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory);
 
 }  // namespace rotor

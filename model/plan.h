@@ -1,6 +1,6 @@
-// From the options of a job and the description of a model to what is done with each module. Both the
-// coordinator (validation, expected tensors, ignore lists) and the workers read this one plan, so
-// they cannot disagree.
+// From the options of a job and the description of a model to what is done with each module. Both
+// the coordinator (validation, expected tensors, ignore lists) and the workers read this one plan,
+// so they cannot disagree.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,7 @@ struct QuantOptions {
 
 /// Something that was not done as asked for, and counts against the job's limit.
 struct FallbackNote {
-  std::string kind;    // "SMALLER_ROTATION", "DAMPING_RAISED", "DIAGONAL_HESSIAN", "ROUND_TO_NEAREST"
+  std::string kind;  // "SMALLER_ROTATION", "DAMPING_RAISED", "DIAGONAL_HESSIAN", "ROUND_TO_NEAREST"
   std::string detail;  // in words, with the values
 };
 
@@ -81,8 +81,8 @@ struct ModelPlan {
 /// Resolves ignores, overrides, and what the layout can carry: a linear with a bias keeps its whole
 /// stage unrotated, a width that the block does not divide takes the largest power of two that
 /// does (both noted). Errors: a width that the group does not divide (names the module and suggests
-/// --ignore), a pattern that matches no module, a rotation that is no power of two in 16..256, nothing
-/// left to quantize, a layout that cannot carry the options.
+/// --ignore), a pattern that matches no module, a rotation that is no power of two in 16..256,
+/// nothing left to quantize, a layout that cannot carry the options.
 Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions& options);
 
 /// Glob match over a whole name; '*' also crosses dots.

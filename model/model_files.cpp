@@ -1,0 +1,168 @@
+#include "model/model_files.h"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+
+namespace rotor {
+namespace {
+
+constexpr int64_t kMostConfigBytes = int64_t{16} << 20;
+constexpr size_t kMostNamed = 8;  // in one message
+
+bool is_float(DType dtype) {
+  return dtype == DType::kBf16 || dtype == DType::kF16 || dtype == DType::kF32;
+}
+
+/// The first few of `names`, and how many there are besides.
+std::string list_some(const std::vector<std::string>& names) {
+  std::string list;
+  for (size_t i = 0; i < std::min(names.size(), kMostNamed); ++i) {
+    list += (i == 0 ? "" : ", ") + names[i];
+  }
+  if (names.size() > kMostNamed) {
+    list += " and " + std::to_string(names.size() - kMostNamed) + " more";
+  }
+  return list;
+}
+
+Status tensor_error(const std::string& directory, const std::string& message,
+                    const std::string& reason, const std::vector<std::string>& names) {
+  return invalid_argument(directory + ": " + message)
+      .with_reason(reason)
+      .with_detail("file", directory)
+      .with_detail("tensors", list_some(names));
+}
+
+/// Holds the checkpoint against the architecture, and fills in what is there besides.
+Status check_tensors(ModelFiles& files) {
+  const CheckpointReader& checkpoint = *files.checkpoint;
+  std::vector<std::string> missing;
+  std::vector<std::string> wrong_shape;
+  std::vector<std::string> wrong_dtype;
+  std::unordered_set<std::string> expected_names;
+  for (const ExpectedTensor& expected : expected_tensors(files.architecture)) {
+    expected_names.insert(expected.name);
+    const TensorSpec* found = checkpoint.find(expected.name);
+    if (found == nullptr) {
+      missing.push_back(expected.name);
+    } else if (found->shape != expected.shape) {
+      const TensorSpec wanted{expected.name, found->dtype, expected.shape};
+      wrong_shape.push_back(expected.name + " is " + describe(*found) + ", not " +
+                            describe(wanted));
+    } else if (!is_float(found->dtype)) {
+      wrong_dtype.push_back(expected.name + " (" + std::string(dtype_name(found->dtype)) + ")");
+    } else if (found->dtype != files.architecture.config.dtype) {
+      files.other_dtypes.push_back(expected.name + " (" + std::string(dtype_name(found->dtype)) +
+                                   ")");
+    }
+  }
+  if (!missing.empty()) {
+    std::string remedy = "; complete the download, or correct config.json";
+    if (missing.size() == 1 && missing[0] == files.architecture.head_weight) {
+      remedy = "; if the output head is the embedding, set tie_word_embeddings in config.json";
+    }
+    return tensor_error(files.directory,
+                        "the checkpoint lacks " + std::to_string(missing.size()) +
+                            " tensors that a \"" + files.architecture.config.model_type +
+                            "\" model needs: " + list_some(missing) + remedy,
+                        "MISSING_TENSORS", missing);
+  }
+  if (!wrong_shape.empty()) {
+    return tensor_error(files.directory,
+                        "tensors do not have the shape that config.json gives: " +
+                            list_some(wrong_shape) + "; correct config.json or the checkpoint",
+                        "BAD_TENSOR_SHAPE", wrong_shape);
+  }
+  if (!wrong_dtype.empty()) {
+    return tensor_error(files.directory,
+                        "tensors are neither BF16, F16 nor F32: " + list_some(wrong_dtype) +
+                            "; give the original model, not a quantized one",
+                        "BAD_TENSOR_DTYPE", wrong_dtype);
+  }
+  for (const TensorSpec& tensor : checkpoint.tensors()) {
+    if (!expected_names.contains(tensor.name)) {
+      files.extra_tensors.push_back(tensor.name);
+    }
+  }
+  std::sort(files.extra_tensors.begin(), files.extra_tensors.end());
+  std::sort(files.other_dtypes.begin(), files.other_dtypes.end());
+  return {};
+}
+
+/// A .safetensors file that is no shard is left behind as well: it holds weights that are not
+/// quantized, and engines load whatever has that ending.
+bool is_copied(std::string_view name) {
+  return !name.starts_with('.') && name != "config.json" && !name.ends_with(".safetensors") &&
+         !name.ends_with(".safetensors.index.json");
+}
+
+Result<std::vector<std::string>> list_copied_files(FileSystem& fs, const std::string& directory) {
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(directory));
+  std::vector<std::string> copied;
+  for (const std::string& name : names) {
+    if (!is_copied(name)) {
+      continue;
+    }
+    ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(join_path(directory, name)));
+    if (stat.is_regular()) {
+      copied.push_back(name);
+    }
+  }
+  return copied;
+}
+
+}  // namespace
+
+std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture) {
+  const ModelConfig& config = architecture.config;
+  std::vector<ExpectedTensor> tensors;
+  tensors.push_back({architecture.embedding, {config.vocab_size, config.hidden_size}});
+  for (const Layer& layer : architecture.layers) {
+    for (const Stage& stage : layer.stages) {
+      if (!stage.norm.empty()) {
+        tensors.push_back({stage.norm, {config.hidden_size}});
+      }
+      for (const Linear& linear : stage.linears) {
+        tensors.push_back({linear.name + ".weight", {linear.out_features, linear.in_features}});
+        if (linear.has_bias) {
+          tensors.push_back({linear.name + ".bias", {linear.out_features}});
+        }
+      }
+    }
+  }
+  tensors.push_back({architecture.final_norm, {config.hidden_size}});
+  if (architecture.head_weight != architecture.embedding) {
+    tensors.push_back({architecture.head_weight, {config.vocab_size, config.hidden_size}});
+  }
+  return tensors;
+}
+
+Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory) {
+  ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(directory));
+  if (!stat.is_directory()) {
+    return invalid_argument(directory +
+                            ": is not a directory; a model is the directory that holds "
+                            "config.json and the .safetensors files")
+        .with_reason("NOT_A_DIRECTORY")
+        .with_detail("file", directory);
+  }
+  ModelFiles files;
+  files.directory = directory;
+  const std::string config_path = join_path(directory, "config.json");
+  ROTOR_ASSIGN_OR_RETURN(files.config_text, read_whole_file(fs, config_path, kMostConfigBytes));
+  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config,
+                         parse_model_config(files.config_text, config_path));
+  Result<Architecture> architecture = describe(config);
+  if (!architecture.ok()) {
+    return architecture.status().with_context(config_path).with_detail("file", config_path);
+  }
+  files.architecture = std::move(architecture).value();
+  ROTOR_ASSIGN_OR_RETURN(files.checkpoint, CheckpointReader::open(fs, directory));
+  ROTOR_RETURN_IF_ERROR(check_tensors(files));
+  ROTOR_ASSIGN_OR_RETURN(files.copied_files, list_copied_files(fs, directory));
+  return files;
+}
+
+}  // namespace rotor
