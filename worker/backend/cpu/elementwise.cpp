@@ -68,9 +68,7 @@ void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_l
 void silu_product(const float* gate, const float* up, int64_t size, float* out,
                   Parallel& parallel) {
   for_ranges(size, 1, parallel, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      out[i] = gate[i] / (1.0F + exp_approx(-gate[i])) * up[i];
-    }
+    silu_run(gate + begin, up + begin, end - begin, out + begin);
   });
 }
 
