@@ -1,0 +1,260 @@
+#include "worker/pipeline/layer_quantizer.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace rotor::worker {
+namespace {
+
+/// Multiply-adds of the lower triangle of x^T x, two operations each.
+double hessian_flops(int64_t tokens, int64_t width) {
+  return static_cast<double>(tokens) * static_cast<double>(width) * static_cast<double>(width + 1);
+}
+
+}  // namespace
+
+double stage_flops(const Stage& stage, const ModelConfig& config, const BatchShape& shape) {
+  const auto tokens = static_cast<double>(shape.tokens());
+  double flops = 0.0;
+  for (const Linear& linear : stage.linears) {
+    flops += 2.0 * tokens * static_cast<double>(linear.in_features) *
+             static_cast<double>(linear.out_features);
+  }
+  if (stage.kind == StageKind::kAttentionIn) {
+    // Scores and their product with V, over the causal half.
+    flops += 2.0 * tokens * static_cast<double>(shape.seq_len + 1) *
+             static_cast<double>(config.num_heads * config.head_dim);
+  }
+  return flops;
+}
+
+LayerQuantizer::LayerQuantizer(const LayerContext& context, const LayerPlan& layer,
+                               const LayerWeights& original)
+    : context_(context),
+      layer_(layer),
+      original_(original),
+      input_amax_(layer.stages.size(), 0.0F) {}
+
+Result<LayerWeights> LayerQuantizer::run(bool needs_output, LayerResult* result) {
+  result_ = result;
+  const QuantOptions& options = context_.plan.options;
+  const bool by_stage =
+      options.sequential == Sequential::kStage && options.propagate == Propagate::kQuantized;
+  return by_stage ? run_by_stage(needs_output) : run_by_block(needs_output);
+}
+
+Result<LayerWeights> LayerQuantizer::run_by_stage(bool needs_output) {
+  LayerWeights weights = original_;
+  for (size_t stage = 0; stage < layer_.stages.size(); ++stage) {
+    if (needs_hessian(layer_.stages[stage])) {
+      ROTOR_ASSIGN_OR_RETURN(const StageHessian hessian, stage_hessian(stage));
+      ROTOR_RETURN_IF_ERROR(solve(stage, hessian, &weights));
+    }
+    if (needs_output || stage + 1 < layer_.stages.size()) {
+      ROTOR_RETURN_IF_ERROR(context_.comm.agree(finish_all(stage, weights.stages[stage])));
+    }
+  }
+  return weights;
+}
+
+Result<LayerWeights> LayerQuantizer::run_by_block(bool needs_output) {
+  const bool move = context_.plan.options.propagate == Propagate::kOriginal;
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<StageHessian> hessians, block_hessians(move));
+  LayerWeights weights = original_;
+  for (size_t stage = 0; stage < layer_.stages.size(); ++stage) {
+    if (needs_hessian(layer_.stages[stage])) {
+      ROTOR_RETURN_IF_ERROR(solve(stage, hessians[stage], &weights));
+    }
+  }
+  if (needs_output && !move) {
+    Status mine;
+    for (size_t stage = 0; stage < layer_.stages.size() && mine.ok(); ++stage) {
+      mine = finish_all(stage, weights.stages[stage]);
+    }
+    ROTOR_RETURN_IF_ERROR(context_.comm.agree(mine));
+  }
+  return weights;
+}
+
+Result<Tensor> LayerQuantizer::input_of(size_t stage, const StageWeights& weights,
+                                        const MicroBatch& batch) {
+  return context_.decoder.stage_input(layer_.stages[stage].stage, weights, batch.x, batch.carry);
+}
+
+Status LayerQuantizer::accumulate(size_t stage, const MicroBatch& batch, const Tensor& input,
+                                  const Tensor& hessian) {
+  const StagePlan& plan = layer_.stages[stage];
+  ROTOR_ASSIGN_OR_RETURN(float largest,
+                         finite_max(context_.backend, input, batch,
+                                    "the input of " + plan.stage.linears.front().name));
+  const QuantOptions& options = context_.plan.options;
+  if (options.activations == Activations::kA4 && stage_rotation(plan) > 0) {
+    ROTOR_ASSIGN_OR_RETURN(Tensor rotated,
+                           context_.backend.allocate(input.dtype(), input.rows(), input.cols()));
+    ROTOR_RETURN_IF_ERROR(context_.backend.rotate(input, stage_rotation(plan), rotated));
+    ROTOR_ASSIGN_OR_RETURN(largest, context_.backend.max_abs(rotated));
+  }
+  input_amax_[stage] = std::max(input_amax_[stage], largest);
+  const PhaseScope phase(result_->phases, "hessian", hessian_flops(input.rows(), input.cols()));
+  return context_.backend.hessian_accumulate(input, hessian);
+}
+
+Result<StageHessian> LayerQuantizer::stage_hessian(size_t stage) {
+  const StagePlan& plan = layer_.stages[stage];
+  const BatchCut& cut = context_.cut;
+  const int64_t first = cut.of_rank(context_.comm.size(), context_.comm.rank()).begin;
+  const auto add_lane = [&](int64_t lane, const std::vector<Tensor>& hessians) -> Status {
+    const Range batches = cut.lane(lane);
+    for (int64_t i = batches.begin; i < batches.end; ++i) {
+      const MicroBatch& batch = context_.batches[static_cast<size_t>(i - first)];
+      Tensor input;
+      {
+        const PhaseScope phase(result_->phases, "forward");
+        ROTOR_ASSIGN_OR_RETURN(input, input_of(stage, original_.stages[stage], batch));
+      }
+      ROTOR_RETURN_IF_ERROR(accumulate(stage, batch, input, hessians[0]));
+    }
+    return {};
+  };
+  std::vector<StageHessian> hessian(1);
+  // Spread over ranks, so that a layer's factorizations do not all wait for the first one.
+  hessian[0].root = static_cast<int>(stage) % context_.comm.size();
+  hessian[0].width = plan.stage.in_features;
+  hessian[0].tokens = cut.tokens();
+  ROTOR_ASSIGN_OR_RETURN(
+      const std::vector<Tensor> sums,
+      sum_lanes(
+          context_.backend, context_.comm, cut.lanes, {hessian[0].width}, {hessian[0].root},
+          [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane));
+  hessian[0].sum = sums[0];
+  ROTOR_RETURN_IF_ERROR(agree_on_inputs(&hessian, {stage}));
+  return hessian[0];
+}
+
+Result<std::vector<StageHessian>> LayerQuantizer::block_hessians(bool move) {
+  const BatchCut& cut = context_.cut;
+  std::vector<StageHessian> hessians(layer_.stages.size());
+  std::vector<size_t> stages;  // those that take a Hessian
+  std::vector<int64_t> widths;
+  std::vector<int> roots;
+  for (size_t stage = 0; stage < layer_.stages.size(); ++stage) {
+    hessians[stage].root = static_cast<int>(stage) % context_.comm.size();
+    hessians[stage].width = layer_.stages[stage].stage.in_features;
+    hessians[stage].tokens = cut.tokens();
+    if (needs_hessian(layer_.stages[stage])) {
+      stages.push_back(stage);
+      widths.push_back(hessians[stage].width);
+      roots.push_back(hessians[stage].root);
+    }
+  }
+  const int64_t first = cut.of_rank(context_.comm.size(), context_.comm.rank()).begin;
+  const auto add_batch = [&](MicroBatch& batch, const std::vector<Tensor>& sums) -> Status {
+    size_t next = 0;
+    for (size_t stage = 0; stage < layer_.stages.size(); ++stage) {
+      if (next < stages.size() && stages[next] == stage) {
+        ROTOR_ASSIGN_OR_RETURN(const Tensor input, input_of(stage, original_.stages[stage], batch));
+        ROTOR_RETURN_IF_ERROR(accumulate(stage, batch, input, sums[next++]));
+      }
+      ROTOR_RETURN_IF_ERROR(finish(stage, original_.stages[stage], batch));
+    }
+    return {};
+  };
+  const auto add_lane = [&](int64_t lane, const std::vector<Tensor>& sums) -> Status {
+    const Range batches = cut.lane(lane);
+    for (int64_t i = batches.begin; i < batches.end; ++i) {
+      MicroBatch& batch = context_.batches[static_cast<size_t>(i - first)];
+      if (move) {
+        ROTOR_RETURN_IF_ERROR(add_batch(batch, sums));
+        continue;
+      }
+      MicroBatch copy = batch;
+      ROTOR_ASSIGN_OR_RETURN(
+          copy.x, context_.backend.allocate(batch.x.dtype(), batch.x.rows(), batch.x.cols()));
+      ROTOR_RETURN_IF_ERROR(context_.backend.copy(batch.x, copy.x));
+      ROTOR_RETURN_IF_ERROR(add_batch(copy, sums));
+    }
+    return {};
+  };
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<Tensor> sums,
+                         sum_lanes(
+                             context_.backend, context_.comm, cut.lanes, widths, roots,
+                             [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane));
+  for (size_t i = 0; i < stages.size(); ++i) {
+    hessians[stages[i]].sum = sums[i];
+  }
+  ROTOR_RETURN_IF_ERROR(agree_on_inputs(&hessians, stages));
+  return hessians;
+}
+
+Status LayerQuantizer::agree_on_inputs(std::vector<StageHessian>* hessians,
+                                       const std::vector<size_t>& stages) {
+  std::vector<float> largest;
+  for (const size_t stage : stages) {
+    largest.push_back(input_amax_[stage]);
+  }
+  ROTOR_RETURN_IF_ERROR(context_.comm.all_reduce_max(&largest));
+  for (size_t i = 0; i < stages.size(); ++i) {
+    (*hessians)[hessians->size() == 1 ? 0 : stages[i]].input_amax = largest[i];
+  }
+  return {};
+}
+
+Status LayerQuantizer::solve(size_t stage, const StageHessian& hessian, LayerWeights* weights) {
+  Communicator& comm = context_.comm;
+  ROTOR_RETURN_IF_ERROR(comm.agree(comm.rank() == 0 ? context_.sink.check(false) : Status()));
+  ROTOR_ASSIGN_OR_RETURN(
+      SolvedStage solved,
+      solve_stage(context_.backend, comm, context_.plan.options, layer_.stages[stage],
+                  original_.stages[stage], hessian, result_->phases));
+  Status mine = upload(stage, solved);
+  if (mine.ok() && comm.rank() == 0) {
+    mine = context_.sink.stage_done(layer_.index, static_cast<int>(stage),
+                                    static_cast<int>(layer_.stages.size()), solved.results);
+  }
+  ROTOR_RETURN_IF_ERROR(comm.agree(mine));
+  weights->stages[stage] = std::move(solved.weights);
+  std::move(solved.results.begin(), solved.results.end(), std::back_inserter(result_->modules));
+  return {};
+}
+
+Status LayerQuantizer::upload(size_t stage, SolvedStage& solved) {
+  const PhaseScope phase(result_->phases, "upload");
+  for (size_t i = 0; i < solved.matrices.size(); ++i) {
+    const auto owner = static_cast<int>((stage + i) % static_cast<size_t>(context_.comm.size()));
+    if (!solved.matrices[i].has_value() || owner != context_.comm.rank()) {
+      continue;
+    }
+    ROTOR_ASSIGN_OR_RETURN(
+        std::vector<StoredTensor> tensors,
+        context_.layout.encode(layer_.stages[stage].modules[i].linear.name,
+                               context_.plan.options.activations, std::move(*solved.matrices[i])));
+    ROTOR_RETURN_IF_ERROR(context_.sink.put(layer_.index, std::move(tensors)));
+  }
+  return {};
+}
+
+Status LayerQuantizer::finish(size_t stage, const StageWeights& weights, MicroBatch& batch) {
+  const Stage& shape = layer_.stages[stage].stage;
+  const PhaseScope phase(result_->phases, "forward",
+                         stage_flops(shape, context_.plan.architecture.config, batch.shape));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor input, input_of(stage, weights, batch));
+  Tensor carry;
+  if (const int64_t width = Decoder::carry_features(shape); width > 0) {
+    ROTOR_ASSIGN_OR_RETURN(carry, context_.backend.allocate(context_.backend.activation_dtype(),
+                                                            batch.shape.tokens(), width));
+  }
+  ROTOR_RETURN_IF_ERROR(
+      context_.decoder.finish_stage(shape, weights, batch.shape, input, batch.x, carry));
+  batch.carry = std::move(carry);
+  return {};
+}
+
+Status LayerQuantizer::finish_all(size_t stage, const StageWeights& weights) {
+  for (MicroBatch& batch : context_.batches) {
+    ROTOR_RETURN_IF_ERROR(finish(stage, weights, batch));
+  }
+  return {};
+}
+
+}  // namespace rotor::worker
