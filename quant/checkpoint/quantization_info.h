@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,9 @@
 #include "quant/scheme.h"
 
 namespace rotor {
+
+/// Module names; a set, because a mixture's ignore lists hold tens of thousands.
+using NameSet = std::set<std::string, std::less<>>;
 
 /// A quantized linear. Its tensors are named after it; its weight was [rows, cols].
 struct QuantizedModule {
@@ -33,8 +38,8 @@ struct QuantizationInfo {
 struct StoredRotation {
   std::string name;  // "v": the tensor is called <module>.v_input.weight
   int block = 0;
-  std::vector<std::string> targets;  // "Linear" stands for all quantized linears
-  std::vector<std::string> ignore;
+  NameSet targets;  // "Linear" stands for all quantized linears
+  NameSet ignore;
 };
 
 /// What a reader finds. A linear is quantized if it is not in `ignored` and its packed tensor is
@@ -43,7 +48,7 @@ struct StoredQuantization {
   Layout layout = Layout::kCompressedTensors;
   QuantScheme scheme;  // scale_dtype of INT4: config.json's dtype; the stored tensor decides
   Activations activations = Activations::kA16;
-  std::vector<std::string> ignored;
+  NameSet ignored;
   std::vector<StoredRotation> rotations;
 
   /// The transform on a quantized module's input; null: it is not rotated.

@@ -38,15 +38,4 @@ struct SafetensorsHeader {
 Result<SafetensorsHeader> parse_safetensors_header(std::string_view text, int64_t file_size,
                                                    const std::string& path);
 
-/// Lays tensors out (descending element size, then name) and writes the first bytes of the file,
-/// the 8 of the length included; the same specs in any order give the same bytes. Metadata is
-/// {"format": "pt"}. Errors: a name twice or "__metadata__", a name that is not UTF-8, a size that
-/// overflows, a header over the limit.
-struct SafetensorsPlan {
-  std::string header_bytes;
-  SafetensorsHeader header;
-  int64_t file_size = 0;
-};
-Result<SafetensorsPlan> plan_safetensors(std::vector<TensorSpec> specs);
-
 }  // namespace rotor

@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "quant/checkpoint/safetensors_header.h"
+#include "quant/checkpoint/safetensors_plan.h"
 #include "quant/io/file.h"
 
 namespace rotor {

@@ -46,6 +46,12 @@ class TensorSource {
   virtual Status read(const std::string& name, int64_t offset, void* dst, size_t n) const = 0;
 };
 
+/// NOT_FOUND, reason MISSING_TENSOR, for `place` (a file or directory) without tensor `name`.
+Status missing_tensor(const std::string& place, const std::string& name);
+
+/// OUT_OF_RANGE unless bytes [offset, offset + n) lie within the tensor.
+Status check_range(const TensorSpec& spec, int64_t offset, size_t n);
+
 /// The whole of a tensor.
 Result<std::vector<uint8_t>> read_tensor(const TensorSource& source, const std::string& name);
 

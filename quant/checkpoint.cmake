@@ -1,0 +1,17 @@
+# Files and checkpoint formats: safetensors, layouts, verification.
+target_sources(rotor_quant PRIVATE
+  base/json.cpp
+  base/json_sax.cpp
+  base/sha256.cpp
+  base/text.cpp
+  checkpoint/checkpoint_reader.cpp
+  checkpoint/memory_source.cpp
+  checkpoint/safetensors_header.cpp
+  checkpoint/safetensors_plan.cpp
+  checkpoint/safetensors_reader.cpp
+  checkpoint/safetensors_writer.cpp
+  checkpoint/sharding.cpp
+  checkpoint/tensor_spec.cpp
+  io/file.cpp
+  io/posix_file.cpp
+  io/rooted.cpp)
