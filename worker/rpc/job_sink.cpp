@@ -1,0 +1,124 @@
+#include "worker/rpc/job_sink.h"
+
+#include <map>
+#include <utility>
+
+#include "proto/errors.h"
+#include "quant/base/sha256.h"
+#include "worker/rpc/reports.h"
+
+namespace rotor::worker {
+
+JobSink::JobSink(std::shared_ptr<grpc::Channel> channel, AttachClient* client, std::string job,
+                 int64_t fence, std::function<bool()> draining)
+    : channel_(channel),
+      client_(client),
+      job_(job),
+      fence_(fence),
+      draining_(std::move(draining)),
+      uploader_(std::move(channel), std::move(job), fence) {}
+
+Status JobSink::check(bool at_boundary) {
+  if (at_boundary && draining_()) {
+    return cancelled("the worker was asked to stop").with_reason("DRAINING");
+  }
+  return client_->lease_status(fence_);
+}
+
+Status JobSink::stage_done(int layer, int stage, int stages,
+                           const std::vector<ModuleResult>& modules) {
+  v1::WorkerMessage message;
+  v1::Progress* progress = message.mutable_progress();
+  progress->set_job(job_);
+  progress->set_fence(fence_);
+  progress->set_layer(layer);
+  progress->set_stage(stage);
+  progress->set_stages(stages);
+  for (const ModuleResult& module : modules) {
+    *progress->add_modules() = to_report(module);
+  }
+  return client_->send(message);
+}
+
+Status JobSink::put(int layer, std::vector<StoredTensor> tensors) {
+  return uploader_.put(layer, std::move(tensors));
+}
+
+Result<std::vector<UploadedTensor>> JobSink::flush(int layer) {
+  return uploader_.flush(layer);
+}
+
+Status JobSink::commit(const LayerResult& result, const std::vector<UploadedTensor>& tensors) {
+  v1::WorkerMessage message;
+  v1::CommitLayer* commit = message.mutable_commit();
+  commit->set_job(job_);
+  commit->set_fence(fence_);
+  commit->set_layer(result.layer);
+  for (const UploadedTensor& tensor : tensors) {
+    v1::TensorInfo* info = commit->add_tensors();
+    info->set_name(tensor.spec.name);
+    info->set_dtype(std::string(dtype_name(tensor.spec.dtype)));
+    info->mutable_shape()->Add(tensor.spec.shape.begin(), tensor.spec.shape.end());
+    info->set_sha256(tensor.sha256);
+  }
+  *commit->mutable_report() = to_report(result);
+  ROTOR_RETURN_IF_ERROR(client_->send(message));
+  return client_->wait_accepted(fence_, result.layer);
+}
+
+Result<MemorySource> JobSink::fetch(int layer, const std::vector<TensorSpec>& expected) {
+  std::map<std::string, const TensorSpec*> specs;
+  for (const TensorSpec& spec : expected) {
+    specs[spec.name] = &spec;
+  }
+  v1::FetchLayerRequest request;
+  request.set_job(job_);
+  request.set_fence(fence_);
+  request.set_layer(layer);
+  grpc::ClientContext context;
+  const auto stub = v1::Workers::NewStub(channel_);
+  const auto call = stub->FetchLayer(&context, request);
+
+  MemorySource source;
+  StoredTensor tensor;
+  Sha256 digest;
+  const auto receive = [&](const v1::FetchLayerResponse& part) -> Status {
+    if (part.has_tensor()) {
+      const auto spec = specs.find(part.tensor().name());
+      if (spec == specs.end()) {
+        return data_loss("layer " + std::to_string(layer) + " holds tensor " +
+                         part.tensor().name() + ", which the plan does not know");
+      }
+      tensor = {*spec->second, {}};
+      tensor.bytes.reserve(static_cast<size_t>(tensor.spec.byte_size()));
+    } else if (part.has_end()) {
+      const auto size = static_cast<size_t>(tensor.spec.byte_size());
+      if (tensor.bytes.size() != size || digest.hex() != part.end().sha256()) {
+        return data_loss("tensor " + tensor.spec.name + " of committed layer " +
+                         std::to_string(layer) + " did not arrive whole");
+      }
+      specs.erase(tensor.spec.name);
+      source.add(std::move(tensor));
+    } else {
+      digest.update(part.chunk());
+      tensor.bytes.insert(tensor.bytes.end(), part.chunk().begin(), part.chunk().end());
+    }
+    return {};
+  };
+  v1::FetchLayerResponse part;
+  while (call->Read(&part)) {
+    if (Status status = receive(part); !status.ok()) {
+      context.TryCancel();
+      call->Finish();
+      return status;
+    }
+  }
+  ROTOR_RETURN_IF_ERROR(from_grpc(call->Finish()));
+  if (!specs.empty()) {
+    return data_loss("committed layer " + std::to_string(layer) + " lacks tensor " +
+                     specs.begin()->first);
+  }
+  return source;
+}
+
+}  // namespace rotor::worker
