@@ -18,16 +18,18 @@ inline constexpr std::array<float, 16> kE2m1Values{0.0F,  0.5F,  1.0F,  1.5F,  2
                                                    -2.0F, -3.0F, -4.0F, -6.0F};
 
 /// The nearest E2M1 value, ties to the even index, saturating at +-6; +0 for whatever rounds to
-/// zero. `value` is not a NaN.
+/// zero. `value` is not a NaN (one gives 6 with its sign).
 inline float e2m1_round(float value) {
   const float magnitude = std::fabs(value);
-  // The spacing is 0.5 below 2, 1 up to 4 and 2 above; a power of two, so scaling is exact and ties
-  // to the even multiple are ties to the even index.
-  const float step = magnitude < 2.0F ? 0.5F : (magnitude < 4.0F ? 1.0F : 2.0F);
-  const float inverse = magnitude < 2.0F ? 2.0F : (magnitude < 4.0F ? 1.0F : 0.5F);
-  const float rounded = std::nearbyint(magnitude * inverse) * step;
-  const float clipped = rounded < kE2m1Max ? rounded : kE2m1Max;
-  return std::copysign(clipped, value) + 0.0F;  // -0 + 0 is +0
+  const float clipped = magnitude < kE2m1Max ? magnitude : kE2m1Max;
+  // p is the power of two at or below `clipped`, 1 at least: E2M1's spacing there is p/2. Around
+  // 1.5 * 2^22 p the spacing of F32 is p/2 too, so the additions round, ties to even.
+  constexpr uint32_t kExponentBits = 0x7F800000U;
+  const float exponent = std::bit_cast<float>(std::bit_cast<uint32_t>(clipped) & kExponentBits);
+  const float p = exponent > 1.0F ? exponent : 1.0F;
+  const float shift = p * 0x1.8p22F;
+  const float rounded = (clipped + shift) - shift;
+  return std::copysign(rounded, value) + 0.0F;  // -0 + 0 is +0
 }
 
 /// The code of an E2M1 value as e2m1_round gives it.

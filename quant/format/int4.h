@@ -3,7 +3,6 @@
 // Thread-safety: pure functions, without branches so that loops over them vectorise.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -11,11 +10,15 @@ namespace rotor {
 
 inline constexpr float kInt4Min = -8.0F;
 inline constexpr float kInt4Max = 7.0F;
+/// Half of the 15 steps between them: absmax / 7.5 is INT4's scale before any search.
+inline constexpr float kInt4Range = 7.5F;
 
-/// The nearest integer, ties to even, saturating at -8 and 7; never -0. `value` is not a NaN.
+/// The nearest integer, ties to even, saturating at -8 and 7; never -0. `value` is not a NaN (one
+/// gives -8).
 inline float int4_round(float value) {
   const float rounded = std::nearbyint(value);
-  return std::min(std::max(rounded, kInt4Min), kInt4Max) + 0.0F;
+  const float raised = rounded > kInt4Min ? rounded : kInt4Min;
+  return (raised < kInt4Max ? raised : kInt4Max) + 0.0F;
 }
 
 /// The nibble of a value as int4_round gives it.
@@ -27,7 +30,7 @@ inline uint8_t int4_encode(float value) {
   return int4_code(int4_round(value));
 }
 
-inline float int4_decode(uint8_t code) {
+constexpr float int4_decode(uint8_t code) {
   return static_cast<float>(code & 15) - 8.0F;
 }
 

@@ -17,6 +17,9 @@ namespace rotor {
 
 inline constexpr int64_t kMaxHadamardBlock = 256;
 
+/// Whether blocks of `block` can rotate `width` columns.
+Status check_hadamard_block(int64_t width, int64_t block);
+
 /// out [rows, cols] F32 = x R, x [rows, cols] of BF16, F16 or F32. out may be x where that is F32.
 Status rotate_rows(const void* x, DType dtype, int64_t rows, int64_t cols, int64_t block,
                    float* out, Parallel& parallel);

@@ -2,7 +2,7 @@
 // section 2).
 //
 // Thread-safety: pure functions. Results of a row depend on that row alone. Cost: absmax one pass,
-// mse one pass over the group a candidate (8 to 20 of them); a few hundred bytes of stack.
+// mse one pass over the group a candidate (4 to 24 of them); scratch of eight groups a thread.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,8 @@
 namespace rotor {
 
 /// NVFP4's G = 2688 / amax = 448 * 6 / amax, F32. amax is the largest |w| over all modules that an
-/// engine fuses. An all-zero weight gets 1. Clamped so that both G and the smallest stored scale
-/// over G are normal F32 numbers: amax below 2^-100 or above 2^100 no longer fills the range of
-/// E4M3, and nothing else changes. `amax` is finite and not negative.
+/// engine fuses, finite and not negative. An all-zero weight gets 1. Below 2^-100 amax counts as
+/// 2^-100, which keeps G and the smallest stored scale over G normal F32 numbers.
 float nvfp4_global_scale(float amax);
 
 struct ScaleOptions {
@@ -29,14 +28,12 @@ struct ScaleOptions {
 
 /// Scales of w [rows, cols] F32: `stored` [rows, cols/group_size] elements of scheme.scale_dtype as
 /// bytes, `effective` [rows, cols/group_size] F32 = decode(stored) / global_scale. Every stored
-/// scale is finite and positive; an all-zero group gets the smallest positive one.
+/// scale is finite and positive; a group of zeros (or of subnormal numbers) gets the smallest one.
 ///
-/// absmax: NVFP4 and INT4 the storable scale nearest to absmax/6, absmax/7.5; MXFP4 the smallest
-/// that does not clip. mse: the candidate with the least sum over the group of d_c (w_c -
-/// Q(w_c))^2; the larger scale wins a tie. Candidates: NVFP4 every byte from a quarter of absmax's
-/// to two steps above it; MXFP4 the exponent of absmax, two below and one above; INT4 absmax/7.5
-/// times 1.12, 1.08, ..., 0.40 and the scale of the clipless grid, each rounded to scale_dtype
-/// first.
+/// - absmax: NVFP4 and INT4 the storable scale nearest to absmax/6, absmax/7.5; MXFP4 the smallest
+///   that does not clip.
+/// - mse: of the candidates in scales/candidates.h, the one with the least sum over the group of
+///   d_c (w_c - Q(w_c))^2; the larger scale wins a tie.
 ///
 /// Errors: INVALID_ARGUMENT naming the first row and column whose weight is not finite, or where
 /// the shapes do not fit.

@@ -1,0 +1,17 @@
+# The algorithm: number formats, rotation, scale search, GPTQ, error measures.
+target_sources(rotor_quant PRIVATE
+  error/quadratic.cpp
+  format/activations.cpp
+  format/bf16.cpp
+  format/codes.cpp
+  format/e4m3.cpp
+  format/e8m0.cpp
+  format/finite.cpp
+  gptq/factor.cpp
+  gptq/factor_sweep.cpp
+  gptq/solve.cpp
+  rotation/hadamard.cpp
+  rotation/rotate_hessian.cpp
+  rotation/walsh_hadamard.cpp
+  scales/candidates.cpp
+  scales/scale_search.cpp)

@@ -1,0 +1,52 @@
+// The storable scales that a search over one group chooses from (algorithm.md section 2).
+//
+// Thread-safety: immutable once made. Cost: one table lookup or division a candidate.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "quant/scheme.h"
+
+namespace rotor {
+
+/// A scale as it is stored (its bits in the low bytes) and what it stands for.
+struct ScaleCandidate {
+  uint32_t stored = 0;
+  float effective = 0.0F;  // decode(stored) / global_scale
+};
+
+/// `absmax` below: the largest magnitude of the group, a finite normal F32 number.
+class ScaleCandidates {
+ public:
+  static constexpr int kMaxCount = 24;
+
+  ScaleCandidates(const QuantScheme& scheme, float global_scale);
+
+  /// NVFP4 and INT4: nearest to absmax/6, absmax/7.5. MXFP4: the smallest that does not clip.
+  ScaleCandidate absmax_candidate(float absmax) const;
+
+  /// The number of candidates that all() writes.
+  int count() const { return count_; }
+  /// In descending order of scale; repeats where the range of what can be stored ends.
+  /// NVFP4: every byte from two above absmax's to 16 (a quarter) below it. MXFP4: from one exponent
+  /// above absmax's to two below. INT4: absmax/7.5 times 35/32, 34/32, ..., 12/32, each rounded to
+  /// scale_dtype.
+  void all(float absmax, ScaleCandidate* out) const;
+
+  /// The smallest positive scale that is stored: byte 1 of E4M3, 0 of E8M0, 2^-24 in F16 and 2^-126
+  /// in BF16 and F32 (their subnormals are zero on hardware that flushes them).
+  ScaleCandidate smallest() const;
+
+ private:
+  ScaleCandidate byte_candidate(int32_t byte) const;
+  ScaleCandidate rounded_candidate(float scale) const;
+  int32_t absmax_byte(float absmax) const;
+
+  QuantScheme scheme_;
+  float global_scale_;
+  int count_;
+  std::array<float, 256> by_byte_{};  // effective scales of NVFP4 and MXFP4
+};
+
+}  // namespace rotor
