@@ -5,7 +5,12 @@ target_sources(rotor_quant PRIVATE
   base/sha256.cpp
   base/text.cpp
   checkpoint/checkpoint_reader.cpp
+  checkpoint/compressed_tensors.cpp
+  checkpoint/compressed_tensors_config.cpp
+  checkpoint/layout.cpp
   checkpoint/memory_source.cpp
+  checkpoint/quantization_info.cpp
+  checkpoint/rotation_groups.cpp
   checkpoint/safetensors_header.cpp
   checkpoint/safetensors_plan.cpp
   checkpoint/safetensors_reader.cpp

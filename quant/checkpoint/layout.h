@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,10 @@ Result<const CheckpointLayout*> find_layout(Layout kind);
 /// NOT_QUANTIZED, if the key is absent.
 Result<StoredQuantization> parse_quantization_config(std::string_view config_text,
                                                      const std::string& path);
+
+/// What config_json of every layout does with the object it made. Errors: as there.
+Result<std::string> add_quantization_config(std::string_view source_config,
+                                            nlohmann::ordered_json quantization);
 
 /// Every tensor of the written checkpoint, in order: the source's, with each quantized module's
 /// weight giving way to its own, and a rotation tensor behind those of the module it is named

@@ -223,7 +223,7 @@ Status check_extents(const SafetensorsHeader& header, int64_t data_size, const s
   const SafetensorsEntry* last = nullptr;
   for (const SafetensorsEntry& entry : header.entries) {
     const std::string span =
-        "[" + std::to_string(entry.begin) + ", " + std::to_string(entry.end) + "]";
+        std::string("[") + std::to_string(entry.begin) + ", " + std::to_string(entry.end) + "]";
     const std::string& name = entry.spec.name;
     if (entry.begin > entry.end) {
       return bad_entry(path, name, "data_offsets", span + " runs backwards");

@@ -48,7 +48,8 @@ Result<std::string> entry_json(const SafetensorsEntry& entry) {
   }
   out += R"(:{"dtype":")" + std::string(dtype_name(entry.spec.dtype)) + R"(","shape":[)";
   for (size_t i = 0; i < entry.spec.shape.size(); ++i) {
-    out += (i == 0 ? "" : ",") + std::to_string(entry.spec.shape[i]);
+    out += i == 0 ? "" : ",";
+    out += std::to_string(entry.spec.shape[i]);
   }
   return out + R"(],"data_offsets":[)" + std::to_string(entry.begin) + "," +
          std::to_string(entry.end) + "]}";

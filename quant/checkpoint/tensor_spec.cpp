@@ -28,7 +28,8 @@ std::string describe(const TensorSpec& spec) {
   std::string out(dtype_name(spec.dtype));
   out += " [";
   for (size_t i = 0; i < spec.shape.size(); ++i) {
-    out += (i == 0 ? "" : ", ") + std::to_string(spec.shape[i]);
+    out += i == 0 ? "" : ", ";
+    out += std::to_string(spec.shape[i]);
   }
   return out + "]";
 }

@@ -1,0 +1,138 @@
+#include "quant/checkpoint/layout.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "quant/base/json.h"
+#include "quant/base/text.h"
+#include "quant/checkpoint/compressed_tensors.h"
+#include "quant/checkpoint/compressed_tensors_config.h"
+
+namespace rotor {
+namespace {
+
+// Scales of INT4 have the model's dtype; transformers 5 calls the key dtype, 4 torch_dtype.
+DType model_dtype(const nlohmann::json& config) {
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    const auto value = config.find(key);
+    if (value != config.end() && *value == "float16") {
+      return DType::kF16;
+    }
+    if (value != config.end() && *value == "float32") {
+      return DType::kF32;
+    }
+  }
+  return DType::kBf16;
+}
+
+Status bad_source(const std::string& tensor, const std::string& what) {
+  return invalid_argument("tensor " + tensor + ": " + what +
+                          "; the source model lacks a weight of a linear to be quantized: fetch it "
+                          "again, or leave the module out (--ignore)")
+      .with_reason("BAD_SOURCE")
+      .with_detail("tensor", tensor);
+}
+
+}  // namespace
+
+Result<QuantizedMatrix> CheckpointLayout::decode(const std::string& module,
+                                                 const QuantScheme& scheme,
+                                                 const TensorSource& source) const {
+  ROTOR_ASSIGN_OR_RETURN(const QuantizedModule shape, stored_shape(module, scheme, source));
+  return decode_rows(module, scheme, source, 0, shape.rows);
+}
+
+Result<const CheckpointLayout*> find_layout(Layout kind) {
+  static const CompressedTensorsLayout compressed_tensors;
+  if (kind == Layout::kCompressedTensors) {
+    return &compressed_tensors;
+  }
+  return unimplemented("layout " + std::string(to_string(kind)) +
+                       ": not written yet; choose compressed-tensors")
+      .with_reason("UNSUPPORTED_LAYOUT");
+}
+
+Result<StoredQuantization> parse_quantization_config(std::string_view config_text,
+                                                     const std::string& path) {
+  ROTOR_ASSIGN_OR_RETURN(const nlohmann::json config, parse_json(config_text, path));
+  if (!config.is_object() || !config.contains("quantization_config")) {
+    return not_found(path + ": no key 'quantization_config'; the checkpoint is not quantized")
+        .with_reason("NOT_QUANTIZED")
+        .with_detail("file", path);
+  }
+  const nlohmann::json& quantization = config["quantization_config"];
+  const nlohmann::json method = quantization.is_object()
+                                    ? quantization.value("quant_method", nlohmann::json())
+                                    : quantization;
+  if (method != "compressed-tensors") {
+    return invalid_argument(path + ": quantization_config: quant_method " +
+                            printable(method.dump()) +
+                            "; Rotor reads \"compressed-tensors\" checkpoints")
+        .with_reason("BAD_CONFIG")
+        .with_detail("file", path)
+        .with_detail("key", "quant_method");
+  }
+  return parse_compressed_tensors_config(quantization, model_dtype(config), path);
+}
+
+Result<std::string> add_quantization_config(std::string_view source_config,
+                                            nlohmann::ordered_json quantization) {
+  ROTOR_ASSIGN_OR_RETURN(nlohmann::ordered_json config,
+                         parse_ordered_json(source_config, "config.json"));
+  if (!config.is_object() || config.contains("quantization_config")) {
+    return invalid_argument(std::string("config.json: ") +
+                            (config.is_object() ? "key 'quantization_config': the model is "
+                                                  "quantized already; start from the original"
+                                                : "not one JSON object; fetch the model again"))
+        .with_reason("BAD_SOURCE")
+        .with_detail("file", "config.json");
+  }
+  config["quantization_config"] = std::move(quantization);
+  return config.dump(2) + "\n";
+}
+
+Result<std::vector<TensorSpec>> checkpoint_tensors(const CheckpointLayout& layout,
+                                                   const QuantizationInfo& info,
+                                                   const std::vector<TensorSpec>& source) {
+  std::unordered_map<std::string, const QuantizedModule*> by_weight;
+  for (const QuantizedModule& module : info.modules) {
+    by_weight.emplace(module.name + ".weight", &module);
+  }
+  std::unordered_map<std::string, TensorSpec> rotations;  // by the module they are named after
+  for (StoredTensor& tensor : layout.rotation_tensors(info)) {
+    const std::string& name = tensor.spec.name;
+    const size_t leaf = name.rfind('.', name.rfind('.') - 1);
+    rotations.emplace(name.substr(0, leaf), std::move(tensor.spec));
+  }
+  std::vector<TensorSpec> out;
+  for (const TensorSpec& tensor : source) {
+    const auto at = by_weight.find(tensor.name);
+    if (at == by_weight.end()) {
+      out.push_back(tensor);
+      continue;
+    }
+    const QuantizedModule& module = *at->second;
+    if (tensor.shape != std::vector<int64_t>{module.rows, module.cols}) {
+      return bad_source(tensor.name, describe(tensor) + ", where the config says [" +
+                                         std::to_string(module.rows) + ", " +
+                                         std::to_string(module.cols) + "]");
+    }
+    for (TensorSpec& spec : layout.tensor_specs(module, info.scheme, info.activations)) {
+      out.push_back(std::move(spec));
+    }
+    if (const auto rotation = rotations.find(module.name); rotation != rotations.end()) {
+      out.push_back(std::move(rotation->second));
+    }
+    by_weight.erase(at);
+  }
+  for (const QuantizedModule& module : info.modules) {
+    if (by_weight.contains(module.name + ".weight")) {
+      return bad_source(module.name + ".weight", "missing");
+    }
+  }
+  return out;
+}
+
+}  // namespace rotor
