@@ -30,7 +30,7 @@ std::vector<RotationGroup> rotation_groups(const QuantizationInfo& info) {
     return groups;
   }
   RotationGroup& main = groups.front();
-  main.name = "v";
+  main.name = std::string("v");
   main.targets = {"Linear"};
   main.ignore = info.ignored;
   for (const QuantizedModule& module : info.modules) {
