@@ -11,6 +11,10 @@ Status stream_broken() {
   return unavailable("the connection to the coordinator is broken").with_reason("LEASE_LOST");
 }
 
+Status no_answer() {
+  return unavailable("no coordinator answers").with_reason("COORDINATOR_UNREACHABLE");
+}
+
 }  // namespace
 
 AttachClient::AttachClient(std::shared_ptr<grpc::Channel> channel)
@@ -21,7 +25,7 @@ Result<std::unique_ptr<AttachClient>> AttachClient::attach(std::shared_ptr<grpc:
                                                            std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::system_clock::now() + timeout;
   if (!channel->WaitForConnected(deadline)) {
-    return unavailable("no coordinator answers").with_reason("COORDINATOR_UNREACHABLE");
+    return no_answer();
   }
   std::unique_ptr<AttachClient> client(new AttachClient(std::move(channel)));
   client->stream_ = client->stub_->Attach(&client->context_);
@@ -53,25 +57,23 @@ AttachClient::~AttachClient() {
   }
   // What was sent last (a finished shard) must not be torn away with the call: the coordinator ends
   // the stream once it has read to its end, and only a dead one is cut off.
-  bool broken = false;
   {
     const std::lock_guard lock(write_mutex_);
-    broken = !stream_->WritesDone();
+    if (!finished_) {
+      stream_->WritesDone();
+    }
   }
   {
     std::unique_lock lock(mutex_);
-    if (!broken) {
-      changed_.wait_for(lock, std::chrono::seconds(2), [this] { return broken_; });
-    }
+    changed_.wait_for(lock, std::chrono::seconds(2), [this] { return broken_; });
   }
   context_.TryCancel();
   reader_.join();
-  stream_->Finish();
 }
 
 Status AttachClient::send(const v1::WorkerMessage& message) {
   const std::lock_guard lock(write_mutex_);
-  return stream_->Write(message) ? Status() : stream_broken();
+  return !finished_ && stream_->Write(message) ? Status() : stream_broken();
 }
 
 void AttachClient::read_loop() {
@@ -97,9 +99,16 @@ void AttachClient::read_loop() {
     }
     changed_.notify_all();
   }
+  Status end;
+  {
+    const std::lock_guard lock(write_mutex_);
+    finished_ = true;
+    end = from_grpc(stream_->Finish());
+  }
   {
     const std::lock_guard lock(mutex_);
     broken_ = true;
+    end_ = std::move(end);
   }
   changed_.notify_all();
 }
@@ -130,7 +139,7 @@ Result<std::optional<v1::CoordinatorMessage>> AttachClient::next(
     return message;
   }
   if (broken_) {
-    return stream_broken();
+    return broken_locked();
   }
   return std::optional<v1::CoordinatorMessage>();
 }
@@ -161,9 +170,14 @@ Status AttachClient::lease_status(int64_t fence) {
   return lease_status_locked(fence);
 }
 
+Status AttachClient::broken_locked() const {
+  // The coordinator's own word, where it gave one, says more than that the stream is gone.
+  return end_.ok() ? stream_broken() : end_;
+}
+
 Status AttachClient::lease_status_locked(int64_t fence) const {
   if (broken_) {
-    return stream_broken();
+    return broken_locked();
   }
   if (revoked_fence_ >= fence) {
     return aborted("the coordinator took the lease back: " + revoked_reason_)

@@ -52,11 +52,13 @@ class AttachClient {
   void read_loop();
   void heartbeat_loop();
   Status lease_status_locked(int64_t fence) const;
+  Status broken_locked() const;
 
   std::unique_ptr<v1::Workers::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<Stream> stream_;
   std::mutex write_mutex_;  // one writer at a time; never taken inside mutex_
+  bool finished_ = false;   // guarded by write_mutex_: nothing may be written any more
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -67,6 +69,7 @@ class AttachClient {
   int64_t revoked_fence_ = 0;  // the newest
   std::string revoked_reason_;
   bool broken_ = false;
+  Status end_;  // how the stream ended; valid when broken_
   bool stop_ = false;
 
   std::thread reader_;

@@ -1,0 +1,60 @@
+#include "worker/program/eval_command.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "model/calibration/read_windows.h"
+#include "model/config.h"
+#include "model/tokenizer/tokenizer.h"
+#include "quant/io/file.h"
+#include "worker/eval/evaluate.h"
+
+namespace rotor::worker {
+namespace {
+
+constexpr int64_t kMaxConfigBytes = 16 << 20;
+
+Result<TokenWindows> read_windows(const EvalOptions& options) {
+  const std::string config_path = options.directory + "/config.json";
+  ROTOR_ASSIGN_OR_RETURN(const std::string text,
+                         read_whole_file(posix_file_system(), config_path, kMaxConfigBytes));
+  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config, parse_model_config(text, config_path, true));
+  ROTOR_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer,
+                         open_tokenizer(options.directory + "/tokenizer.json"));
+  TextSource source;
+  source.files = options.files;
+  source.sequences = options.sequences;
+  source.seq_len = options.seq_len;
+  return read_evaluation_windows(source, tokenizer.get(), config);
+}
+
+void show_progress(int64_t done, int64_t total) {
+  if (isatty(STDERR_FILENO) == 1) {
+    std::fprintf(stderr, "\rlayer %lld of %lld%s", static_cast<long long>(done),
+                 static_cast<long long>(total), done == total ? "\n" : "");
+  }
+}
+
+}  // namespace
+
+Status run_eval(Backend& backend, const EvalOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  ROTOR_ASSIGN_OR_RETURN(const TokenWindows windows, read_windows(options));
+  ROTOR_ASSIGN_OR_RETURN(const EvalResult result,
+                         evaluate(backend, options.directory, windows, show_progress));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const nlohmann::json out = {{"perplexity", result.perplexity},
+                              {"tokens", result.tokens},
+                              {"sequences", result.sequences},
+                              {"seq_len", options.seq_len},
+                              {"seconds", seconds.count()}};
+  std::printf("%s\n", out.dump().c_str());
+  return {};
+}
+
+}  // namespace rotor::worker

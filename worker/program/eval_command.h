@@ -1,0 +1,23 @@
+// `rotor-worker eval`: perplexity of a checkpoint directory, what `rotor eval` runs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "quant/base/status.h"
+#include "worker/backend/backend.h"
+
+namespace rotor::worker {
+
+struct EvalOptions {
+  std::string directory;
+  std::vector<std::string> files;
+  int64_t sequences = 0;  // at most; 0: all
+  int64_t seq_len = 2048;
+};
+
+/// Prints one JSON object on stdout: perplexity, tokens, sequences, seq_len, seconds; progress goes
+/// to stderr. Errors: those of the tokenizer, the windows and the evaluation.
+Status run_eval(Backend& backend, const EvalOptions& options);
+
+}  // namespace rotor::worker

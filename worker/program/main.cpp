@@ -1,0 +1,108 @@
+// rotor-worker: one rank of a worker group, started by mpirun; or the evaluation of a checkpoint.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "quant/base/exit_codes.h"
+#include "worker/comm/mpi_environment.h"
+#include "worker/program/device.h"
+#include "worker/program/eval_command.h"
+#include "worker/rpc/drain.h"
+#include "worker/rpc/group_loop.h"
+
+namespace rotor::worker {
+namespace {
+
+struct WorkerOptions {
+  GroupOptions group;
+  int group_size = 0;  // 0: all ranks are one group
+  std::string device = "auto";
+  int threads = 0;
+  std::string log_level = "info";
+  EvalOptions eval;
+};
+
+int fail(const Status& status) {
+  spdlog::error("{}", status.to_string());
+  return exit_code_of(status.code());
+}
+
+int run_worker(const WorkerOptions& options) {
+  Drain drain;  // before MPI makes its threads: they inherit the blocked signals
+  const MpiEnvironment mpi;
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e [rank " + std::to_string(mpi.world_rank()) +
+                      "] %l: %v");
+  Result<std::unique_ptr<Communicator>> group = mpi.make_group(options.group_size);
+  if (!group.ok()) {
+    return fail(group.status());
+  }
+  Result<std::unique_ptr<Backend>> backend =
+      make_backend(options.device, options.threads, mpi.local_rank(), mpi.local_size());
+  if (!backend.ok()) {
+    fail(backend.status());
+    return kExitConfiguration;
+  }
+  return run_group(**backend, **group, options.group, drain);
+}
+
+int run_evaluation(const WorkerOptions& options) {
+  Result<std::unique_ptr<Backend>> backend = make_backend(options.device, options.threads, 0, 1);
+  if (!backend.ok()) {
+    fail(backend.status());
+    return kExitConfiguration;
+  }
+  const Status status = run_eval(**backend, options.eval);
+  return status.ok() ? kExitDone : fail(status);
+}
+
+int main(int argc, char** argv) {
+  WorkerOptions options;
+  CLI::App app("One rank of a Rotor worker group; start it with mpirun -n RANKS rotor-worker ...");
+  app.set_version_flag("--version", ROTOR_VERSION);
+  app.add_option("--coordinator", options.group.coordinator, "Coordinator, HOST:PORT");
+  app.add_option("--group-size", options.group_size,
+                 "Ranks that process a layer together; 0: all of them")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--reconnect-seconds", options.group.reconnect_seconds,
+                 "Give up after so long without a coordinator; 0: never")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--device", options.device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  app.add_option("--threads", options.threads, "CPU threads a rank; 0: its share of the cores")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--log-level", options.log_level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  CLI::App* eval = app.add_subcommand("eval", "Perplexity of a checkpoint directory, as JSON");
+  eval->fallthrough();
+  eval->add_option("DIR", options.eval.directory, "Original or quantized checkpoint")->required();
+  eval->add_option("--text", options.eval.files, "Text, .jsonl or .json file")->required();
+  eval->add_option("--sequences", options.eval.sequences, "Windows at most; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  eval->add_option("--seq-len", options.eval.seq_len, "Tokens a window")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 20));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitDone : kExitUsage;
+  }
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("rotor-worker"));
+  spdlog::set_level(spdlog::level::from_str(options.log_level));
+  if (eval->parsed()) {
+    return run_evaluation(options);
+  }
+  if (options.group.coordinator.empty()) {
+    spdlog::error("--coordinator HOST:PORT is required");
+    return kExitUsage;
+  }
+  return run_worker(options);
+}
+
+}  // namespace
+}  // namespace rotor::worker
+
+int main(int argc, char** argv) {
+  return rotor::worker::main(argc, argv);
+}
