@@ -174,16 +174,18 @@ Result<Loss> CpuBackend::next_token_loss(const Tensor& x, const Tensor& head,
 
 Status CpuBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {
   ROTOR_RETURN_IF_ERROR(expect(is_f32(out, x.rows(), x.cols()), "rotate"));
+  if (block == 1) {
+    return widen_to_f32(x.data(), x.dtype(), x.size(), out.as<float>());
+  }
   return rotate_rows(x.data(), x.dtype(), x.rows(), x.cols(), block, out.as<float>(), *parallel_);
 }
 
 Status CpuBackend::quantize_activations(const Tensor& x, const ActivationQuant& quant,
                                         const Tensor& out) {
-  ROTOR_RETURN_IF_ERROR(expect(is_f32(x, out.rows(), out.cols()) && out.dtype() == DType::kF32,
+  ROTOR_RETURN_IF_ERROR(expect(is_f32(x, out.rows(), out.cols()) && out.dtype() == DType::kF32 &&
+                                   quant.group_size > 0 && x.cols() % quant.group_size == 0,
                                "quantize_activations"));
-  ROTOR_ASSIGN_OR_RETURN(const QuantScheme scheme, make_scheme(quant.format, 0, DType::kF32));
-  ROTOR_RETURN_IF_ERROR(expect(x.cols() % scheme.group_size == 0, "quantize_activations"));
-  fake_quantize_activations(x.as<float>(), x.rows(), x.cols(), quant.format, scheme.group_size,
+  fake_quantize_activations(x.as<float>(), x.rows(), x.cols(), quant.format, quant.group_size,
                             quant.input_global_scale, out.as<float>(), *parallel_);
   return {};
 }

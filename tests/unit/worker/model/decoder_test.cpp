@@ -1,0 +1,251 @@
+#include "worker/model/decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "model/model_files.h"
+#include "tests/unit/worker/golden.h"
+#include "worker/model/stored_weights.h"
+
+namespace rotor::worker {
+namespace {
+
+using testing::Golden;
+using testing::read_golden;
+using testing::relative_distance;
+
+constexpr double kTolerance = 2e-3;
+
+std::vector<float> values_of(Backend& backend, const Tensor& tensor) {
+  std::vector<float> values(static_cast<size_t>(tensor.size()));
+  EXPECT_TRUE(backend.download(tensor, values.data(), tensor.bytes()).ok());
+  return values;
+}
+
+/// A model directory with everything that a forward pass needs.
+struct Model {
+  std::unique_ptr<Backend> backend = make_cpu_backend(2);
+  ModelFiles files;
+  EndWeights ends;
+  std::vector<LayerWeights> layers;
+
+  static std::unique_ptr<Model> open(const std::string& directory) {
+    auto model = std::make_unique<Model>();
+    auto files = open_model(posix_file_system(), directory);
+    if (!files.ok()) {
+      ADD_FAILURE() << files.status().to_string();
+      return nullptr;
+    }
+    model->files = std::move(files).value();
+    StoredWeights source(*model->files.checkpoint);
+    const Architecture& architecture = model->files.architecture;
+    auto ends = load_ends(*model->backend, source, architecture);
+    if (!ends.ok()) {
+      ADD_FAILURE() << ends.status().to_string();
+      return nullptr;
+    }
+    model->ends = std::move(ends).value();
+    for (const Layer& layer : architecture.layers) {
+      auto weights = load_layer(*model->backend, source, layer, architecture.config.hidden_size);
+      if (!weights.ok()) {
+        ADD_FAILURE() << weights.status().to_string();
+        return nullptr;
+      }
+      model->layers.push_back(std::move(weights).value());
+    }
+    return model;
+  }
+
+  const ModelConfig& config() const { return files.architecture.config; }
+
+  Decoder decoder(int64_t seq_len) const {
+    return Decoder::create(*backend, config(), seq_len).value();
+  }
+  Tensor rows(int64_t count, int64_t cols) const {
+    return backend->allocate(DType::kF32, count, cols).value();
+  }
+};
+
+std::unique_ptr<Model> demo_model() {
+  return Model::open(ROTOR_SOURCE_DIR "/demo/model");
+}
+
+Golden demo_golden() {
+  return read_golden(ROTOR_SOURCE_DIR "/tests/data/demo_forward.safetensors");
+}
+
+/// Runs the golden ids as one sequence and holds every hidden state and the logits against it.
+void expect_golden(const Model& model, const Golden& golden) {
+  const auto tokens = static_cast<int64_t>(golden.input_ids.size());
+  const BatchShape shape{1, tokens};
+  Decoder decoder = model.decoder(tokens);
+  const Tensor x = model.rows(tokens, model.config().hidden_size);
+  ASSERT_EQ(golden.hidden.size(), model.layers.size() + 1);
+
+  ASSERT_TRUE(decoder.embed(model.ends, golden.input_ids, x).ok());
+  EXPECT_EQ(values_of(*model.backend, x), golden.hidden[0]);
+  for (size_t i = 0; i < model.layers.size(); ++i) {
+    const Layer& layer = model.files.architecture.layers[i];
+    ASSERT_TRUE(decoder.forward_layer(layer, model.layers[i], shape, x).ok());
+    if (i + 1 < model.layers.size()) {
+      EXPECT_LT(relative_distance(values_of(*model.backend, x), golden.hidden[i + 1]), kTolerance)
+          << "behind layer " << i;
+    }
+  }
+  const Tensor normed = model.rows(tokens, model.config().hidden_size);
+  ASSERT_TRUE(decoder.final_norm(model.ends, x, normed).ok());
+  EXPECT_LT(relative_distance(values_of(*model.backend, normed), golden.hidden.back()), kTolerance);
+  const Tensor logits = model.rows(tokens, model.config().vocab_size);
+  ASSERT_TRUE(model.backend->linear(normed, model.ends.head, Tensor(), logits).ok());
+  const double distance = relative_distance(values_of(*model.backend, logits), golden.logits);
+  EXPECT_LT(distance, kTolerance);
+  ::testing::Test::RecordProperty("logits_relative_distance", std::to_string(distance));
+}
+
+TEST(DecoderTest, MatchesTransformersOnTheDemoModel) {
+  const auto model = demo_model();
+  ASSERT_NE(model, nullptr);
+  expect_golden(*model, demo_golden());
+}
+
+TEST(DecoderTest, MatchesTransformersOnTheReferenceModels) {
+  const auto data = testing::data_dir();
+  if (!data) {
+    GTEST_SKIP() << "set ROTOR_DATA_DIR to the reference data";
+  }
+  for (const std::string name : {"demo-4m", "llama-22m"}) {
+    SCOPED_TRACE(name);
+    const auto model = Model::open(*data + "/models/" + name);
+    ASSERT_NE(model, nullptr);
+    expect_golden(*model, read_golden(*data + "/golden/" + name + "/forward.safetensors"));
+  }
+}
+
+TEST(DecoderTest, StagesMakeUpTheLayer) {
+  const auto model = demo_model();
+  ASSERT_NE(model, nullptr);
+  const Golden golden = demo_golden();
+  const BatchShape shape{2, 32};
+  Decoder decoder = model->decoder(32);
+  const Tensor whole = model->rows(64, model->config().hidden_size);
+  const Tensor staged = model->rows(64, model->config().hidden_size);
+  ASSERT_TRUE(decoder.embed(model->ends, golden.input_ids, whole).ok());
+  ASSERT_TRUE(decoder.embed(model->ends, golden.input_ids, staged).ok());
+  const Layer& layer = model->files.architecture.layers[0];
+  ASSERT_TRUE(decoder.forward_layer(layer, model->layers[0], shape, whole).ok());
+
+  Tensor carry;
+  for (size_t s = 0; s < layer.stages.size(); ++s) {
+    const Stage& stage = layer.stages[s];
+    const StageWeights& weights = model->layers[0].stages[s];
+    // The caller may ask twice: once for the Hessian, once to go on.
+    ASSERT_TRUE(decoder.stage_input(stage, weights, staged, carry).ok());
+    const auto input = decoder.stage_input(stage, weights, staged, carry);
+    ASSERT_TRUE(input.ok());
+    EXPECT_EQ(input->cols(), stage.in_features);
+    Tensor next;
+    if (Decoder::carry_features(stage) > 0) {
+      next = model->rows(64, Decoder::carry_features(stage));
+      EXPECT_EQ(next.cols(), layer.stages[s + 1].in_features);
+    }
+    ASSERT_TRUE(decoder.finish_stage(stage, weights, shape, *input, staged, next).ok());
+    carry = next;
+  }
+  EXPECT_EQ(values_of(*model->backend, staged), values_of(*model->backend, whole));
+}
+
+TEST(DecoderTest, SequencesOfABatchDoNotSeeEachOther) {
+  const auto model = demo_model();
+  ASSERT_NE(model, nullptr);
+  const Golden golden = demo_golden();
+  std::vector<int32_t> twice(golden.input_ids.begin(), golden.input_ids.begin() + 32);
+  twice.insert(twice.end(), golden.input_ids.begin(), golden.input_ids.begin() + 32);
+  Decoder decoder = model->decoder(32);
+  const Tensor x = model->rows(64, model->config().hidden_size);
+  ASSERT_TRUE(decoder.embed(model->ends, twice, x).ok());
+  for (size_t i = 0; i < model->layers.size(); ++i) {
+    ASSERT_TRUE(
+        decoder.forward_layer(model->files.architecture.layers[i], model->layers[i], {2, 32}, x)
+            .ok());
+  }
+  const std::vector<float> all = values_of(*model->backend, x);
+  const auto half = static_cast<std::ptrdiff_t>(all.size() / 2);
+  EXPECT_EQ(std::vector<float>(all.begin(), all.begin() + half),
+            std::vector<float>(all.begin() + half, all.end()));
+}
+
+TEST(DecoderTest, RotatedWeightsAndInputsGiveTheSameLayer) {
+  const auto model = demo_model();
+  ASSERT_NE(model, nullptr);
+  const Golden golden = demo_golden();
+  const BatchShape shape{1, 64};
+  Decoder decoder = model->decoder(64);
+  const Layer& layer = model->files.architecture.layers[0];
+  LayerWeights rotated = model->layers[0];
+  int block = 16;
+  for (StageWeights& stage : rotated.stages) {
+    for (LinearWeights& linear : stage.linears) {
+      const Tensor weight = model->rows(linear.weight.rows(), linear.weight.cols());
+      ASSERT_TRUE(model->backend->rotate(linear.weight, block, weight).ok());
+      linear.weight = weight;
+      linear.transform.rotation = block;
+      block = block == 16 ? 32 : 16;  // neighbours with different transforms
+    }
+  }
+  const Tensor expected = model->rows(64, model->config().hidden_size);
+  const Tensor actual = model->rows(64, model->config().hidden_size);
+  ASSERT_TRUE(decoder.embed(model->ends, golden.input_ids, expected).ok());
+  ASSERT_TRUE(decoder.embed(model->ends, golden.input_ids, actual).ok());
+  ASSERT_TRUE(decoder.forward_layer(layer, model->layers[0], shape, expected).ok());
+  ASSERT_TRUE(decoder.forward_layer(layer, rotated, shape, actual).ok());
+  EXPECT_LT(
+      relative_distance(values_of(*model->backend, actual), values_of(*model->backend, expected)),
+      1e-5);
+}
+
+TEST(DecoderTest, QuantizedActivationsAreQuantizedAfterTheRotation) {
+  const auto model = demo_model();
+  ASSERT_NE(model, nullptr);
+  const Golden golden = demo_golden();
+  const BatchShape shape{1, 64};
+  Decoder decoder = model->decoder(64);
+  const Layer& layer = model->files.architecture.layers[0];
+  const Stage& stage = layer.stages[3];
+  StageWeights weights = model->layers[0].stages[3];
+  const Tensor input = model->rows(64, stage.in_features);
+  std::vector<float> wave(static_cast<size_t>(input.size()));
+  for (size_t i = 0; i < wave.size(); ++i) {
+    wave[i] = static_cast<float>(i % 37) - 18.0F;
+  }
+  ASSERT_TRUE(model->backend->upload(wave.data(), input.bytes(), input).ok());
+  const ActivationQuant quant{Format::kMxfp4, 32, 1.0F};
+  weights.linears[0].transform = {64, quant};
+
+  const Tensor prepared = model->rows(64, stage.in_features);
+  ASSERT_TRUE(model->backend->rotate(input, 64, prepared).ok());
+  ASSERT_TRUE(model->backend->quantize_activations(prepared, quant, prepared).ok());
+  const Tensor expected = model->rows(64, model->config().hidden_size);
+  ASSERT_TRUE(model->backend->linear(prepared, weights.linears[0].weight, Tensor(), expected).ok());
+
+  const Tensor x = model->rows(64, model->config().hidden_size);
+  const std::vector<float> zeros(static_cast<size_t>(x.size()), 0.0F);
+  ASSERT_TRUE(model->backend->upload(zeros.data(), x.bytes(), x).ok());
+  ASSERT_TRUE(decoder.finish_stage(stage, weights, shape, input, x, Tensor()).ok());
+  EXPECT_EQ(values_of(*model->backend, x), values_of(*model->backend, expected));
+  EXPECT_EQ(values_of(*model->backend, input), wave) << "the shared input must stay as it is";
+}
+
+TEST(DecoderTest, RefusesSequencesThatTheModelDoesNotTake) {
+  const auto model = demo_model();
+  ASSERT_NE(model, nullptr);
+  for (const int64_t length : {int64_t{0}, model->config().max_position_embeddings + 1}) {
+    const auto decoder = Decoder::create(*model->backend, model->config(), length);
+    ASSERT_FALSE(decoder.ok());
+    EXPECT_EQ(decoder.status().reason(), "BAD_SEQUENCE_LENGTH");
+  }
+}
+
+}  // namespace
+}  // namespace rotor::worker

@@ -1,0 +1,124 @@
+#include "worker/eval/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "quant/io/file.h"
+#include "worker/eval/runnable_checkpoint.h"
+
+namespace rotor::worker {
+namespace {
+
+constexpr int64_t kBatchRows = 1024;
+
+/// A micro-batch of windows, with its residual stream.
+struct Batch {
+  BatchShape shape;
+  int64_t first_window = 0;
+  std::vector<int32_t> ids;
+  Tensor x;
+};
+
+Status check_windows(const std::vector<std::vector<int32_t>>& windows) {
+  if (windows.empty()) {
+    return invalid_argument("nothing to evaluate: the text is shorter than one window")
+        .with_reason("TEXT_TOO_SHORT");
+  }
+  for (const std::vector<int32_t>& window : windows) {
+    if (window.size() != windows.front().size() || window.size() < 2) {
+      return invalid_argument("windows must have one length of 2 tokens or more; found " +
+                              std::to_string(windows.front().size()) + " and " +
+                              std::to_string(window.size()))
+          .with_reason("BAD_SEQUENCE_LENGTH");
+    }
+  }
+  return {};
+}
+
+Result<std::vector<Batch>> make_batches(Backend& backend, Decoder& decoder, const EndWeights& ends,
+                                        const std::vector<std::vector<int32_t>>& windows) {
+  const auto count = static_cast<int64_t>(windows.size());
+  const auto seq_len = static_cast<int64_t>(windows.front().size());
+  const int64_t step = eval_batch_sequences(count, seq_len);
+  std::vector<Batch> batches;
+  for (int64_t first = 0; first < count; first += step) {
+    Batch batch;
+    batch.shape = {std::min(step, count - first), seq_len};
+    batch.first_window = first;
+    for (int64_t w = first; w < first + batch.shape.sequences; ++w) {
+      const std::vector<int32_t>& window = windows[static_cast<size_t>(w)];
+      batch.ids.insert(batch.ids.end(), window.begin(), window.end());
+    }
+    ROTOR_ASSIGN_OR_RETURN(batch.x, backend.allocate(backend.activation_dtype(),
+                                                     batch.shape.tokens(), ends.embedding.cols()));
+    ROTOR_RETURN_IF_ERROR(decoder.embed(ends, batch.ids, batch.x));
+    batches.push_back(std::move(batch));
+  }
+  return batches;
+}
+
+Status check_finite(Backend& backend, const Layer& layer, const Batch& batch) {
+  ROTOR_ASSIGN_OR_RETURN(const float largest, backend.max_abs(batch.x));
+  if (std::isfinite(largest)) {
+    return {};
+  }
+  const std::string windows = std::to_string(batch.first_window) + " to " +
+                              std::to_string(batch.first_window + batch.shape.sequences - 1);
+  return invalid_argument("activations behind layer " + std::to_string(layer.index) +
+                          " are not finite in windows " + windows +
+                          ": the weights up to it overflow or hold NaN")
+      .with_reason("NON_FINITE_ACTIVATIONS")
+      .with_detail("layer", std::to_string(layer.index));
+}
+
+}  // namespace
+
+int64_t eval_batch_sequences(int64_t sequences, int64_t seq_len) {
+  return std::clamp<int64_t>(kBatchRows / seq_len, 1, sequences);
+}
+
+Status add_loss(Decoder& decoder, const EndWeights& ends, const BatchShape& shape,
+                std::span<const int32_t> ids, const Tensor& x, Loss& sum) {
+  ROTOR_ASSIGN_OR_RETURN(const Loss loss, decoder.loss(ends, shape, ids, x));
+  sum.sum += loss.sum;
+  sum.tokens += loss.tokens;
+  return {};
+}
+
+EvalResult finish_loss(const Loss& sum, int64_t sequences) {
+  return {std::exp(sum.sum / static_cast<double>(sum.tokens)), sum.tokens, sequences};
+}
+
+Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
+                            const std::vector<std::vector<int32_t>>& windows,
+                            const EvalProgress& progress) {
+  ROTOR_RETURN_IF_ERROR(check_windows(windows));
+  ROTOR_ASSIGN_OR_RETURN(const RunnableCheckpoint checkpoint,
+                         RunnableCheckpoint::open(posix_file_system(), directory));
+  const Architecture& architecture = checkpoint.architecture();
+  ROTOR_ASSIGN_OR_RETURN(
+      Decoder decoder,
+      Decoder::create(backend, architecture.config, static_cast<int64_t>(windows.front().size())));
+  ROTOR_ASSIGN_OR_RETURN(const EndWeights ends, checkpoint.ends(backend));
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<Batch> batches,
+                         make_batches(backend, decoder, ends, windows));
+
+  const auto total = static_cast<int64_t>(architecture.layers.size()) + 1;
+  int64_t done = 0;
+  for (const Layer& layer : architecture.layers) {
+    ROTOR_ASSIGN_OR_RETURN(const LayerWeights weights, checkpoint.layer(backend, layer));
+    for (const Batch& batch : batches) {
+      ROTOR_RETURN_IF_ERROR(decoder.forward_layer(layer, weights, batch.shape, batch.x));
+      ROTOR_RETURN_IF_ERROR(check_finite(backend, layer, batch));
+    }
+    progress(++done, total);
+  }
+  Loss sum;
+  for (const Batch& batch : batches) {
+    ROTOR_RETURN_IF_ERROR(add_loss(decoder, ends, batch.shape, batch.ids, batch.x, sum));
+  }
+  progress(total, total);
+  return finish_loss(sum, static_cast<int64_t>(windows.size()));
+}
+
+}  // namespace rotor::worker
