@@ -97,17 +97,12 @@ void fill_reversed(const Problem& problem, double damping, float* a, Parallel& p
   });
 }
 
-/// U of the diagonal alone: 1/sqrt of each element. False where one is not finite.
-bool fill_diagonal(const Problem& problem, float* upper) {
+/// U of the diagonal alone: 1/sqrt of each element.
+void fill_diagonal(const Problem& problem, float* upper) {
   std::fill(upper, upper + problem.n * problem.n, 0.0F);
   for (int64_t i = 0; i < problem.n; ++i) {
-    const float value = 1.0F / std::sqrt(damped(problem, problem.order[i], 0.0));
-    if (!std::isfinite(value)) {
-      return false;
-    }
-    upper[i * problem.n + i] = value;
+    upper[i * problem.n + i] = 1.0F / std::sqrt(damped(problem, problem.order[i], 0.0));
   }
-  return true;
 }
 
 }  // namespace
@@ -122,6 +117,10 @@ Result<FactorReport> factorize_hessian(const float* hessian, int64_t n,
 
   FactorReport report;
   report.dead_columns = std::count(dead, dead + n, uint8_t{1});
+  if (report.dead_columns == n) {
+    report.outcome = FactorOutcome::kFailed;
+    return report;
+  }
   double damping = settings.damping;
   while (true) {
     fill_reversed(problem, damping, upper, parallel);
@@ -136,8 +135,8 @@ Result<FactorReport> factorize_hessian(const float* hessian, int64_t n,
     }
     damping = std::min(damping * 10.0, 1.0);
   }
-  report.outcome =
-      fill_diagonal(problem, upper) ? FactorOutcome::kDiagonal : FactorOutcome::kFailed;
+  fill_diagonal(problem, upper);
+  report.outcome = FactorOutcome::kDiagonal;
   return report;
 }
 

@@ -24,7 +24,7 @@ struct FactorSettings {
 enum class FactorOutcome {
   kGptq,      // at the damping asked for, or a raised one
   kDiagonal,  // no damping up to 1 was enough: U of the diagonal of H' alone
-  kFailed,    // not even that: round to nearest instead; U is not valid
+  kFailed,    // every input is dead: round to nearest instead; U is not valid
 };
 
 struct FactorReport {
@@ -35,9 +35,10 @@ struct FactorReport {
 
 /// Factorizes `hessian` [n, n] F32, symmetric (its lower triangle is read), which stays as it is.
 /// Writes upper [n, n] F32 row-major (zeros below the diagonal), order [n] (order[i] is the
-/// original column at place i), dead [n] by original column (1 where the diagonal is 0). Dead
-/// inputs count as a diagonal of 1. The damping is raised tenfold up to 1 while the factorization
-/// fails or is not finite. Errors: INVALID_ARGUMENT where the Hessian is not finite (names the
+/// original column at place i), dead [n] by original column (1 where the diagonal is 0, or below it
+/// by rounding). Dead inputs come last in act-order, count as the mean of the others and are cut
+/// from them. The damping is raised tenfold up to 1 while the factorization fails or is not finite.
+/// Errors: INVALID_ARGUMENT where the Hessian is not finite (names the
 /// place), has a negative diagonal or the settings are out of range.
 Result<FactorReport> factorize_hessian(const float* hessian, int64_t n,
                                        const FactorSettings& settings, float* upper, int32_t* order,
