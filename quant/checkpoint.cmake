@@ -7,6 +7,7 @@ target_sources(rotor_quant PRIVATE
   checkpoint/checkpoint_reader.cpp
   checkpoint/compressed_tensors.cpp
   checkpoint/compressed_tensors_config.cpp
+  checkpoint/inspect.cpp
   checkpoint/layout.cpp
   checkpoint/memory_source.cpp
   checkpoint/quantization_info.cpp
@@ -17,6 +18,11 @@ target_sources(rotor_quant PRIVATE
   checkpoint/safetensors_writer.cpp
   checkpoint/sharding.cpp
   checkpoint/tensor_spec.cpp
+  checkpoint/verify.cpp
+  checkpoint/verify_files.cpp
+  checkpoint/verify_json.cpp
+  checkpoint/verify_module.cpp
+  checkpoint/verify_names.cpp
   io/file.cpp
   io/posix_file.cpp
   io/rooted.cpp)

@@ -64,6 +64,10 @@ class CheckpointLayout {
 /// Errors: UNIMPLEMENTED, listing the layouts that can be written.
 Result<const CheckpointLayout*> find_layout(Layout kind);
 
+/// No config.json is read beyond this; those of the largest mixtures, whose ignore lists name every
+/// expert, are a tenth of it.
+inline constexpr int64_t kMaxConfigBytes = int64_t{1} << 26;
+
 /// Reads `quantization_config` of a config.json. Errors: INVALID_ARGUMENT, reason BAD_CONFIG,
 /// naming file, key and value for all that Rotor would have to ignore; NOT_FOUND, reason
 /// NOT_QUANTIZED, if the key is absent.

@@ -16,6 +16,13 @@ std::string five_digits(size_t number) {
 
 }  // namespace
 
+std::string shard_file_name(size_t index, size_t count) {
+  if (count == 1) {
+    return kSingleShardName;
+  }
+  return "model-" + five_digits(index + 1) + "-of-" + five_digits(count) + ".safetensors";
+}
+
 Result<std::vector<Shard>> cut_into_shards(const std::vector<TensorSpec>& tensors,
                                            int64_t max_shard_bytes) {
   if (tensors.empty()) {
@@ -42,13 +49,8 @@ Result<std::vector<Shard>> cut_into_shards(const std::vector<TensorSpec>& tensor
     shards.back().tensors.push_back(tensor);
     shards.back().data_bytes += bytes;
   }
-  if (shards.size() == 1) {
-    shards.front().file_name = kSingleShardName;
-    return shards;
-  }
-  const std::string of = "-of-" + five_digits(shards.size()) + ".safetensors";
   for (size_t i = 0; i < shards.size(); ++i) {
-    shards[i].file_name = "model-" + five_digits(i + 1) + of;
+    shards[i].file_name = shard_file_name(i, shards.size());
   }
   return shards;
 }

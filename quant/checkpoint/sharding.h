@@ -2,6 +2,7 @@
 // the same files after every restart.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ struct Shard {
   std::vector<TensorSpec> tensors;
   int64_t data_bytes = 0;
 };
+
+/// Of shard `index` (from 0) of `count`.
+std::string shard_file_name(size_t index, size_t count);
 
 /// Fills shards with the tensors in the order given, each up to max_shard_bytes of data (headers do
 /// not count); a tensor over the limit gets a shard of its own. Errors: nothing to write, a limit

@@ -1,0 +1,185 @@
+#include "quant/checkpoint/verify_names.h"
+
+#include <array>
+#include <bit>
+#include <initializer_list>
+#include <string_view>
+
+#include "quant/checkpoint/rotation_groups.h"
+
+namespace rotor {
+namespace {
+
+std::string_view leaf_of(std::string_view name) {
+  return name.substr(name.rfind('.') + 1);
+}
+
+std::string parent_of(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  return dot == std::string::npos ? std::string() : name.substr(0, dot);
+}
+
+bool is_rotation_tensor(const CheckpointNames& names, const std::string& tensor) {
+  for (const StoredRotation& rotation : names.quantization.rotations) {
+    if (tensor.ends_with("." + rotation.name + "_input.weight")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Embeddings are matrices that no engine takes for a linear. Names are all that a checkpoint has.
+bool is_embedding(std::string_view module) {
+  const std::string_view leaf = leaf_of(module);
+  return leaf.find("emb") != std::string_view::npos || leaf == "wte" || leaf == "wpe";
+}
+
+bool is_linear_weight(const CheckpointNames& names, const TensorSpec& tensor) {
+  return leaf_of(tensor.name) == "weight" && tensor.shape.size() == 2 &&
+         !is_embedding(parent_of(tensor.name)) && !is_rotation_tensor(names, tensor.name);
+}
+
+// The linears that engines fuse, by the last part of their names.
+constexpr std::array<std::array<std::string_view, 3>, 3> kFused{{
+    {"q_proj", "k_proj", "v_proj"},
+    {"gate_proj", "up_proj", ""},
+    {"w1", "w3", ""},
+}};
+
+bool same_bits(float a, float b) {
+  return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
+}
+
+void check_pair(const ModuleCheck& first, const ModuleCheck& other,
+                std::vector<VerifyProblem>& problems) {
+  const auto differ = [&](const std::string& what) {
+    problems.push_back(
+        {other.name, what + " differs from that of " + first.name + ", with which engines fuse it",
+         kQuantizeAgain});
+  };
+  if (!same_bits(first.global_scale, other.global_scale)) {
+    differ("weight_global_scale " + std::to_string(other.global_scale));
+  }
+  if (!same_bits(first.input_global_scale, other.input_global_scale)) {
+    differ("input_global_scale " + std::to_string(other.input_global_scale));
+  }
+  if (first.module.rotation != other.module.rotation) {
+    differ("rotation " + std::to_string(other.module.rotation));
+  }
+}
+
+}  // namespace
+
+void check_ignore_lists(const CheckpointNames& names, std::vector<VerifyProblem>& problems) {
+  const NameSet& ignored = names.quantization.ignored;
+  for (const std::string& name : ignored) {
+    if (names.modules.contains(name)) {
+      problems.push_back({name, "is in `ignore`, and quantized all the same", kQuantizeAgain});
+    } else if (names.source.find(name + ".weight") == nullptr && leaf_of(name) != "lm_head") {
+      // The head alone may have no weight: it reads the embedding's where they are tied.
+      problems.push_back({name, "is in `ignore`, and no tensor belongs to it", kQuantizeAgain});
+    }
+  }
+  for (const TensorSpec& tensor : names.others) {
+    const std::string module = parent_of(tensor.name);
+    if (names.modules.contains(module)) {
+      if (leaf_of(tensor.name) != "bias") {
+        problems.push_back({tensor.name,
+                            "is left beside the tensors of the quantized module " + module,
+                            "remove it from the shard and the index, or quantize again"});
+      }
+    } else if (is_linear_weight(names, tensor) && !ignored.contains(module)) {
+      problems.push_back({tensor.name,
+                          "is a linear's weight that is neither quantized nor in `ignore`; engines "
+                          "would look for its packed codes",
+                          "add " + module + " to `ignore` in config.json"});
+    }
+  }
+}
+
+void check_fused(const CheckpointNames& names, std::vector<VerifyProblem>& problems) {
+  NameSet parents;
+  for (const auto& [name, module] : names.modules) {
+    parents.insert(parent_of(name));
+  }
+  for (const std::string& parent : parents) {
+    for (const auto& leaves : kFused) {
+      std::vector<const ModuleCheck*> quantized;
+      std::vector<std::string> plain;
+      for (const std::string_view leaf : leaves) {
+        const std::string name = parent + "." + std::string(leaf);
+        if (const auto at = names.modules.find(name); at != names.modules.end()) {
+          quantized.push_back(&at->second);
+        } else if (names.source.find(name + ".weight") != nullptr) {
+          plain.push_back(name);
+        }
+      }
+      for (size_t i = 1; i < quantized.size(); ++i) {
+        check_pair(*quantized[0], *quantized[i], problems);
+      }
+      for (size_t i = 0; i < plain.size() && !quantized.empty(); ++i) {
+        problems.push_back({plain[i],
+                            "is not quantized, though engines fuse it with " + quantized[0]->name,
+                            "quantize again with both or neither in --ignore"});
+      }
+    }
+  }
+}
+
+void check_rotations(const CheckpointNames& names, std::vector<VerifyProblem>& problems) {
+  for (const StoredRotation& rotation : names.quantization.rotations) {
+    const std::string suffix = "." + rotation.name + "_input.weight";
+    std::vector<const TensorSpec*> matrices;
+    for (const TensorSpec& tensor : names.others) {
+      if (tensor.name.ends_with(suffix)) {
+        matrices.push_back(&tensor);
+      }
+    }
+    if (matrices.size() != 1) {
+      problems.push_back(
+          {"*" + suffix,
+           std::to_string(matrices.size()) + " matrices, where the rotation needs one",
+           kQuantizeAgain});
+      continue;
+    }
+    const TensorSpec& matrix = *matrices.front();
+    const std::string module = matrix.name.substr(0, matrix.name.size() - suffix.size());
+    if (!names.modules.contains(module) || names.quantization.rotation_of(module) != &rotation) {
+      problems.push_back(
+          {matrix.name, "is named after a module that is not rotated by it", kQuantizeAgain});
+    }
+    const StoredTensor wanted = sylvester_tensor(matrix.name, rotation.block);
+    if (matrix != wanted.spec) {
+      problems.push_back(
+          {matrix.name,
+           "is " + describe(matrix) + ", where " + describe(wanted.spec) + " is needed",
+           kQuantizeAgain});
+      continue;
+    }
+    const auto bytes = read_tensor(names.source, matrix.name);
+    if (!bytes.ok()) {
+      problems.push_back(problem_of(bytes.status(), matrix.name, kQuantizeAgain));
+    } else if (*bytes != wanted.bytes) {
+      problems.push_back({matrix.name, "is not the Sylvester matrix of +1 and -1", kQuantizeAgain});
+    }
+  }
+  for (const auto& [name, module] : names.modules) {
+    const int block = module.module.rotation;
+    if (block == 0) {
+      continue;
+    }
+    if (module.module.cols % block != 0) {
+      problems.push_back({name,
+                          std::to_string(module.module.cols) +
+                              " columns, which the rotation block " + std::to_string(block) +
+                              " does not divide",
+                          kQuantizeAgain});
+    }
+    if (names.source.find(name + ".bias") != nullptr) {
+      problems.push_back({name, "is rotated and has a bias, which engines do not run",
+                          "quantize again; linears with a bias stay unrotated"});
+    }
+  }
+}
+
+}  // namespace rotor

@@ -1,0 +1,37 @@
+// The rules that span modules: what the ignore lists say against what the files hold, leftovers,
+// what engines fuse, and the rotations' matrices.
+//
+// Thread-safety: pure functions.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "quant/checkpoint/quantization_info.h"
+#include "quant/checkpoint/tensor_spec.h"
+#include "quant/checkpoint/verify_module.h"
+
+namespace rotor {
+
+/// What the checks look at; the tensors are those of `source`.
+struct CheckpointNames {
+  const StoredQuantization& quantization;
+  const std::map<std::string, ModuleCheck>& modules;  // quantized, by name
+  const std::vector<TensorSpec>& others;              // tensors of no quantized module
+  const TensorSource& source;
+};
+
+/// A module both ignored and quantized, an ignored name that no tensor has, a linear neither
+/// ignored nor quantized, and tensors left beside a quantized module's own.
+void check_ignore_lists(const CheckpointNames& names, std::vector<VerifyProblem>& problems);
+
+/// Engines load q, k, v and gate, up as one linear each: all or none quantized, with the same
+/// rotation and bit-identical global scales.
+void check_fused(const CheckpointNames& names, std::vector<VerifyProblem>& problems);
+
+/// Each rotation has its one matrix, named after a module that it rotates; its block divides the
+/// width of every module that it rotates, and none of these has a bias.
+void check_rotations(const CheckpointNames& names, std::vector<VerifyProblem>& problems);
+
+}  // namespace rotor
