@@ -1,0 +1,95 @@
+#include <cstdio>
+
+#include "ops/cli/commands/commands.h"
+#include "ops/cli/executables.h"
+#include "ops/cli/exit_code.h"
+#include "ops/cli/job_json.h"
+#include "ops/cli/process.h"
+#include "ops/cli/units.h"
+
+namespace rotor::cli {
+namespace {
+
+std::vector<std::string> eval_argv(const std::string& worker, const EvalOptions& options) {
+  std::vector<std::string> argv = {worker, "eval", options.directory, "--device", options.device};
+  for (const std::string& text : options.texts) {
+    argv.insert(argv.end(), {"--text", text});
+  }
+  if (options.sequences > 0) {
+    argv.insert(argv.end(), {"--sequences", std::to_string(options.sequences)});
+  }
+  if (options.seq_len > 0) {
+    argv.insert(argv.end(), {"--seq-len", std::to_string(options.seq_len)});
+  }
+  if (options.threads > 0) {
+    argv.insert(argv.end(), {"--threads", std::to_string(options.threads)});
+  }
+  return argv;
+}
+
+/// rotor-worker has said on stderr what is wrong; its exit code has the same meaning as ours.
+Status eval_failed(const ExitStatus& status) {
+  Status error = status.code == kExitUsage && !status.signaled
+                     ? invalid_argument("the evaluation was refused (see above)")
+                     : internal_error("the evaluation failed: " + status.text());
+  if (status.signaled) {
+    return error;
+  }
+  switch (status.code) {
+    case kExitUsage:
+      return std::move(error).with_reason(kReasonUsage);
+    case kExitInterrupted:
+      return std::move(error).with_reason(kReasonInterrupted);
+    case kExitConfiguration:
+      return std::move(error).with_reason(kReasonConfiguration);
+    default:
+      return error;
+  }
+}
+
+int run_eval(EvalOptions& options, Console& console) {
+  const Result<std::string> worker = find_sibling("rotor-worker");
+  if (!worker.ok()) {
+    return console.fail(worker.status());
+  }
+  const Result<Captured> captured = run_captured(eval_argv(*worker, options));
+  if (!captured.ok()) {
+    return console.fail(captured.status());
+  }
+  if (!captured->status.success()) {
+    return console.fail(eval_failed(captured->status));
+  }
+  const Json result = Json::parse(captured->out, nullptr, false);
+  if (!result.is_object() || !result.contains("perplexity")) {
+    return console.fail(internal_error("rotor-worker gave no result: '" + captured->out + "'"));
+  }
+  if (console.json()) {
+    console.write_json(result);
+    return kExitDone;
+  }
+  char perplexity[32];
+  std::snprintf(perplexity, sizeof perplexity, "%.4f", result["perplexity"].get<double>());
+  console.out() << "perplexity " << console.bold(perplexity) << " over "
+                << result.value("tokens", int64_t{0}) << " tokens in "
+                << result.value("sequences", int64_t{0}) << " windows, "
+                << format_duration(result.value("seconds", 0.0)) << std::endl;
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_eval(CommandSet& set) {
+  auto options = std::make_shared<EvalOptions>();
+  CLI::App& command =
+      add_command(set, "eval", "Measure the perplexity of an original or a quantized checkpoint",
+                  R"(Examples:
+  rotor eval ~/models/llama-nvfp4 --text test.txt
+  rotor eval ~/models/llama --text test.txt --sequences 100 --seq-len 1024 -o json
+
+The text's tokens are cut into windows that do not overlap; what is left over is dropped. A
+checkpoint quantized with a4 is evaluated with its activations rotated and quantized too.)",
+                  options, run_eval);
+  add_eval_options(command, *options);
+}
+
+}  // namespace rotor::cli

@@ -1,0 +1,47 @@
+#include "ops/cli/client.h"
+#include "ops/cli/commands/commands.h"
+#include "ops/cli/exit_code.h"
+#include "ops/cli/job_json.h"
+#include "ops/cli/report_table.h"
+
+namespace rotor::cli {
+namespace {
+
+struct ReportOptions {
+  ServiceOptions service;
+  std::string job;
+  bool all = false;
+};
+
+int run_report(ReportOptions& options, Console& console) {
+  JobsClient client(options.service.coordinator, options.service.timeout_seconds);
+  const Result<v1::Report> report = client.report(job_name(options.job));
+  if (!report.ok()) {
+    return console.fail(report.status());
+  }
+  if (console.json()) {
+    console.write_json(report_json(*report));
+  } else {
+    console.out() << report_text(*report, options.all, console) << std::flush;
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_report(CommandSet& set) {
+  auto options = std::make_shared<ReportOptions>();
+  CLI::App& command = add_command(set, "report", "Show the errors, times and fallbacks of a job",
+                                  R"(Examples:
+  rotor report 7 --coordinator host:7470
+  rotor report 7 --all
+  rotor report 7 -o json)",
+                                  options, run_report);
+  add_service_options(command, options->service);
+  command.add_option("job", options->job, "Name of the job: jobs/ID, or its ID")
+      ->required()
+      ->type_name("JOB");
+  command.add_flag("--all", options->all, "Every module, not only the worst of a long list");
+}
+
+}  // namespace rotor::cli

@@ -1,0 +1,56 @@
+#include "ops/cli/gang.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace rotor::cli {
+
+int default_threads(int ranks) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  const int cores = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+  return std::max(1, cores / ranks);
+}
+
+std::vector<std::string> gang_argv(const GangSetup& setup, const std::string& coordinator,
+                                   bool as_root) {
+  std::vector<std::string> argv = {setup.mpirun};
+  if (as_root) {
+    argv.emplace_back("--allow-run-as-root");
+  }
+  // Open MPI would kill the ranks one second after it passed SIGTERM on; draining takes up to 20.
+  argv.insert(argv.end(),
+              {"--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", "25",
+               "-n", std::to_string(setup.ranks), setup.worker, "--coordinator", coordinator,
+               "--device", setup.device, "--threads", std::to_string(setup.threads)});
+  if (setup.ranks_per_group > 0) {
+    argv.insert(argv.end(), {"--group-size", std::to_string(setup.ranks_per_group)});
+  }
+  return argv;
+}
+
+Status Gang::start(const std::string& coordinator) {
+  // SIGTERM, not SIGKILL, when this program dies: a killed mpirun leaves its ranks running.
+  ROTOR_ASSIGN_OR_RETURN(
+      process_,
+      ChildProcess::start({gang_argv(setup_, coordinator, geteuid() == 0), setup_.log, SIGTERM}));
+  return {};
+}
+
+void Gang::drain() {
+  if (process_) {
+    process_->signal(SIGTERM);
+  }
+}
+
+void Gang::kill() {
+  if (process_) {
+    process_->kill_group();
+    kill_orphans();
+    process_.reset();
+  }
+}
+
+}  // namespace rotor::cli

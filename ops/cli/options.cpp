@@ -1,0 +1,104 @@
+#include "ops/cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+namespace rotor::cli {
+namespace {
+
+const std::map<std::string, OutputFormat>& output_formats() {
+  static const std::map<std::string, OutputFormat> formats = {{"human", OutputFormat::kHuman},
+                                                              {"json", OutputFormat::kJson},
+                                                              {"jsonl", OutputFormat::kJsonLines}};
+  return formats;
+}
+
+}  // namespace
+
+void add_output_options(CLI::App& command, OutputOptions& options) {
+  command
+      .add_option_function<std::string>(
+          "-o,--output-format",
+          [&options](const std::string& name) { options.format = output_formats().at(name); },
+          "What goes to stdout: text for people, one JSON object, or (watch) JSON lines")
+      ->check(CLI::IsMember({"human", "json", "jsonl"}))
+      ->type_name("human|json|jsonl")
+      ->group("Output");
+  command
+      .add_flag_callback(
+          "--json", [&options] { options.format = OutputFormat::kJson; }, "The same as -o json")
+      ->group("Output");
+}
+
+void add_service_options(CLI::App& command, ServiceOptions& options) {
+  command.add_option("--coordinator", options.coordinator, "Address of the coordinator")
+      ->envname("ROTOR_COORDINATOR")
+      ->type_name("HOST:PORT")
+      ->capture_default_str()
+      ->group("Service");
+  command
+      .add_option("--timeout", options.timeout_seconds,
+                  "Seconds to wait for a coordinator that does not answer")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->group("Service");
+}
+
+void add_local_options(CLI::App& command, LocalOptions& options) {
+  command.add_option("--ranks", options.ranks, "Processes of the gang")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N")
+      ->capture_default_str()
+      ->group("Local run");
+  command
+      .add_option("--ranks-per-group", options.ranks_per_group,
+                  "Cut the gang into worker groups of N ranks (default: one group)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N")
+      ->group("Local run");
+  command
+      .add_option("--threads", options.threads,
+                  "Threads of a rank (default: the cores shared out over the ranks)")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N")
+      ->group("Local run");
+  command.add_option("--device", options.device, "Where to compute")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->type_name("auto|cpu|cuda")
+      ->capture_default_str()
+      ->group("Local run");
+  command
+      .add_option("--state-dir", options.state_dir,
+                  "Where the job's state is kept (default: .NAME.rotor beside the output NAME)")
+      ->type_name("DIR")
+      ->group("Local run");
+  command
+      .add_flag("--restart", options.restart,
+                "Forget the state of an earlier run on this output and begin anew")
+      ->group("Local run");
+}
+
+void add_eval_options(CLI::App& command, EvalOptions& options) {
+  command.add_option("directory", options.directory, "Original or quantized checkpoint")
+      ->required()
+      ->type_name("DIR");
+  command.add_option("--text", options.texts, "Text to evaluate on; may be given again")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--sequences", options.sequences, "Windows at most (default: all)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->type_name("N");
+  command.add_option("--seq-len", options.seq_len, "Tokens of a window (default: 1024)")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 24))
+      ->type_name("N");
+  command.add_option("--device", options.device, "Where to compute")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->type_name("auto|cpu|cuda")
+      ->capture_default_str();
+  command.add_option("--threads", options.threads, "Threads (default: all cores)")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N");
+}
+
+}  // namespace rotor::cli

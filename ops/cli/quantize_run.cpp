@@ -1,0 +1,213 @@
+#include "ops/cli/quantize_run.h"
+
+#include <filesystem>
+
+#include "ops/cli/client.h"
+#include "ops/cli/executables.h"
+#include "ops/cli/exit_code.h"
+#include "ops/cli/follow.h"
+#include "ops/cli/state_dir.h"
+#include "ops/cli/supervisor.h"
+
+namespace rotor::cli {
+namespace {
+
+// The state directory belongs to one output, so one id is enough.
+constexpr char kRequestId[] = "quantize";
+constexpr double kConnectSeconds = 30;
+
+/// Symlinks resolved: the coordinator opens paths beneath its roots and follows no link out of
+/// them.
+std::string real_path(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
+  return error ? path : real.string();
+}
+
+void resolve_links(v1::JobSpec& spec) {
+  spec.set_model(real_path(spec.model()));
+  spec.set_output(real_path(spec.output()));
+  for (std::string& file : *spec.mutable_calibration()->mutable_files()) {
+    file = real_path(file);
+  }
+  if (spec.has_evaluation()) {
+    for (std::string& file : *spec.mutable_evaluation()->mutable_files()) {
+      file = real_path(file);
+    }
+  }
+}
+
+Status make_parent(const std::filesystem::path& output) {
+  if (!output.has_filename()) {
+    return invalid_argument("--output " + output.string() + " names no new directory")
+        .with_reason(kReasonUsage);
+  }
+  std::error_code error;
+  std::filesystem::create_directories(output.parent_path(), error);
+  return error ? errno_error(error.value(), "cannot make the directory",
+                             output.parent_path().string())
+               : Status();
+}
+
+Status explain_conflict(Status status) {
+  return status.code() != Code::kAlreadyExists
+             ? status
+             : std::move(status).with_detail(
+                   "remedy",
+                   "repeat the command as it was to go on with that job, or add --restart "
+                   "to begin anew");
+}
+
+/// One run on one output.
+class QuantizeRun {
+ public:
+  QuantizeRun(const QuantizeOptions& options, const v1::JobSpec& spec, StateDir& state,
+              const Programs& programs, const std::function<int()>& stop_count, Console& console)
+      : options_(options),
+        spec_(spec),
+        state_(state),
+        stop_count_(stop_count),
+        console_(console),
+        coordinator_(programs.coordinator, state,
+                     std::filesystem::path(spec.output()).parent_path().string()),
+        gang_(gang_setup(options.local, programs, state)) {}
+
+  int go() {
+    Result<v1::Report> report = run();
+    coordinator_.stop(kStopSeconds);
+    if (report.ok()) {
+      return finish_job(console_, *report, options_.all);
+    }
+    if (report.status().reason() == kReasonInterrupted) {
+      return console_.fail(cancelled("interrupted; what is committed is kept")
+                               .with_reason(kReasonInterrupted)
+                               .with_detail("remedy", "run the same command again to go on")
+                               .with_detail("state-dir", state_.path().string()));
+    }
+    return console_.fail(report.status());
+  }
+
+ private:
+  static constexpr double kStopSeconds = 10;
+
+  static GangSetup gang_setup(const LocalOptions& local, const Programs& programs,
+                              const StateDir& state) {
+    GangSetup setup;
+    setup.mpirun = programs.mpirun;
+    setup.worker = programs.worker;
+    setup.ranks = local.ranks;
+    setup.ranks_per_group = local.ranks_per_group;
+    setup.threads = local.threads > 0 ? local.threads : default_threads(local.ranks);
+    setup.device = local.device;
+    setup.log = state.worker_log();
+    return setup;
+  }
+
+  Tick tick() const {
+    return [this] { return stop_count_() == 0; };
+  }
+
+  Result<v1::Job> submit() {
+    JobsClient client(coordinator_.address(), kConnectSeconds, tick());
+    v1::SubmitJobRequest request;
+    request.set_request_id(kRequestId);
+    *request.mutable_spec() = spec_;
+    ROTOR_ASSIGN_OR_RETURN(v1::Job job, client.submit(request));
+    if (job.state() == v1::JOB_STATE_PAUSED) {
+      return client.resume(job.name());
+    }
+    return job;
+  }
+
+  /// Starts the coordinator and submits; a job that succeeded, but whose checkpoint is gone, is
+  /// forgotten.
+  Result<v1::Job> open_job() {
+    ROTOR_RETURN_IF_ERROR(coordinator_.start(tick()));
+    Result<v1::Job> job = submit();
+    if (!job.ok()) {
+      return explain_conflict(job.status());
+    }
+    if (job->state() == v1::JOB_STATE_SUCCEEDED && !std::filesystem::exists(job->output_path())) {
+      console_.note("the checkpoint of the last run is gone; beginning anew");
+      coordinator_.stop(kStopSeconds);
+      ROTOR_RETURN_IF_ERROR(state_.forget());
+      ROTOR_RETURN_IF_ERROR(coordinator_.start(tick()));
+      return submit();
+    }
+    return job;
+  }
+
+  Result<v1::Report> run() {
+    ROTOR_ASSIGN_OR_RETURN(const v1::Job job, open_job());
+    if (has_ended(job.state())) {
+      console_.note(job.state() == v1::JOB_STATE_SUCCEEDED
+                        ? "already done; --restart begins anew"
+                        : "the last run ended without a checkpoint; --restart begins anew");
+      return report(job.name());
+    }
+    if (job.committed_layers() > 0) {
+      console_.note("going on with " + std::to_string(job.committed_layers()) + " of " +
+                    std::to_string(job.layers()) + " layers committed");
+    }
+    Supervisor supervisor(coordinator_, gang_, console_, stop_count_);
+    const Status status = supervisor.run(job);
+    if (status.reason() == kReasonInterrupted) {
+      console_.note("stopping: the ranks commit what they can; again to stop at once");
+    }
+    Result<v1::Report> result = status.ok() ? report(job.name()) : Result<v1::Report>(status);
+    supervisor.stop();
+    return result;
+  }
+
+  Result<v1::Report> report(const std::string& name) {
+    JobsClient client(coordinator_.address(), kConnectSeconds, tick());
+    return client.report(name);
+  }
+
+  const QuantizeOptions& options_;
+  const v1::JobSpec& spec_;
+  StateDir& state_;
+  const std::function<int()>& stop_count_;
+  Console& console_;
+  PrivateCoordinator coordinator_;
+  Gang gang_;
+};
+
+}  // namespace
+
+Result<Programs> find_programs() {
+  Programs programs;
+  ROTOR_ASSIGN_OR_RETURN(programs.mpirun, find_mpirun());
+  ROTOR_ASSIGN_OR_RETURN(programs.coordinator, find_sibling("rotor-coordinator"));
+  ROTOR_ASSIGN_OR_RETURN(programs.worker, find_sibling("rotor-worker"));
+  return programs;
+}
+
+int quantize(const QuantizeOptions& options, const Programs& programs,
+             const std::function<int()>& stop_count, Console& console) {
+  v1::JobSpec spec = options.job.spec;
+  if (const Status status = finish_job_spec(spec); !status.ok()) {
+    return console.fail(status);
+  }
+  resolve_links(spec);
+  const std::filesystem::path output = spec.output();
+  if (const Status status = make_parent(output); !status.ok()) {
+    return console.fail(status);
+  }
+  Result<StateDir> state = StateDir::open(options.local.state_dir.empty()
+                                              ? default_state_dir(output)
+                                              : std::filesystem::absolute(options.local.state_dir));
+  if (!state.ok()) {
+    return console.fail(state.status());
+  }
+  if (options.local.restart) {
+    if (const Status status = state->forget(); !status.ok()) {
+      return console.fail(status);
+    }
+  }
+  adopt_orphans();
+  QuantizeRun run(options, spec, *state, programs, stop_count, console);
+  return run.go();
+}
+
+}  // namespace rotor::cli

@@ -1,0 +1,186 @@
+#include "ops/cli/report_table.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "ops/cli/job_json.h"
+#include "ops/cli/units.h"
+#include "proto/convert.h"
+
+namespace rotor::cli {
+namespace {
+
+constexpr size_t kLongTable = 40;
+constexpr size_t kWorst = 10;
+
+std::string number(const char* format, double value) {
+  std::array<char, 64> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), format, value);
+  return buffer.data();
+}
+
+size_t columns(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
+}
+
+std::string rotation_text(int block) {
+  return block == 0 ? "none" : std::to_string(block);
+}
+
+std::string fallback_text(const v1::ModuleReport& module) {
+  std::string text;
+  for (const v1::Fallback& fallback : module.fallbacks()) {
+    text += (text.empty() ? "" : ", ") + fallback.kind();
+  }
+  return text;
+}
+
+std::vector<const v1::ModuleReport*> modules_of(const v1::Report& report) {
+  std::vector<const v1::ModuleReport*> modules;
+  for (const v1::LayerReport& layer : report.layers()) {
+    for (const v1::ModuleReport& module : layer.modules()) {
+      modules.push_back(&module);
+    }
+  }
+  return modules;
+}
+
+std::string phases_text(const v1::Report& report) {
+  std::string text;
+  for (const v1::PhaseTime& phase : report.phases()) {
+    text += (text.empty() ? "" : ", ") + phase.phase() + " " + format_duration(phase.seconds());
+  }
+  return text;
+}
+
+std::string line(const std::string& key, const std::string& value) {
+  constexpr size_t kKeyWidth = 12;
+  return key + std::string(kKeyWidth - std::min(kKeyWidth - 1, key.size()), ' ') + value + "\n";
+}
+
+std::string recipe_text(const v1::JobSpec& spec) {
+  return cli_name(spec.format()) + " " + cli_name(spec.method()) + " " +
+         cli_name(spec.activations()) + ", rotation " + rotation_text(spec.rotation()) + ", " +
+         cli_name(spec.scale_search()) + " scales" + (spec.act_order() ? ", act-order" : "") +
+         ", " + cli_name(spec.layout());
+}
+
+}  // namespace
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows,
+                         const std::vector<bool>& right) {
+  std::vector<size_t> widths(right.size(), 0);
+  for (const std::vector<std::string>& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], columns(row[i]));
+    }
+  }
+  std::string text;
+  for (const std::vector<std::string>& row : rows) {
+    std::string out;
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string padding(widths[i] - columns(row[i]), ' ');
+      out += (i == 0 ? "" : "  ") + (right[i] ? padding + row[i] : row[i] + padding);
+    }
+    out.erase(out.find_last_not_of(' ') + 1);
+    text += out + "\n";
+  }
+  return text;
+}
+
+std::string module_table(const v1::Report& report, bool all) {
+  std::vector<const v1::ModuleReport*> modules = modules_of(report);
+  std::string note;
+  if (!all && modules.size() > kLongTable) {
+    note = "the " + std::to_string(kWorst) + " worst of " + std::to_string(modules.size()) +
+           " modules; --all shows every one\n";
+    std::stable_sort(modules.begin(), modules.end(), [](const auto* a, const auto* b) {
+      return a->relative_error() > b->relative_error();
+    });
+    modules.resize(kWorst);
+  }
+  std::vector<std::vector<std::string>> rows = {
+      {"module", "error", "rtn error", "gain", "method", "rotation", "damping", "fallbacks"}};
+  for (const v1::ModuleReport* module : modules) {
+    const bool gained = module->relative_error() > 0;
+    rows.push_back(
+        {module->name(), number("%.3e", module->relative_error()),
+         number("%.3e", module->rtn_relative_error()),
+         gained ? number("%.2fx", module->rtn_relative_error() / module->relative_error()) : "-",
+         module->method(), rotation_text(module->rotation()), number("%g", module->damping()),
+         fallback_text(*module)});
+  }
+  return format_table(rows, {false, true, true, true, false, true, true, false}) + note;
+}
+
+std::string report_text(const v1::Report& report, bool all, const Console& console) {
+  const v1::Job& job = report.job();
+  std::string text = module_table(report, all) + "\n";
+  text += line("job", job.name() + " " + console.bold(state_name(job.state())));
+  text += line("recipe", recipe_text(job.spec()));
+  text += line("layers", std::to_string(job.committed_layers()) + " of " +
+                             std::to_string(job.layers()) + " committed, " +
+                             std::to_string(report.resumed_layers()) + " of them resumed");
+  text += line("fallbacks", std::to_string(report.fallbacks()));
+  if (report.has_perplexity()) {
+    text += line("perplexity", number("%.4f", report.perplexity()) + " over " +
+                                   std::to_string(report.perplexity_tokens()) + " tokens");
+  }
+  text += line("time", format_duration(report.seconds()) +
+                           (report.phases().empty() ? "" : ": " + phases_text(report)));
+  for (const std::string& mode : report.serving_modes()) {
+    text += line("serves", mode);
+  }
+  if (job.state() == v1::JOB_STATE_SUCCEEDED) {
+    text += line("checkpoint", console.bold(job.output_path()) + " (" +
+                                   format_bytes(report.output_bytes()) + ")");
+  }
+  return text;
+}
+
+std::string jobs_table(const std::vector<v1::Job>& jobs) {
+  std::vector<std::vector<std::string>> rows = {
+      {"job", "state", "layers", "format", "method", "created", "output"}};
+  for (const v1::Job& job : jobs) {
+    rows.push_back({job.name(), state_name(job.state()),
+                    std::to_string(job.committed_layers()) + "/" + std::to_string(job.layers()),
+                    cli_name(job.spec().format()), cli_name(job.spec().method()),
+                    time_text(job.create_time()), job.output_path()});
+  }
+  return format_table(rows, {false, false, true, false, false, false, false});
+}
+
+std::string job_text(const v1::Job& job, const Console& console) {
+  std::string text = line("job", job.name() + " " + console.bold(state_name(job.state())));
+  if (job.has_cause()) {
+    text +=
+        line("cause", job.cause().message() +
+                          (job.cause().reason().empty() ? "" : " (" + job.cause().reason() + ")"));
+  }
+  text += line("layers", std::to_string(job.committed_layers()) + " of " +
+                             std::to_string(job.layers()) + " committed");
+  text += line("recipe", recipe_text(job.spec()));
+  text += line("model", job.spec().model());
+  text += line("output", job.output_path().empty() ? job.spec().output() : job.output_path());
+  if (job.has_estimate()) {
+    text +=
+        line("estimate",
+             format_bytes(job.estimate().output_bytes()) + " of checkpoint, " +
+                 format_bytes(job.estimate().staging_bytes()) + " of staging, " +
+                 format_bytes(job.estimate().worker_bytes_per_group()) + " of memory a group, " +
+                 std::to_string(job.estimate().calibration_tokens()) + " calibration tokens");
+  }
+  if (!time_text(job.create_time()).empty()) {
+    text += line("created", time_text(job.create_time()));
+    text += line("updated", time_text(job.update_time()));
+  }
+  for (const v1::Cause& problem : job.problems()) {
+    text += line("problem", problem.message());
+  }
+  return text;
+}
+
+}  // namespace rotor::cli

@@ -1,0 +1,73 @@
+#include "ops/cli/state_dir.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "ops/cli/exit_code.h"
+
+namespace rotor::cli {
+namespace {
+
+std::string holder(int lock) {
+  std::array<char, 32> buffer{};
+  const ssize_t got = pread(lock, buffer.data(), buffer.size(), 0);
+  return got > 0 ? std::string(buffer.data(), static_cast<size_t>(got)) : "unknown";
+}
+
+}  // namespace
+
+std::filesystem::path default_state_dir(const std::filesystem::path& output) {
+  return output.parent_path() / ("." + output.filename().string() + ".rotor");
+}
+
+Result<StateDir> StateDir::open(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    return errno_error(error.value(), "cannot make the directory", path.string());
+  }
+  const std::filesystem::path lock_path = path / "lock";
+  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock < 0) {
+    return errno_error(errno, "open", lock_path.string());
+  }
+  StateDir result(path, lock);
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    return failed_precondition("another rotor quantize is running on this output")
+        .with_reason(kReasonAlreadyRunning)
+        .with_detail("process", holder(lock))
+        .with_detail("state-dir", path.string())
+        .with_detail("remedy", "wait for it, stop it, or name another --output");
+  }
+  const std::string pid = std::to_string(getpid());
+  if (ftruncate(lock, 0) != 0 ||
+      pwrite(lock, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    return errno_error(errno, "write", lock_path.string());
+  }
+  return result;
+}
+
+StateDir::StateDir(StateDir&& other) noexcept
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+
+StateDir::~StateDir() {
+  if (lock_ >= 0) {
+    close(lock_);
+  }
+}
+
+Status StateDir::forget() {
+  std::error_code error;
+  std::filesystem::remove_all(coordinator_state(), error);
+  if (error) {
+    return errno_error(error.value(), "cannot be removed", coordinator_state().string());
+  }
+  return {};
+}
+
+}  // namespace rotor::cli

@@ -1,0 +1,50 @@
+// The directory of one `rotor quantize`: the private coordinator's state, its port file and the
+// logs. One process at a time holds its lock, which the kernel frees with the process.
+// Thread-safety: one thread.
+//
+//   DIR/lock              held while a run is going on; holds its process id
+//   DIR/coordinator/      --state-dir of the coordinator
+//   DIR/port              written by the coordinator
+//   DIR/coordinator.log   DIR/worker.log
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "quant/base/status.h"
+
+namespace rotor::cli {
+
+/// .NAME.rotor beside the output directory NAME.
+std::filesystem::path default_state_dir(const std::filesystem::path& output);
+
+class StateDir {
+ public:
+  /// Makes the directory (and those above it) and takes its lock. FAILED_PRECONDITION, reason
+  /// ALREADY_RUNNING, naming the process that holds it.
+  static Result<StateDir> open(const std::filesystem::path& path);
+
+  StateDir(StateDir&& other) noexcept;
+  StateDir& operator=(StateDir&&) = delete;
+  StateDir(const StateDir&) = delete;
+  StateDir& operator=(const StateDir&) = delete;
+  ~StateDir();
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path coordinator_state() const { return path_ / "coordinator"; }
+  std::filesystem::path port_file() const { return path_ / "port"; }
+  std::filesystem::path coordinator_log() const { return path_ / "coordinator.log"; }
+  std::filesystem::path worker_log() const { return path_ / "worker.log"; }
+
+  /// Removes the coordinator's state, so that a job begins anew. Touches nothing else below the
+  /// directory: the user may have named one that holds other things.
+  Status forget();
+
+ private:
+  StateDir(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+
+  std::filesystem::path path_;
+  int lock_;
+};
+
+}  // namespace rotor::cli
