@@ -172,8 +172,9 @@ TEST(DecoderTest, SequencesOfABatchDoNotSeeEachOther) {
   }
   const std::vector<float> all = values_of(*model->backend, x);
   const auto half = static_cast<std::ptrdiff_t>(all.size() / 2);
-  EXPECT_EQ(std::vector<float>(all.begin(), all.begin() + half),
-            std::vector<float>(all.begin() + half, all.end()));
+  // Not the same bits: a GEMM may treat rows by their place in the tile.
+  EXPECT_LT(relative_distance({all.begin(), all.begin() + half}, {all.begin() + half, all.end()}),
+            1e-5);
 }
 
 TEST(DecoderTest, RotatedWeightsAndInputsGiveTheSameLayer) {
