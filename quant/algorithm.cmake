@@ -15,3 +15,10 @@ target_sources(rotor_quant PRIVATE
   rotation/walsh_hadamard.cpp
   scales/candidates.cpp
   scales/scale_search.cpp)
+# GCC takes a division or a comparison for something that may trap, and then leaves loops that choose
+# between two values scalar. Nothing here reads the floating-point exception flags. No value changes.
+set_source_files_properties(
+  format/activations.cpp
+  gptq/solve.cpp
+  scales/scale_search.cpp
+  PROPERTIES COMPILE_OPTIONS "-fno-trapping-math;-fno-math-errno")

@@ -3,6 +3,7 @@
 // Thread-safety: pure functions, without branches so that loops over them vectorise.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -20,15 +21,18 @@ inline constexpr std::array<float, 16> kE2m1Values{0.0F,  0.5F,  1.0F,  1.5F,  2
 /// The nearest E2M1 value, ties to the even index, saturating at +-6; +0 for whatever rounds to
 /// zero. `value` is not a NaN (one gives 6 with its sign).
 inline float e2m1_round(float value) {
-  const float magnitude = std::fabs(value);
-  const float clipped = magnitude < kE2m1Max ? magnitude : kE2m1Max;
-  // p is the power of two at or below `clipped`, 1 at least: E2M1's spacing there is p/2. Around
-  // 1.5 * 2^22 p the spacing of F32 is p/2 too, so the additions round, ties to even.
+  // Magnitudes order like their bits, and integer minima and maxima vectorise under any flags.
+  constexpr uint32_t kMagnitudeBits = 0x7FFFFFFFU;
   constexpr uint32_t kExponentBits = 0x7F800000U;
-  const float exponent = std::bit_cast<float>(std::bit_cast<uint32_t>(clipped) & kExponentBits);
-  const float p = exponent > 1.0F ? exponent : 1.0F;
+  const uint32_t bits =
+      std::min(std::bit_cast<uint32_t>(value) & kMagnitudeBits, std::bit_cast<uint32_t>(kE2m1Max));
+  const float magnitude = std::bit_cast<float>(bits);
+  // p is the power of two at or below it, 1 at least: E2M1's spacing there is p/2. Around 1.5 *
+  // 2^22 p the spacing of F32 is p/2 too, so the additions round, ties to even.
+  const float p =
+      std::bit_cast<float>(std::max(bits & kExponentBits, std::bit_cast<uint32_t>(1.0F)));
   const float shift = p * 0x1.8p22F;
-  const float rounded = (clipped + shift) - shift;
+  const float rounded = (magnitude + shift) - shift;
   return std::copysign(rounded, value) + 0.0F;  // -0 + 0 is +0
 }
 

@@ -113,13 +113,9 @@ class TileSolver {
 };
 
 template <typename Rounding>
-void round_row(const float* w, int64_t cols, int64_t group_size, const float* effective,
-               uint8_t* packed) {
-  for (int64_t c = 0; c < cols; c += 2) {
-    const float scale = effective[c / group_size];
-    const uint8_t low = Rounding::code(Rounding::value(w[c] / scale));
-    const uint8_t high = Rounding::code(Rounding::value(w[c + 1] / scale));
-    packed[c / 2] = static_cast<uint8_t>(low | (high << 4));
+void round_group(const float* w, int64_t count, float scale, uint8_t* codes) {
+  for (int64_t i = 0; i < count; ++i) {
+    codes[i] = Rounding::code(Rounding::value(w[i] / scale));
   }
 }
 
@@ -146,10 +142,15 @@ Status round_rows(const float* w, int64_t rows, int64_t cols, const QuantScheme&
   ROTOR_RETURN_IF_ERROR(check_finite("weight", w, rows, cols));
   const int64_t groups = cols / scheme.group_size;
   parallel.for_each(rows, [&](int64_t row) {
+    std::vector<uint8_t> row_codes(static_cast<size_t>(cols));
     with_rounding(scheme.format, [&](auto rounding) {
-      round_row<decltype(rounding)>(w + row * cols, cols, scheme.group_size,
-                                    effective + row * groups, codes + row * (cols / 2));
+      for (int64_t g = 0; g < groups; ++g) {
+        const int64_t begin = g * scheme.group_size;
+        round_group<decltype(rounding)>(w + row * cols + begin, scheme.group_size,
+                                        effective[row * groups + g], row_codes.data() + begin);
+      }
     });
+    pack_nibbles(row_codes.data(), cols, codes + row * (cols / 2));
   });
   return {};
 }

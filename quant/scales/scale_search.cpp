@@ -18,9 +18,9 @@
 namespace rotor {
 namespace {
 
-// Eight groups are searched side by side, one a vector lane, so that no sum runs across lanes and a
+// Groups are searched side by side, one a lane, so that no sum runs across lanes and a
 // group's result does not depend on its neighbours.
-constexpr int kLanes = 8;
+constexpr int kLanes = 32;
 constexpr int64_t kRowsPerPiece = 16;
 using Lanes = std::array<float, kLanes>;
 
@@ -32,8 +32,8 @@ struct Search {
   std::span<const float> column_weights;
 };
 
-/// Eight groups, transposed, each divided by its absmax so that squares neither overflow nor
-/// vanish.
+/// The groups of the lanes, transposed, each divided by its absmax so that squares neither overflow
+/// nor vanish.
 struct Batch {
   explicit Batch(int64_t group_size)
       : x(static_cast<size_t>(group_size)), weight(static_cast<size_t>(group_size)) {}
