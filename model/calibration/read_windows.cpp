@@ -114,7 +114,7 @@ class WindowReader {
       const std::string_view before =
           text.substr(0, static_cast<size_t>(std::stoull(offset->second)));
       const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-      place += ":" + std::to_string(line);
+      place.append(":").append(std::to_string(line));
       located = std::move(located).with_detail("line", std::to_string(line));
     }
     if (status.reason() == "INVALID_UTF8") {
