@@ -1,0 +1,165 @@
+#include "coordinator/assemble/assembler.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "coordinator/assemble/report_file.h"
+#include "coordinator/assemble/tensor_copier.h"
+#include "coordinator/jobs/output_path.h"
+#include "coordinator/jobs/source_check.h"
+#include "model/model_files.h"
+#include "quant/base/parallel.h"
+#include "quant/checkpoint/inspect.h"
+#include "quant/checkpoint/sharding.h"
+#include "quant/checkpoint/verify.h"
+
+namespace rotor::coordinator {
+namespace {
+
+/// Survives a rename, and nobody else's directory has it.
+std::string identity_of(const FileStat& stat) {
+  return std::to_string(stat.device) + ":" + std::to_string(stat.inode);
+}
+
+Status write_synced(FileSystem& fs, const std::string& path, const std::string& bytes) {
+  ROTOR_ASSIGN_OR_RETURN(const auto file, fs.open_for_writing(path, OpenMode::kCreateNew));
+  ROTOR_RETURN_IF_ERROR(file->append(bytes));
+  ROTOR_RETURN_IF_ERROR(file->sync());
+  return file->close();
+}
+
+class Assembly {
+ public:
+  Assembly(FileSystem& fs, const AssemblyInput& input, const AssemblyHooks& hooks)
+      : fs_(fs),
+        input_(input),
+        hooks_(hooks),
+        output_(input.job.output_path),
+        partial_(partial_output(output_)) {}
+
+  Result<AssemblyResult> run() {
+    ROTOR_ASSIGN_OR_RETURN(const bool done, already_published());
+    if (!done) {
+      ROTOR_RETURN_IF_ERROR(remove_all(fs_, partial_));
+      const Status built = build_and_publish();
+      if (!built.ok()) {
+        // Best effort: the next try begins by removing it, too.
+        (void)remove_all(fs_, partial_);
+        return built;
+      }
+    }
+    return measure();
+  }
+
+ private:
+  /// After a crash between the rename and the record of success.
+  Result<bool> already_published() {
+    const Result<FileStat> stat = fs_.stat_link(output_);
+    if (!stat.ok()) {
+      return stat.status().code() == Code::kNotFound ? Result<bool>(false) : stat.status();
+    }
+    if (input_.job.published == identity_of(*stat)) {
+      return true;
+    }
+    return already_exists("output " + output_ +
+                          " was made by another program while the job ran; move it away and "
+                          "submit again")
+        .with_reason("OUTPUT_EXISTS")
+        .with_detail("output", output_);
+  }
+
+  Status build_and_publish() {
+    ROTOR_RETURN_IF_ERROR(check_source(fs_, input_.job));
+    ROTOR_ASSIGN_OR_RETURN(const ModelFiles model, open_model(fs_, input_.job.model_path));
+    ROTOR_RETURN_IF_ERROR(fs_.create_directory(partial_));
+    ROTOR_RETURN_IF_ERROR(write_tensors(model));
+    ROTOR_RETURN_IF_ERROR(write_other_files(model));
+    ROTOR_RETURN_IF_ERROR(model.checkpoint->check_unchanged());
+    ROTOR_RETURN_IF_ERROR(fs_.sync_dir(partial_));
+    ROTOR_RETURN_IF_ERROR(verify());
+    return publish();
+  }
+
+  Status write_tensors(const ModelFiles& model) {
+    ROTOR_ASSIGN_OR_RETURN(
+        const std::vector<Shard> shards,
+        cut_into_shards(input_.prepared->checkpoint_tensors, input_.job.spec.max_shard_size()));
+    TensorCopier copier(fs_, input_, *model.checkpoint, hooks_.stopped);
+    for (const Shard& shard : shards) {
+      ROTOR_ASSIGN_OR_RETURN(
+          const auto writer,
+          SafetensorsWriter::create(fs_, join_path(partial_, shard.file_name), shard.tensors));
+      for (const TensorSpec& spec : shard.tensors) {
+        ROTOR_RETURN_IF_ERROR(copier.copy(spec, writer.get()));
+      }
+      ROTOR_RETURN_IF_ERROR(writer->finish());
+    }
+    return shards.size() > 1
+               ? write_synced(fs_, join_path(partial_, kIndexName), index_json(shards))
+               : Status();
+  }
+
+  Status write_other_files(const ModelFiles& model) {
+    const PreparedJob& prepared = *input_.prepared;
+    ROTOR_ASSIGN_OR_RETURN(const std::string config,
+                           prepared.layout->config_json(model.config_text, prepared.info));
+    ROTOR_RETURN_IF_ERROR(write_synced(fs_, join_path(partial_, "config.json"), config));
+    for (const std::string& name : model.copied_files) {
+      // A report of an earlier job on the source gives way to this one's.
+      if (name != kReportName) {
+        ROTOR_RETURN_IF_ERROR(
+            copy_file(fs_, join_path(model.directory, name), join_path(partial_, name)));
+      }
+    }
+    return write_synced(fs_, join_path(partial_, kReportName),
+                        report_file(input_.job, prepared, input_.layers));
+  }
+
+  Status verify() {
+    SerialParallel serial;
+    ROTOR_ASSIGN_OR_RETURN(const VerifyReport report, verify_checkpoint(fs_, partial_, serial));
+    if (report.ok()) {
+      return {};
+    }
+    const VerifyProblem& problem = report.problems.front();
+    return internal_error("the checkpoint does not pass its verification: " + problem.tensor +
+                          ": " + problem.what + " (" + std::to_string(report.problems.size()) +
+                          " problems)")
+        .with_reason("CHECKPOINT_INVALID")
+        .with_detail("tensor", problem.tensor);
+  }
+
+  Status publish() {
+    ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(partial_));
+    ROTOR_RETURN_IF_ERROR(hooks_.before_publish(identity_of(stat)));
+    ROTOR_RETURN_IF_ERROR(fs_.rename(partial_, output_));
+    return fs_.sync_dir(parent_directory(output_));
+  }
+
+  Result<AssemblyResult> measure() {
+    AssemblyResult result;
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_.list(output_));
+    for (const std::string& name : names) {
+      ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(join_path(output_, name)));
+      result.bytes += stat.size;
+      ++result.files;
+    }
+    return result;
+  }
+
+  FileSystem& fs_;
+  const AssemblyInput& input_;
+  const AssemblyHooks& hooks_;
+  const std::string output_;
+  const std::string partial_;
+};
+
+}  // namespace
+
+Result<AssemblyResult> assemble_checkpoint(FileSystem& fs, const AssemblyInput& input,
+                                           const AssemblyHooks& hooks) {
+  return Assembly(fs, input, hooks).run();
+}
+
+}  // namespace rotor::coordinator

@@ -1,0 +1,102 @@
+#include "coordinator/assemble/tensor_copier.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/staging/damaged_layer.h"
+#include "quant/base/sha256.h"
+
+namespace rotor::coordinator {
+namespace {
+
+constexpr int64_t kPiece = int64_t{1} << 20;
+
+}  // namespace
+
+TensorCopier::TensorCopier(FileSystem& fs, const AssemblyInput& input,
+                           const CheckpointReader& source, std::function<bool()> stopped)
+    : fs_(fs),
+      input_(input),
+      source_(source),
+      stopped_(std::move(stopped)),
+      piece_(static_cast<size_t>(kPiece)) {
+  for (size_t i = 0; i < input.layers.size(); ++i) {
+    for (const v1::TensorInfo& tensor : input.layers[i].manifest.tensors()) {
+      staged_[tensor.name()] = {i, tensor.sha256()};
+    }
+  }
+  for (StoredTensor& tensor : input.prepared->layout->rotation_tensors(input.prepared->info)) {
+    in_memory_[tensor.spec.name] = std::move(tensor.bytes);
+  }
+}
+
+Status TensorCopier::copy(const TensorSpec& spec, SafetensorsWriter* writer) {
+  if (const auto staged = staged_.find(spec.name); staged != staged_.end()) {
+    return copy_staged(spec, staged->second, writer);
+  }
+  if (const auto memory = in_memory_.find(spec.name); memory != in_memory_.end()) {
+    return writer->write(spec.name, 0, memory->second.data(), memory->second.size());
+  }
+  return stream(
+             spec,
+             [&](int64_t offset, void* dst, size_t n) {
+               return source_.read(spec.name, offset, dst, n);
+             },
+             writer)
+      .status();
+}
+
+Result<std::string> TensorCopier::stream(const TensorSpec& spec, const Reader& read,
+                                         SafetensorsWriter* writer) {
+  Sha256 digest;
+  const int64_t size = spec.byte_size();
+  for (int64_t offset = 0; offset < size; offset += kPiece) {
+    if (stopped_()) {
+      return cancelled("the job was stopped while its checkpoint was put together");
+    }
+    const auto n = static_cast<size_t>(std::min(kPiece, size - offset));
+    ROTOR_RETURN_IF_ERROR(read(offset, piece_.data(), n));
+    digest.update(piece_.data(), n);
+    ROTOR_RETURN_IF_ERROR(writer->write(spec.name, offset, piece_.data(), n));
+  }
+  return digest.hex();
+}
+
+Status TensorCopier::copy_staged(const TensorSpec& spec, const Staged& staged,
+                                 SafetensorsWriter* writer) {
+  ROTOR_RETURN_IF_ERROR(open_layer(staged.layer));
+  const int32_t layer = input_.layers[staged.layer].layer;
+  const SafetensorsEntry* const entry = layer_file_->find(spec.name);
+  if (entry == nullptr || !(entry->spec == spec)) {
+    return damaged_layer(layer, layer_file_->path() + " does not hold " + describe(spec) +
+                                    " under the name " + spec.name);
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::string digest,
+                         stream(
+                             spec,
+                             [&](int64_t offset, void* dst, size_t n) {
+                               return damage_unless_passing(
+                                   layer, layer_file_->read(*entry, offset, dst, n));
+                             },
+                             writer));
+  if (digest != staged.sha256) {
+    return damaged_layer(layer, "tensor " + spec.name + " in " + layer_file_->path() +
+                                    " has sha256 " + digest + ", committed was " + staged.sha256);
+  }
+  return {};
+}
+
+Status TensorCopier::open_layer(size_t layer) {
+  if (layer == open_layer_) {
+    return {};
+  }
+  const LayerRecord& record = input_.layers[layer];
+  Result<std::unique_ptr<SafetensorsFile>> file =
+      SafetensorsFile::open(fs_, join_path(input_.staging, record.file));
+  ROTOR_RETURN_IF_ERROR(damage_unless_passing(record.layer, file.status()));
+  layer_file_ = std::move(file).value();
+  open_layer_ = layer;
+  return {};
+}
+
+}  // namespace rotor::coordinator

@@ -1,0 +1,206 @@
+// The heart of the coordinator, free of gRPC: jobs and their state machine, worker groups and their
+// leases, commits, and what the background threads do.
+//
+//   PENDING -> RUNNING -> FINALIZING -> SUCCEEDED
+//   PENDING, RUNNING -> PAUSED (by a user) -> PENDING or RUNNING
+//   RUNNING, FINALIZING -> PAUSED (DISK_FULL) -> back, by itself
+//   any of these -> CANCELLED, FAILED
+//
+// Every change of a job is written to the store together with its event before anybody sees it. A
+// lease lives in memory: after a restart there is none, and the fence counter in the store makes
+// every older fence stale.
+//
+// Thread-safety: every function from any thread, behind one mutex, which is never held over a sync
+// of tensor data, a read of the model, or a send. Errors carry reasons: NO_SUCH_JOB, BAD_NAME,
+// BAD_REQUEST_ID, REQUEST_ID_TAKEN, JOB_ENDED, BAD_STATE, SOURCE_CHANGED, STALE_FENCE, and those of
+// validation and staging. Cost: a change of state is one fsync of the store.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "coordinator/assemble/assembler.h"
+#include "coordinator/jobs/event_hub.h"
+#include "coordinator/jobs/open_job.h"
+#include "coordinator/jobs/validate.h"
+#include "coordinator/options.h"
+#include "coordinator/scheduler/clock.h"
+#include "coordinator/scheduler/groups.h"
+#include "coordinator/staging/layer_staging.h"
+#include "coordinator/staging/staging_area.h"
+#include "coordinator/store/job_store.h"
+#include "rotor/v1/jobs.pb.h"
+#include "rotor/v1/workers.pb.h"
+
+namespace rotor::coordinator {
+
+/// Events of a job for a watcher.
+struct WatchBatch {
+  std::vector<v1::JobEvent> events;
+  bool ended = false;  // the job has ended and these were its last events
+};
+
+/// A committed layer, for FetchLayer.
+struct CommittedLayer {
+  std::string path;  // of its file; empty: no tensors
+  std::vector<v1::TensorInfo> tensors;
+};
+
+class Core {
+ public:
+  /// ShardFailed without a commit in between, after which a job fails.
+  static constexpr int kMostFailures = 3;
+
+  /// Opens the store below options.state_dir and takes up every job that has not ended. The
+  /// references must outlive the core.
+  static Result<std::unique_ptr<Core>> open(FileSystem& fs, const Clock& clock,
+                                            const CoordinatorOptions& options);
+
+  // --- for clients ---
+  Result<v1::Job> submit(const v1::SubmitJobRequest& request);
+  Result<v1::Job> get(const std::string& name);
+  Result<v1::ListJobsResponse> list(const v1::ListJobsRequest& request);
+  /// Cancelling twice gives the same job; a job that ended otherwise is FAILED_PRECONDITION.
+  Result<v1::Job> cancel(const std::string& name);
+  Result<v1::Job> pause(const std::string& name);
+  Result<v1::Job> resume(const std::string& name);
+  Status remove(const std::string& name);
+  Result<v1::Report> report(const std::string& name);
+  /// Events from `revision` on; waits up to `timeout` for one. Error: UNAVAILABLE once stopped.
+  Result<WatchBatch> watch(const std::string& name, int64_t revision,
+                           std::chrono::milliseconds timeout);
+
+  // --- for worker groups; `group` is what attach() gave ---
+  Result<int64_t> attach(const v1::Register& registration, std::shared_ptr<Outbox> outbox);
+  /// The stream broke or ended: its lease is over at once.
+  void detach(int64_t group);
+  void heartbeat(int64_t group, int64_t fence);
+  void progress(int64_t group, const v1::Progress& progress);
+  /// Answers through the group's outbox.
+  void commit(int64_t group, const v1::CommitLayer& commit);
+  void shard_finished(int64_t group, const v1::ShardFinished& finished);
+  void shard_failed(int64_t group, const v1::ShardFailed& failed);
+  void draining(int64_t group, const std::string& reason);
+  Result<std::shared_ptr<LayerStaging>> open_upload(const v1::PutHeader& header);
+  /// An upload could not be stored: DISK_FULL pauses the job.
+  void upload_failed(const std::string& job, const Status& status);
+  Result<CommittedLayer> committed_layer(const v1::FetchLayerRequest& request);
+  /// A committed layer's bytes do not have their digests any more: it is made again.
+  void layer_lost(const std::string& job, int32_t layer, const Status& cause);
+
+  // --- for the background ---
+  /// Ends leases that ran out, resumes jobs that wait for disk space, leases what is open.
+  void tick();
+  /// Puts one job's checkpoint together; false if none is ready.
+  bool assemble_next();
+  /// Returns after `timeout`, or earlier when there may be something to lease or to assemble.
+  void wait_for_work(int64_t* seen, std::chrono::milliseconds timeout);
+  /// Closes every outbox and wakes every waiter; calls fail with UNAVAILABLE afterwards.
+  void stop();
+
+ private:
+  Core(FileSystem& fs, const Clock& clock, const CoordinatorOptions& options);
+
+  // core.cpp
+  Status take_up_jobs();
+  Status take_up(JobRecord record);
+  Result<std::string> id_of(const std::string& name) const;
+  Result<OpenJob*> find_open(const std::string& name);
+  /// Writes `next` with whatever else `body` writes, in one transaction, and makes it the record.
+  Status save(OpenJob& job, JobRecord next,
+              const std::function<Status(StoreWriter&, JobRecord&)>& body);
+  Status change_state(OpenJob& job, v1::JobState state, const Status& cause);
+  /// Ends the job's leases, then change_state; drops it from memory where it has ended.
+  Status stop_job(OpenJob& job, v1::JobState state, const Status& cause);
+  void fail_job(OpenJob& job, const Status& cause);
+  void pause_for_disk(OpenJob& job, const Status& cause);
+  /// Back from PAUSED to where the job was.
+  Status unpause(OpenJob& job);
+  void poke();
+
+  // core_submit.cpp
+  Result<v1::Job> existing_job(const JobRecord& record, const v1::SubmitJobRequest& request);
+  Status check_output_unused(const std::string& output_path);
+
+  // core_leases.cpp
+  bool is_idle(const Group& group) const;
+  int idle_groups() const;
+  void end_expired_leases();
+  void resume_when_room();
+  void lease_open_layers();
+  /// What to lease next and to whom; job null: nothing.
+  struct Offer {
+    OpenJob* job = nullptr;
+    int64_t group = 0;
+    ShardCut cut;
+  };
+  Offer next_offer();
+  /// The job whose source must be looked at before anything else; null: none.
+  OpenJob* next_to_check(const Offer& offer);
+  Status check_and_prepare(const JobRecord& record, std::shared_ptr<const PreparedJob>* prepared);
+  void note_source(int64_t sequence, const Status& checked,
+                   std::shared_ptr<const PreparedJob> prepared);
+  Status give_lease(const Offer& offer);
+  void end_lease(OpenJob& job, int64_t fence, const std::string& reason, bool tell_worker);
+  /// The lease if `fence` is a running one of that job; `group` 0 for any.
+  Result<Lease*> find_lease(const std::string& name, int64_t fence, int64_t group);
+
+  // core_workers.cpp
+  /// Notes a sign of life; null if the group is gone.
+  Group* hear(int64_t group);
+  Status check_in_lease(const Lease& lease, int32_t layer) const;
+  /// One more failure without a commit; `final`: no second try.
+  void count_failure(OpenJob& job, const Status& cause, bool final);
+
+  // core_commits.cpp
+  Status commit_layer(int64_t group, const v1::CommitLayer& commit);
+  Status record_commit(const v1::CommitLayer& commit, const std::string& file);
+  /// A layer that was committed before must come with the same digests.
+  Status check_again(OpenJob& job, const LayerRecord& committed, const v1::CommitLayer& commit);
+  /// What a commit's outcome means for lease and job.
+  void settle_commit(int64_t group, const v1::CommitLayer& commit, const Status& status);
+  /// False: the job failed over it.
+  bool check_fallback_limit(OpenJob& job);
+  Status finalize_if_complete(OpenJob& job);
+  void lose_layer(OpenJob& job, int32_t layer, const Status& cause);
+
+  // core_assembly.cpp
+  Result<AssemblyResult> run_assembly(AssemblyInput* input, const std::atomic<bool>& stop);
+  /// The last moment to stop: from here on the checkpoint will be visible.
+  Status begin_publishing(int64_t sequence, const std::string& identity);
+  void finish_assembly(const JobRecord& record, const Result<AssemblyResult>& result,
+                       int64_t took_us);
+  void succeed(OpenJob& job, const AssemblyResult& result, int64_t took_us);
+  void assembly_failed(OpenJob& job, const Status& status);
+  void sweep_garbage();
+
+  FileSystem& fs_;
+  const Clock& clock_;
+  const CoordinatorOptions options_;
+  StagingArea staging_;
+  std::unique_ptr<JobStore> store_;
+  EventHub hub_;             // watchers
+  EventHub work_hub_;        // background threads
+  std::mutex submit_mutex_;  // validations one at a time: their memory is bounded
+  std::mutex mutex_;
+  std::condition_variable published_;                 // OpenJob::publishing fell
+  std::map<int64_t, std::unique_ptr<OpenJob>> jobs_;  // by sequence: oldest first
+  std::map<int64_t, Group> groups_;
+  /// Directories of jobs that have ended; the assembling thread removes them, so that nobody
+  /// removes what it is writing.
+  struct Garbage {
+    std::string job_id;
+    std::string partial;  // of the output; empty: none
+  };
+  std::vector<Garbage> garbage_;
+  int64_t last_group_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace rotor::coordinator

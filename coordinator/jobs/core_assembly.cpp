@@ -1,0 +1,145 @@
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "coordinator/assemble/assembler.h"
+#include "coordinator/jobs/core.h"
+#include "coordinator/staging/damaged_layer.h"
+
+namespace rotor::coordinator {
+namespace {
+
+constexpr std::chrono::seconds kRetryAfter{2};
+
+}  // namespace
+
+bool Core::assemble_next() {
+  sweep_garbage();
+  AssemblyInput input;
+  std::shared_ptr<std::atomic<bool>> stop;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(jobs_.begin(), jobs_.end(), [this](const auto& entry) {
+      const OpenJob& job = *entry.second;
+      return job.record.state == v1::JOB_STATE_FINALIZING && clock_.monotonic() >= job.retry_at;
+    });
+    if (stopped_ || found == jobs_.end()) {
+      return false;
+    }
+    OpenJob& job = *found->second;
+    job.assembling = true;
+    input.job = job.record;
+    input.prepared = job.prepared;
+    stop = job.stop_assembly;
+  }
+  const int64_t begin = clock_.wall_us();
+  const Result<AssemblyResult> result = run_assembly(&input, *stop);
+  finish_assembly(input.job, result, clock_.wall_us() - begin);
+  return true;
+}
+
+Result<AssemblyResult> Core::run_assembly(AssemblyInput* input, const std::atomic<bool>& stop) {
+  if (!input->prepared) {
+    ROTOR_RETURN_IF_ERROR(check_and_prepare(input->job, &input->prepared));
+  }
+  ROTOR_ASSIGN_OR_RETURN(input->layers, store_->layers(input->job.sequence));
+  input->staging = staging_.job_directory(input->job.id);
+  AssemblyHooks hooks;
+  hooks.stopped = [&stop] { return stop.load(); };
+  hooks.before_publish = [this, input](const std::string& identity) {
+    return begin_publishing(input->job.sequence, identity);
+  };
+  return assemble_checkpoint(fs_, *input, hooks);
+}
+
+Status Core::begin_publishing(int64_t sequence, const std::string& identity) {
+  const std::lock_guard lock(mutex_);
+  const auto found = jobs_.find(sequence);
+  if (found == jobs_.end() || *found->second->stop_assembly) {
+    return cancelled("the job was stopped while its checkpoint was put together");
+  }
+  OpenJob& job = *found->second;
+  JobRecord next = job.record;
+  next.published = identity;
+  ROTOR_RETURN_IF_ERROR(
+      save(job, std::move(next), [](StoreWriter&, JobRecord&) { return Status(); }));
+  job.publishing = true;
+  return {};
+}
+
+void Core::finish_assembly(const JobRecord& record, const Result<AssemblyResult>& result,
+                           int64_t took_us) {
+  const std::lock_guard lock(mutex_);
+  const auto found = jobs_.find(record.sequence);
+  if (found == jobs_.end()) {
+    return;  // cancelled meanwhile
+  }
+  OpenJob& job = *found->second;
+  job.assembling = false;
+  job.publishing = false;
+  if (result.ok()) {
+    succeed(job, *result, took_us);
+  } else {
+    assembly_failed(job, result.status());
+  }
+  published_.notify_all();
+}
+
+void Core::succeed(OpenJob& job, const AssemblyResult& result, int64_t took_us) {
+  JobRecord next = job.record;
+  next.assemble_us = took_us;
+  next.output_bytes = result.bytes;
+  Status saved = save(job, std::move(next), [&](StoreWriter& writer, JobRecord& record) {
+    v1::JobEvent event;
+    event.mutable_assembled()->set_output(record.output_path);
+    event.mutable_assembled()->set_bytes(result.bytes);
+    event.mutable_assembled()->set_files(result.files);
+    return writer.append_event(&record, std::move(event));
+  });
+  if (saved.ok()) {
+    saved = stop_job(job, v1::JOB_STATE_SUCCEEDED, {});
+  }
+  if (!saved.ok()) {
+    // The checkpoint is there; the next try finds it and needs the store alone.
+    spdlog::error("{}: {}", job.record.name(), saved.to_string());
+    job.retry_at = clock_.monotonic() + kRetryAfter;
+  }
+}
+
+void Core::assembly_failed(OpenJob& job, const Status& status) {
+  if (status.code() == Code::kCancelled) {
+    return;
+  }
+  spdlog::warn("{}: putting the checkpoint together failed: {}", job.record.name(),
+               status.to_string());
+  const auto layer = status.details().find("layer");
+  if (status.reason() == kStagedLayerDamaged && layer != status.details().end()) {
+    lose_layer(job, std::atoi(layer->second.c_str()), status);
+  } else if (status.reason() == "DISK_FULL") {
+    pause_for_disk(job, status);
+  } else {
+    const bool final =
+        status.code() != Code::kUnavailable && status.code() != Code::kResourceExhausted;
+    job.retry_at = clock_.monotonic() + kRetryAfter;
+    count_failure(job, status, final);
+  }
+}
+
+void Core::sweep_garbage() {
+  std::vector<Garbage> garbage;
+  {
+    const std::lock_guard lock(mutex_);
+    garbage.swap(garbage_);
+  }
+  for (const Garbage& item : garbage) {
+    Status removed = staging_.remove_job(item.job_id);
+    if (removed.ok() && !item.partial.empty()) {
+      removed = remove_all(fs_, item.partial);
+    }
+    if (!removed.ok()) {
+      spdlog::warn("{}; it is tried again at the next start", removed.to_string());
+    }
+  }
+}
+
+}  // namespace rotor::coordinator

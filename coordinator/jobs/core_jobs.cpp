@@ -1,0 +1,173 @@
+#include "coordinator/jobs/core.h"
+#include "coordinator/jobs/page_token.h"
+#include "coordinator/jobs/report.h"
+#include "coordinator/jobs/source_check.h"
+#include "proto/convert.h"
+
+namespace rotor::coordinator {
+namespace {
+
+constexpr int kDefaultPage = 50;
+constexpr int kLargestPage = 1000;
+constexpr int kWatchBatch = 256;
+
+Status bad_state(const JobRecord& record, const std::string& what) {
+  return failed_precondition(record.name() + " is " + state_name(record.state) + ": " + what)
+      .with_reason("BAD_STATE")
+      .with_detail("job", record.name())
+      .with_detail("state", state_name(record.state));
+}
+
+}  // namespace
+
+Result<v1::Job> Core::get(const std::string& name) {
+  ROTOR_ASSIGN_OR_RETURN(const std::string id, id_of(name));
+  ROTOR_ASSIGN_OR_RETURN(const JobRecord record, store_->job(id));
+  return record.to_proto();
+}
+
+Result<v1::ListJobsResponse> Core::list(const v1::ListJobsRequest& request) {
+  if (request.page_size() < 0) {
+    return invalid_argument("page_size " + std::to_string(request.page_size()) +
+                            " is negative; give 1 to 1000, or 0 for 50")
+        .with_reason("BAD_PAGE_SIZE");
+  }
+  std::vector<v1::JobState> states;
+  for (const int value : request.states()) {
+    if (!v1::JobState_IsValid(value) || value == v1::JOB_STATE_UNSPECIFIED) {
+      return invalid_argument("states: " + std::to_string(value) + " is no state of a job")
+          .with_reason("BAD_STATE_FILTER");
+    }
+    states.push_back(static_cast<v1::JobState>(value));
+  }
+  const int size =
+      request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kLargestPage);
+  ROTOR_ASSIGN_OR_RETURN(const int64_t before, parse_page_token(request.page_token(), states));
+  ROTOR_ASSIGN_OR_RETURN(const JobPage page, store_->list(before, size, states));
+  v1::ListJobsResponse response;
+  for (const JobRecord& record : page.jobs) {
+    *response.add_jobs() = record.to_proto();
+  }
+  if (page.more) {
+    response.set_next_page_token(make_page_token(page.jobs.back().sequence, states));
+  }
+  return response;
+}
+
+Result<v1::Job> Core::cancel(const std::string& name) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const Result<OpenJob*> found = find_open(name);
+    if (!found.ok()) {
+      const auto& details = found.status().details();
+      const auto state = details.find("state");
+      return state != details.end() && state->second == state_name(v1::JOB_STATE_CANCELLED)
+                 ? get(name)
+                 : Result<v1::Job>(found.status());
+    }
+    if (!(*found)->publishing) {
+      ROTOR_RETURN_IF_ERROR(stop_job(**found, v1::JOB_STATE_CANCELLED, {}));
+      return get(name);
+    }
+    if (stopped_) {
+      return unavailable("the coordinator stops; ask again").with_reason("STOPPING");
+    }
+    // The rename that makes the checkpoint visible is under way: in a moment the job has ended.
+    published_.wait(lock);
+  }
+}
+
+Result<v1::Job> Core::pause(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_open(name));
+  const Status cause =
+      cancelled("paused on request; resume it when you like").with_reason("PAUSED_BY_USER");
+  if (job->record.state == v1::JOB_STATE_FINALIZING) {
+    return bad_state(job->record,
+                     "its checkpoint is being put together, which only a cancel stops");
+  }
+  if (job->record.cause.reason() != cause.reason()) {
+    ROTOR_RETURN_IF_ERROR(stop_job(*job, v1::JOB_STATE_PAUSED, cause));
+  }
+  return job->record.to_proto();
+}
+
+Result<v1::Job> Core::resume(const std::string& name) {
+  JobRecord record;
+  {
+    const std::lock_guard lock(mutex_);
+    ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_open(name));
+    if (job->record.state != v1::JOB_STATE_PAUSED) {
+      return bad_state(job->record, "only a paused job can be resumed");
+    }
+    record = job->record;
+  }
+  const Status source = check_source(fs_, record);
+  const std::lock_guard lock(mutex_);
+  ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_open(name));
+  if (source.reason() == "SOURCE_CHANGED") {
+    fail_job(*job, source);
+  }
+  ROTOR_RETURN_IF_ERROR(source);
+  if (job->record.state == v1::JOB_STATE_PAUSED) {
+    ROTOR_RETURN_IF_ERROR(unpause(*job));
+  }
+  return job->record.to_proto();
+}
+
+Status Core::unpause(OpenJob& job) {
+  job.source_checked = false;
+  if (job.complete()) {
+    return change_state(job, v1::JOB_STATE_FINALIZING, {});
+  }
+  return change_state(
+      job, job.record.last_fence == 0 ? v1::JOB_STATE_PENDING : v1::JOB_STATE_RUNNING, {});
+}
+
+Status Core::remove(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  ROTOR_ASSIGN_OR_RETURN(const std::string id, id_of(name));
+  ROTOR_ASSIGN_OR_RETURN(const JobRecord record, store_->job(id));
+  if (!record.ended()) {
+    return bad_state(record, "only a job that has ended can be deleted; cancel it first");
+  }
+  ROTOR_RETURN_IF_ERROR(
+      store_->write([&](StoreWriter& writer) { return writer.delete_job(record.sequence); }));
+  hub_.notify();
+  return {};
+}
+
+Result<v1::Report> Core::report(const std::string& name) {
+  ROTOR_ASSIGN_OR_RETURN(const std::string id, id_of(name));
+  ROTOR_ASSIGN_OR_RETURN(const JobRecord record, store_->job(id));
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<LayerRecord> layers, store_->layers(record.sequence));
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<LeaseRecord> leases, store_->leases(record.sequence));
+  return build_report(record, layers, leases, clock_.wall_us());
+}
+
+Result<WatchBatch> Core::watch(const std::string& name, int64_t revision,
+                               std::chrono::milliseconds timeout) {
+  if (revision < 0) {
+    return invalid_argument("from_revision " + std::to_string(revision) + " is negative")
+        .with_reason("BAD_REVISION");
+  }
+  if (hub_.stopped()) {
+    return unavailable("the coordinator stops; watch again from revision " +
+                       std::to_string(revision))
+        .with_reason("STOPPING");
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::string id, id_of(name));
+  const int64_t seen = hub_.generation();
+  ROTOR_ASSIGN_OR_RETURN(const JobRecord record, store_->job(id));
+  WatchBatch batch;
+  ROTOR_ASSIGN_OR_RETURN(batch.events, store_->events(record.sequence, revision, kWatchBatch));
+  const int64_t last =
+      batch.events.empty() ? std::max<int64_t>(revision, 1) - 1 : batch.events.back().revision();
+  batch.ended = record.ended() && last >= record.revision;
+  if (batch.events.empty() && !batch.ended) {
+    hub_.wait_past(seen, timeout);
+  }
+  return batch;
+}
+
+}  // namespace rotor::coordinator

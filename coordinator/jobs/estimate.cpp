@@ -1,0 +1,114 @@
+#include "coordinator/jobs/estimate.h"
+
+#include <algorithm>
+
+#include "quant/checkpoint/safetensors_plan.h"
+#include "quant/checkpoint/sharding.h"
+
+namespace rotor::coordinator {
+namespace {
+
+constexpr int64_t kFloatBytes = 4;
+
+Result<int64_t> output_bytes(FileSystem& fs, const v1::JobSpec& spec, const PreparedJob& job,
+                             const ModelFiles& model) {
+  int64_t bytes = 0;
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<Shard> shards,
+                         cut_into_shards(job.checkpoint_tensors, spec.max_shard_size()));
+  for (const Shard& shard : shards) {
+    ROTOR_ASSIGN_OR_RETURN(const SafetensorsPlan plan, plan_safetensors(shard.tensors));
+    bytes += plan.file_size;
+  }
+  if (shards.size() > 1) {
+    bytes += static_cast<int64_t>(index_json(shards).size());
+  }
+  for (const std::string& name : model.copied_files) {
+    ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(join_path(model.directory, name)));
+    bytes += stat.size;
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::string config,
+                         job.layout->config_json(model.config_text, job.info));
+  return bytes + static_cast<int64_t>(config.size());
+}
+
+Result<int64_t> staging_bytes(const PreparedJob& job) {
+  int64_t bytes = 0;
+  for (const std::vector<TensorSpec>& tensors : job.layer_tensors) {
+    if (!tensors.empty()) {
+      ROTOR_ASSIGN_OR_RETURN(const SafetensorsPlan plan, plan_safetensors(tensors));
+      bytes += plan.file_size;
+    }
+  }
+  return bytes;
+}
+
+/// One decoder layer in F32 with the next one being read, the Hessian of its widest stage with its
+/// rotated copy and factor, and the residual stream and a stage's output of every calibration
+/// token.
+int64_t worker_bytes(const PreparedJob& job, int64_t tokens) {
+  int64_t weights = 0;
+  int64_t hessian = 0;
+  int64_t widest = 0;
+  for (const LayerPlan& layer : job.plan.layers) {
+    int64_t layer_weights = 0;
+    for (const StagePlan& stage : layer.stages) {
+      const int64_t width = stage.stage.in_features;
+      hessian = std::max(hessian, 3 * width * width * kFloatBytes);
+      widest = std::max(widest, width);
+      for (const ModulePlan& module : stage.modules) {
+        layer_weights += module.linear.out_features * module.linear.in_features;
+      }
+    }
+    weights = std::max(weights, 2 * layer_weights * kFloatBytes);
+  }
+  const int64_t hidden = job.plan.architecture.config.hidden_size;
+  return weights + hessian + tokens * (hidden + widest) * kFloatBytes;
+}
+
+/// Multiply and add count as two. Forward 2TNK and attention; one Hessian a stage, T K^2 as a lower
+/// triangle; Cholesky and triangular inverse 2/3 K^3; solve N K^2 (algorithm.md sections 3, 4, 6).
+double flops(const PreparedJob& job, int64_t tokens, int64_t seq_len) {
+  const ModelConfig& config = job.plan.architecture.config;
+  const auto t = static_cast<double>(tokens);
+  double sum = 0.0;
+  for (const LayerPlan& layer : job.plan.layers) {
+    sum += 2.0 * t * static_cast<double>(seq_len) *
+           static_cast<double>(config.num_heads * config.head_dim);
+    for (const StagePlan& stage : layer.stages) {
+      const auto k = static_cast<double>(stage.stage.in_features);
+      bool solved = false;
+      for (const ModulePlan& module : stage.modules) {
+        const auto n = static_cast<double>(module.linear.out_features);
+        sum += 2.0 * t * n * k;
+        if (module.quantized && module.method != Method::kRtn) {
+          sum += n * k * k;
+          solved = true;
+        }
+      }
+      sum += solved ? t * k * k + 2.0 / 3.0 * k * k * k : 0.0;
+    }
+  }
+  return sum;
+}
+
+}  // namespace
+
+Result<v1::Estimate> estimate_job(FileSystem& fs, const v1::JobSpec& spec, const PreparedJob& job,
+                                  const ModelFiles& model, int64_t calibration_tokens) {
+  v1::Estimate estimate;
+  int64_t source = 0;
+  for (const auto& shard : model.checkpoint->shards()) {
+    source += shard->file_size();
+  }
+  estimate.set_source_bytes(source);
+  ROTOR_ASSIGN_OR_RETURN(const int64_t output, output_bytes(fs, spec, job, model));
+  estimate.set_output_bytes(output);
+  ROTOR_ASSIGN_OR_RETURN(const int64_t staging, staging_bytes(job));
+  estimate.set_staging_bytes(staging);
+  estimate.set_worker_bytes_per_group(worker_bytes(job, calibration_tokens));
+  estimate.set_calibration_tokens(calibration_tokens);
+  estimate.set_flops(flops(job, calibration_tokens, spec.calibration().seq_len()));
+  return estimate;
+}
+
+}  // namespace rotor::coordinator

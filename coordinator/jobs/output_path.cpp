@@ -1,0 +1,60 @@
+#include "coordinator/jobs/output_path.h"
+
+#include <unistd.h>
+
+#include "quant/io/rooted.h"
+
+namespace rotor::coordinator {
+namespace {
+
+Status refuse(Status status, const std::string& reason, const std::string& path) {
+  return std::move(status).with_reason(reason).with_detail("output", path);
+}
+
+bool is_within(const std::string& path, const std::string& directory) {
+  return path == directory || path.rfind(directory + "/", 0) == 0;
+}
+
+}  // namespace
+
+Result<std::string> check_output(FileSystem& fs, const std::string& root, const std::string& output,
+                                 const std::string& model_path) {
+  Result<std::string> resolved = resolve_new_beneath(root, output);
+  if (!resolved.ok()) {
+    return std::move(resolved).status().with_context("output");
+  }
+  const std::string& path = *resolved;
+  if (!model_path.empty() && is_within(path, model_path)) {
+    return refuse(invalid_argument("output " + path + " is the model or lies within it (" +
+                                   model_path + "); choose a directory beside it"),
+                  "OUTPUT_IN_MODEL", path);
+  }
+  ROTOR_ASSIGN_OR_RETURN(const bool exists, path_exists(fs, path));
+  if (exists) {
+    return refuse(already_exists("output " + path +
+                                 " exists already and nothing is overwritten; "
+                                 "choose another directory, or remove it"),
+                  "OUTPUT_EXISTS", path);
+  }
+  ROTOR_ASSIGN_OR_RETURN(const bool partial, path_exists(fs, partial_output(path)));
+  if (partial) {
+    return refuse(already_exists(partial_output(path) +
+                                 " exists: another job is being put "
+                                 "together there, or was left behind; wait, or remove it"),
+                  "OUTPUT_PARTIAL_EXISTS", path);
+  }
+  const std::string parent = parent_directory(path);
+  if (::access(parent.c_str(), W_OK | X_OK) != 0) {
+    return refuse(Status(Code::kPermissionDenied, "output " + path + ": " + parent +
+                                                      " is not writable by the coordinator; "
+                                                      "change its mode or choose another one"),
+                  "OUTPUT_NOT_WRITABLE", path);
+  }
+  return resolved;
+}
+
+std::string partial_output(const std::string& output_path) {
+  return output_path + ".rotor-partial";
+}
+
+}  // namespace rotor::coordinator

@@ -1,0 +1,84 @@
+#include "coordinator/jobs/prepared_job.h"
+
+#include <utility>
+
+#include "proto/convert.h"
+
+namespace rotor::coordinator {
+namespace {
+
+QuantizationInfo describe_quantization(const ModelPlan& plan) {
+  QuantizationInfo info;
+  info.scheme = plan.options.scheme;
+  info.activations = plan.options.activations;
+  info.scale_search = plan.options.scale_search;
+  info.act_order = plan.options.act_order;
+  for (const LayerPlan& layer : plan.layers) {
+    for (const StagePlan& stage : layer.stages) {
+      for (const ModulePlan& module : stage.modules) {
+        const Linear& linear = module.linear;
+        if (module.quantized) {
+          info.modules.push_back(
+              {linear.name, linear.out_features, linear.in_features, module.rotation});
+        } else {
+          info.ignored.push_back(linear.name);
+        }
+      }
+    }
+  }
+  info.ignored.push_back(plan.architecture.head);
+  return info;
+}
+
+/// The source's tensors in model order, whatever order its files have; what the architecture does
+/// not know comes last, by name.
+std::vector<TensorSpec> in_model_order(const ModelFiles& model) {
+  std::vector<TensorSpec> ordered;
+  for (const ExpectedTensor& expected : expected_tensors(model.architecture)) {
+    ordered.push_back(*model.checkpoint->find(expected.name));
+  }
+  for (const std::string& name : model.extra_tensors) {
+    ordered.push_back(*model.checkpoint->find(name));
+  }
+  return ordered;
+}
+
+std::vector<std::vector<TensorSpec>> tensors_by_layer(const PreparedJob& job) {
+  std::vector<std::vector<TensorSpec>> layers;
+  auto module = job.info.modules.begin();
+  for (const LayerPlan& layer : job.plan.layers) {
+    std::vector<TensorSpec>& tensors = layers.emplace_back();
+    for (const StagePlan& stage : layer.stages) {
+      for (const ModulePlan& planned : stage.modules) {
+        if (planned.quantized) {
+          // info.modules lists the quantized modules of the plan in the plan's order.
+          for (TensorSpec& spec :
+               job.layout->tensor_specs(*module, job.info.scheme, job.info.activations)) {
+            tensors.push_back(std::move(spec));
+          }
+          ++module;
+        }
+      }
+    }
+  }
+  return layers;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
+                                                       const ModelFiles& model) {
+  auto job = std::make_shared<PreparedJob>();
+  ROTOR_ASSIGN_OR_RETURN(const QuantOptions options,
+                         to_options(spec, model.architecture.config.dtype));
+  ROTOR_ASSIGN_OR_RETURN(job->plan, make_plan(model.architecture, options));
+  ROTOR_ASSIGN_OR_RETURN(job->layout, find_layout(options.layout));
+  job->info = describe_quantization(job->plan);
+  job->quantized_modules = static_cast<int64_t>(job->info.modules.size());
+  job->layer_tensors = tensors_by_layer(*job);
+  ROTOR_ASSIGN_OR_RETURN(job->checkpoint_tensors,
+                         checkpoint_tensors(*job->layout, job->info, in_model_order(model)));
+  return std::shared_ptr<const PreparedJob>(std::move(job));
+}
+
+}  // namespace rotor::coordinator

@@ -1,0 +1,50 @@
+// The whole coordinator in one object: lock, core, background threads and the gRPC server. What the
+// program runs, and what tests run in process.
+//
+// Thread-safety: start() and stop() from one thread. Errors: those of StateLock and Core::open;
+// FAILED_PRECONDITION, LISTEN_FAILED, for an address that cannot be had.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <thread>
+
+#include "coordinator/jobs/core.h"
+#include "coordinator/options.h"
+#include "coordinator/service/jobs_service.h"
+#include "coordinator/service/workers_service.h"
+#include "coordinator/state_lock.h"
+
+namespace rotor::coordinator {
+
+class Server {
+ public:
+  /// Serving when it returns; port_file is written last. `options` have been checked.
+  static Result<std::unique_ptr<Server>> start(FileSystem& fs, const Clock& clock,
+                                               const CoordinatorOptions& options);
+  ~Server();
+
+  int port() const { return port_; }
+  Core& core() { return *core_; }
+  /// Ends streams and threads; jobs stay as they are in the store.
+  void stop();
+
+ private:
+  Server(StateLock lock, std::unique_ptr<Core> core, FileSystem& fs);
+  Status listen(const std::string& address);
+  void schedule_loop();
+  void assemble_loop();
+
+  StateLock lock_;
+  std::unique_ptr<Core> core_;
+  JobsService jobs_;
+  WorkersService workers_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+  std::atomic<bool> stopping_{false};
+  std::thread scheduler_;
+  std::thread assembler_;
+};
+
+}  // namespace rotor::coordinator

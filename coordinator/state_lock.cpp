@@ -1,0 +1,71 @@
+#include "coordinator/state_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <ctime>
+#include <utility>
+
+#include "quant/io/file.h"
+
+namespace rotor::coordinator {
+namespace {
+
+std::string holder_text() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) {
+    host[0] = '?';
+  }
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  std::array<char, 32> since{};
+  std::strftime(since.data(), since.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return "pid " + std::to_string(::getpid()) + " on " + host.data() + " since " + since.data();
+}
+
+std::string read_holder(int fd) {
+  std::array<char, 512> text{};
+  const ssize_t n = ::pread(fd, text.data(), text.size(), 0);
+  return n > 0 ? std::string(text.data(), static_cast<size_t>(n)) : "a process that is starting";
+}
+
+}  // namespace
+
+Result<StateLock> StateLock::acquire(const std::string& state_dir) {
+  const std::string path = join_path(state_dir, "lock");
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (fd < 0) {
+    return errno_error(errno, "open", path);
+  }
+  StateLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) {
+      return errno_error(errno, "flock", path);
+    }
+    const std::string holder = read_holder(fd);
+    return failed_precondition("--state-dir " + state_dir + " is in use by another coordinator: " +
+                               holder + "; stop it, or use another directory")
+        .with_reason("STATE_DIR_IN_USE")
+        .with_detail("holder", holder);
+  }
+  const std::string text = holder_text();
+  if (::ftruncate(fd, 0) != 0 ||
+      ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    return errno_error(errno, "write", path);
+  }
+  return lock;
+}
+
+StateLock::StateLock(StateLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+StateLock::~StateLock() {
+  if (fd_ >= 0) {
+    ::close(fd_);
+  }
+}
+
+}  // namespace rotor::coordinator

@@ -1,0 +1,16 @@
+// The tables of the job store.
+//
+// Thread-safety, errors: those of Database; FAILED_PRECONDITION, reason STORE_NEWER, for a store
+// that a newer program wrote.
+#pragma once
+
+#include "coordinator/store/sqlite.h"
+
+namespace rotor::coordinator {
+
+inline constexpr int kSchemaVersion = 1;
+
+/// Makes the tables of a new store, or checks version and integrity of one that exists.
+Status prepare_schema(Database* database);
+
+}  // namespace rotor::coordinator
