@@ -9,6 +9,7 @@ target_sources(rotor_quant PRIVATE
   format/finite.cpp
   gptq/factor.cpp
   gptq/factor_sweep.cpp
+  gptq/refine.cpp
   gptq/solve.cpp
   rotation/hadamard.cpp
   rotation/rotate_hessian.cpp
@@ -19,6 +20,7 @@ target_sources(rotor_quant PRIVATE
 # between two values scalar. Nothing here reads the floating-point exception flags. No value changes.
 set_source_files_properties(
   format/activations.cpp
+  gptq/refine.cpp
   gptq/solve.cpp
   scales/scale_search.cpp
   PROPERTIES COMPILE_OPTIONS "-fno-trapping-math;-fno-math-errno")

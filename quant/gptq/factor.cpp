@@ -140,4 +140,11 @@ Result<FactorReport> factorize_hessian(const float* hessian, int64_t n,
   return report;
 }
 
+void solve_costs(const float* upper, const int32_t* order, int64_t n, float* costs) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float diagonal = upper[i * n + i];
+    costs[order[i]] = 1.0F / (diagonal * diagonal);
+  }
+}
+
 }  // namespace rotor

@@ -11,8 +11,10 @@ target_sources(rotor_quant_test PRIVATE
   format/finite_test.cpp
   format/int4_test.cpp
   gptq/factor_test.cpp
+  gptq/refine_test.cpp
   gptq/solve_test.cpp
   reference/problems.cpp
+  reference/solved_layer.cpp
   reference/textbook_gptq.cpp
   rotation/hadamard_test.cpp
   scales/scale_search_test.cpp)

@@ -163,6 +163,17 @@ TEST(Factorize, WorksAtAnyMagnitude) {
   }
 }
 
+TEST(SolveCosts, AreTheInverseDiagonalOfTheInverseLeftToSolve) {
+  // Two coupled inputs, the first quantized first: 1 - 0.6^2 of it cannot be made up for, and all
+  // of the last one.
+  const std::vector<float> hessian{1.0F, 0.6F, 0.6F, 1.0F};
+  const Factored f = factorize(hessian, {1e-6, true});
+  std::vector<float> costs(2);
+  solve_costs(f.upper.data(), f.order.data(), 2, costs.data());
+  EXPECT_NEAR(costs[0], 0.64F, 1e-4F);
+  EXPECT_NEAR(costs[1], 1.0F, 1e-4F);
+}
+
 TEST(Factorize, BitsDoNotDependOnThreads) {
   const auto problem = reference::make_layer_problem({1, 500, 600, 2, 15});
   const Factored serial = factorize(problem.hessian);
