@@ -84,8 +84,9 @@ Status AddedTokens::split(std::string_view text, const PieceSink& plain,
       ROTOR_RETURN_IF_ERROR(plain(text.substr(done, begin - done)));
     }
     ROTOR_RETURN_IF_ERROR(token(found->id));
+    // As the tokenizers library has it, the search goes on behind the token itself: white space
+    // that this token took may begin the next one.
     done = end;
-    at = end;
   }
   return done < text.size() ? plain(text.substr(done)) : Status();
 }

@@ -8,7 +8,7 @@
 namespace rotor {
 namespace {
 
-constexpr std::string_view kWord = "\\p{L}\\p{M}\\p{Nd}\\p{Pc}";
+constexpr std::string_view kWord = "\\p{L}\\p{M}\\p{N}\\p{Pc}";
 
 class Translator {
  public:
