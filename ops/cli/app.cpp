@@ -51,7 +51,7 @@ std::string chosen_command(const CLI::App& app) {
 int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
         const Terminal& terminal) {
   CLI::App app(kDescription, "rotor");
-  app.set_version_flag("--version", std::string("rotor ") + kVersion);
+  app.set_version_flag("--version", "rotor " ROTOR_VERSION);
   app.footer(kExamples);
   app.require_subcommand(1);
   OutputOptions output;

@@ -9,8 +9,6 @@
 
 namespace rotor::cli {
 
-inline constexpr char kVersion[] = "0.1.0";
-
 /// `arguments`: without the program's name. Returns one of the codes of exit_code.h.
 int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
         const Terminal& terminal);

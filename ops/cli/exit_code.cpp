@@ -23,34 +23,6 @@ constexpr ReasonRow kByReason[] = {
     {kReasonInvalidCheckpoint, kExitFailed},
 };
 
-int by_code(Code code) {
-  switch (code) {
-    case Code::kOk:
-      return kExitDone;
-    case Code::kInvalidArgument:
-    case Code::kNotFound:
-    case Code::kAlreadyExists:
-    case Code::kPermissionDenied:
-    case Code::kFailedPrecondition:
-    case Code::kOutOfRange:
-    case Code::kUnimplemented:
-      return kExitUsage;
-    case Code::kUnavailable:
-    case Code::kDeadlineExceeded:
-      return kExitUnreachable;
-    case Code::kUnauthenticated:
-      return kExitConfiguration;
-    case Code::kCancelled:
-    case Code::kUnknown:
-    case Code::kResourceExhausted:
-    case Code::kAborted:
-    case Code::kInternal:
-    case Code::kDataLoss:
-      return kExitFailed;
-  }
-  return kExitFailed;
-}
-
 }  // namespace
 
 int exit_code(const Status& status) {
@@ -59,7 +31,7 @@ int exit_code(const Status& status) {
       return row.exit_code;
     }
   }
-  return by_code(status.code());
+  return exit_code_of(status.code());
 }
 
 }  // namespace rotor::cli

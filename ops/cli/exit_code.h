@@ -1,17 +1,11 @@
-// The exit codes of `rotor`, part of its contract with scripts, and the one table that maps errors
-// to them. Thread-safe; never fails.
+// Which exit code an error ends `rotor` with: the one table of reasons, over the table of codes
+// that all programs share. Thread-safe; never fails.
 #pragma once
 
+#include "quant/base/exit_codes.h"
 #include "quant/base/status.h"
 
 namespace rotor::cli {
-
-inline constexpr int kExitDone = 0;
-inline constexpr int kExitFailed = 1;          // the job failed, or the program did
-inline constexpr int kExitUsage = 2;           // wrong usage or invalid input
-inline constexpr int kExitUnreachable = 69;    // coordinator out of reach
-inline constexpr int kExitInterrupted = 75;    // stopped, and the same command goes on from there
-inline constexpr int kExitConfiguration = 78;  // this machine or service is set up wrongly
 
 // Reasons that this program gives itself; those of the coordinator pass through unchanged.
 inline constexpr char kReasonUsage[] = "USAGE";

@@ -89,7 +89,7 @@ void add_eval_options(CLI::App& command, EvalOptions& options) {
   command.add_option("--sequences", options.sequences, "Windows at most (default: all)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->type_name("N");
-  command.add_option("--seq-len", options.seq_len, "Tokens of a window (default: 1024)")
+  command.add_option("--seq-len", options.seq_len, "Tokens of a window (default: 2048)")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 24))
       ->type_name("N");
   command.add_option("--device", options.device, "Where to compute")

@@ -15,6 +15,7 @@ namespace {
 // The state directory belongs to one output, so one id is enough.
 constexpr char kRequestId[] = "quantize";
 constexpr double kConnectSeconds = 30;
+constexpr int kMostJobs = 1000;
 
 /// Symlinks resolved: the coordinator opens paths beneath its roots and follows no link out of
 /// them.
@@ -50,7 +51,7 @@ Status make_parent(const std::filesystem::path& output) {
 }
 
 Status explain_conflict(Status status) {
-  return status.code() != Code::kAlreadyExists
+  return status.reason() != "REQUEST_ID_TAKEN"
              ? status
              : std::move(status).with_detail(
                    "remedy",
@@ -107,8 +108,7 @@ class QuantizeRun {
     return [this] { return stop_count_() == 0; };
   }
 
-  Result<v1::Job> submit() {
-    JobsClient client(coordinator_.address(), kConnectSeconds, tick());
+  Result<v1::Job> submit(JobsClient& client) {
     v1::SubmitJobRequest request;
     request.set_request_id(kRequestId);
     *request.mutable_spec() = spec_;
@@ -119,20 +119,54 @@ class QuantizeRun {
     return job;
   }
 
-  /// Starts the coordinator and submits; a job that succeeded, but whose checkpoint is gone, is
-  /// forgotten.
+  /// Ends and deletes the jobs of earlier runs, through the coordinator, which cleans up after
+  /// them.
+  static Status forget_jobs(JobsClient& client) {
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs, client.list({}, kMostJobs));
+    for (const v1::Job& job : jobs) {
+      if (!has_ended(job.state())) {
+        const Result<v1::Job> ended = client.cancel(job.name());
+        // It may have ended by itself in between.
+        if (!ended.ok() && ended.status().code() != Code::kFailedPrecondition) {
+          return ended.status();
+        }
+      }
+      ROTOR_RETURN_IF_ERROR(client.remove(job.name()));
+    }
+    return {};
+  }
+
+  /// --restart must help where the store itself is what cannot be used.
+  Status start_coordinator() {
+    Status status = coordinator_.start(tick());
+    if (!status.ok() && options_.local.restart && status.reason() != kReasonInterrupted) {
+      console_.note("the state of the earlier run cannot be used; removing it");
+      ROTOR_RETURN_IF_ERROR(state_.forget());
+      status = coordinator_.start(tick());
+    }
+    return status;
+  }
+
   Result<v1::Job> open_job() {
-    ROTOR_RETURN_IF_ERROR(coordinator_.start(tick()));
-    Result<v1::Job> job = submit();
+    if (options_.local.restart && std::filesystem::exists(spec_.output())) {
+      return already_exists(spec_.output() + " exists, and --restart overwrites no checkpoint")
+          .with_reason("OUTPUT_EXISTS")
+          .with_detail("output", spec_.output())
+          .with_detail("remedy", "remove it, or name another --output");
+    }
+    ROTOR_RETURN_IF_ERROR(start_coordinator());
+    JobsClient client(coordinator_.address(), kConnectSeconds, tick());
+    if (options_.local.restart) {
+      ROTOR_RETURN_IF_ERROR(forget_jobs(client));
+    }
+    Result<v1::Job> job = submit(client);
     if (!job.ok()) {
       return explain_conflict(job.status());
     }
     if (job->state() == v1::JOB_STATE_SUCCEEDED && !std::filesystem::exists(job->output_path())) {
       console_.note("the checkpoint of the last run is gone; beginning anew");
-      coordinator_.stop(kStopSeconds);
-      ROTOR_RETURN_IF_ERROR(state_.forget());
-      ROTOR_RETURN_IF_ERROR(coordinator_.start(tick()));
-      return submit();
+      ROTOR_RETURN_IF_ERROR(forget_jobs(client));
+      return submit(client);
     }
     return job;
   }
@@ -199,11 +233,6 @@ int quantize(const QuantizeOptions& options, const Programs& programs,
                                               : std::filesystem::absolute(options.local.state_dir));
   if (!state.ok()) {
     return console.fail(state.status());
-  }
-  if (options.local.restart) {
-    if (const Status status = state->forget(); !status.ok()) {
-      return console.fail(status);
-    }
   }
   adopt_orphans();
   QuantizeRun run(options, spec, *state, programs, stop_count, console);
