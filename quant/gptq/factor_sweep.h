@@ -5,7 +5,7 @@
 // share their barriers, and all pieces of a step are products of the same size.
 //
 // Thread-safety: pure function. Needs OpenBLAS set to one thread. Tiles depend on n alone, so any
-// number of threads makes the same bits. Cost: 2/3 n^3 multiply-adds; n * kSweepTile floats.
+// number of threads makes the same bits. Cost: 1/3 n^3 multiply-adds; n * kSweepTile floats.
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,7 @@
 // Thread-safety: pure functions. Rows do not depend on each other. solve_rows needs OpenBLAS set to
 // one thread, and works on tiles of kSolveRowTile rows: a row's codes are the same bits however
 // many rows are in the call, as long as calls begin at multiples of the tile. Cost: n^2
-// multiply-adds a row; scratch of 3 tiles [kSolveRowTile, n] F32 a thread.
+// multiply-adds a row; scratch of two tiles [kSolveRowTile, n] F32 a thread.
 #pragma once
 
 #include <cstdint>

@@ -11,6 +11,7 @@
 #include "quant/format/codes.h"
 #include "quant/gptq/factor.h"
 #include "quant/gptq/lapack.h"
+#include "quant/gptq/refine.h"
 #include "quant/gptq/solve.h"
 #include "quant/rotation/hadamard.h"
 #include "quant/scales/scale_search.h"
@@ -111,6 +112,25 @@ void solve(benchmark::State& state) {
   report_flops(state, static_cast<double>(kSolveRowTile * n * n));
 }
 BENCHMARK(solve)->ArgsProduct({{512, 1024, 4096}, {0, 2}})->Unit(benchmark::kMillisecond);
+
+/// One tile of rows, one pass that moves codes; range(0): columns.
+void refine(benchmark::State& state) {
+  const int64_t n = state.range(0);
+  const QuantScheme scheme = scheme_of(0);
+  const std::vector<float> hessian = random_hessian(n);
+  const std::vector<float> w = random_values(kSolveRowTile * n);
+  const std::vector<float> effective(w.size() / static_cast<size_t>(scheme.group_size), 0.005F);
+  std::vector<uint8_t> codes(w.size() / 2);
+  SerialParallel serial;
+  for (auto _ : state) {
+    std::fill(codes.begin(), codes.end(), uint8_t{0});
+    (void)refine_rows(w.data(), kSolveRowTile, n, scheme, effective.data(), hessian.data(),
+                      {1, 0.01}, codes.data(), serial);
+  }
+  state.SetItemsProcessed(state.iterations() * kSolveRowTile);
+  report_flops(state, static_cast<double>(4 * kSolveRowTile * n * n));
+}
+BENCHMARK(refine)->Arg(512)->Arg(1024)->Arg(4096)->Unit(benchmark::kMillisecond);
 
 /// range(0): format, range(1): search.
 void scales(benchmark::State& state) {
