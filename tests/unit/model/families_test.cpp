@@ -1,0 +1,100 @@
+#include "model/families.h"
+
+#include <gtest/gtest.h>
+
+#include "model/architecture.h"
+#include "tests/support/status_matchers.h"
+#include "tests/unit/model/small_model.h"
+
+namespace rotor {
+namespace {
+
+using testing::parsed_small_config;
+
+TEST(Families, ListsWhatIsSupported) {
+  EXPECT_EQ(supported_model_types(), (std::vector<std::string>{"llama", "mistral"}));
+}
+
+TEST(Families, DescribesEachStageOfALayer) {
+  ModelConfig config = parsed_small_config();
+  config.head_dim = 6;  // apart from hidden_size / num_heads
+  const auto architecture = describe(config);
+  ASSERT_OK(architecture);
+  EXPECT_EQ(architecture->embedding, "model.embed_tokens.weight");
+  EXPECT_EQ(architecture->final_norm, "model.norm.weight");
+  EXPECT_EQ(architecture->head_weight, "lm_head.weight");
+  ASSERT_EQ(architecture->layers.size(), 2U);
+  const Layer& layer = architecture->layers[1];
+  EXPECT_EQ(layer.index, 1);
+  EXPECT_EQ(layer.prefix, "model.layers.1.");
+
+  struct Expected {
+    StageKind kind;
+    std::string norm;
+    int64_t in_features;
+    std::vector<std::pair<std::string, int64_t>> linears;  // name, out_features
+  };
+  const std::vector<Expected> expected = {
+      {StageKind::kAttentionIn,
+       "input_layernorm.weight",
+       8,
+       {{"self_attn.q_proj", 24}, {"self_attn.k_proj", 12}, {"self_attn.v_proj", 12}}},
+      {StageKind::kAttentionOut, "", 24, {{"self_attn.o_proj", 8}}},
+      {StageKind::kMlpIn,
+       "post_attention_layernorm.weight",
+       8,
+       {{"mlp.gate_proj", 12}, {"mlp.up_proj", 12}}},
+      {StageKind::kMlpOut, "", 12, {{"mlp.down_proj", 8}}},
+  };
+  ASSERT_EQ(layer.stages.size(), expected.size());
+  for (size_t s = 0; s < expected.size(); ++s) {
+    const Stage& stage = layer.stages[s];
+    EXPECT_EQ(stage.kind, expected[s].kind);
+    EXPECT_EQ(stage.norm, expected[s].norm.empty() ? "" : layer.prefix + expected[s].norm);
+    EXPECT_EQ(stage.in_features, expected[s].in_features);
+    ASSERT_EQ(stage.linears.size(), expected[s].linears.size());
+    for (size_t l = 0; l < stage.linears.size(); ++l) {
+      EXPECT_EQ(stage.linears[l].name, layer.prefix + expected[s].linears[l].first);
+      EXPECT_EQ(stage.linears[l].out_features, expected[s].linears[l].second);
+      EXPECT_EQ(stage.linears[l].in_features, stage.in_features);
+      EXPECT_EQ(stage.linears[l].fuse_group, stage.linears[0].fuse_group);
+      EXPECT_FALSE(stage.linears[l].has_bias);
+    }
+  }
+}
+
+TEST(Families, PutsBiasesWhereTheConfigHasThem) {
+  ModelConfig config = parsed_small_config();
+  config.attention_bias = true;
+  const Layer layer = describe(config)->layers[0];
+  EXPECT_TRUE(layer.stages[0].linears[2].has_bias);
+  EXPECT_TRUE(layer.stages[1].linears[0].has_bias);
+  EXPECT_FALSE(layer.stages[2].linears[0].has_bias);
+  config.attention_bias = false;
+  config.mlp_bias = true;
+  const Layer other = describe(config)->layers[0];
+  EXPECT_FALSE(other.stages[0].linears[0].has_bias);
+  EXPECT_TRUE(other.stages[3].linears[0].has_bias);
+}
+
+TEST(Families, ReadsATiedHeadFromTheEmbedding) {
+  ModelConfig config = parsed_small_config();
+  config.tie_word_embeddings = true;
+  EXPECT_EQ(describe(config)->head_weight, describe(config)->embedding);
+}
+
+TEST(Families, RefusesAnUnknownTypeAndListsTheKnown) {
+  ModelConfig config = parsed_small_config();
+  config.model_type = "mamba";
+  EXPECT_FAILS(describe(config), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
+               "\"mamba\" is not supported; supported are: llama, mistral");
+}
+
+TEST(Families, RefusesSizesThatContradictEachOther) {
+  ModelConfig config = parsed_small_config();
+  config.num_kv_heads = 3;
+  EXPECT_FAILS(describe(config), Code::kInvalidArgument, "BAD_CONFIG", "4 heads over 3");
+}
+
+}  // namespace
+}  // namespace rotor

@@ -1,0 +1,109 @@
+#include "model/fingerprint.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "quant/base/sha256.h"
+#include "tests/support/status_matchers.h"
+#include "tests/unit/model/small_model.h"
+
+namespace rotor {
+namespace {
+
+using testing::small_config;
+using testing::small_tensors;
+using testing::TemporaryDirectory;
+using testing::write_model;
+
+class Fingerprint : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_model(directory_, small_config(), small_tensors());
+    directory_.put("tokenizer.json", "{}");
+    before_ = now();
+  }
+
+  ModelFingerprint now() {
+    auto fingerprint = fingerprint_model(posix_file_system(), directory_.path());
+    EXPECT_OK(fingerprint);
+    return std::move(fingerprint).value();
+  }
+
+  TemporaryDirectory directory_;
+  ModelFingerprint before_;
+};
+
+TEST_F(Fingerprint, HoldsTheFilesThatMakeTheModel) {
+  ASSERT_EQ(before_.files.size(), 3U);
+  EXPECT_EQ(before_.files[0].name, "config.json");
+  EXPECT_EQ(before_.files[1].name, "model.safetensors");
+  EXPECT_GT(before_.files[1].mtime_ns, 0);
+  EXPECT_EQ(before_.files[2].name, "tokenizer.json");
+  EXPECT_EQ(before_.files[2].sha256, sha256_hex("{}"));
+  EXPECT_EQ(before_.files[2].mtime_ns, 0);
+}
+
+TEST_F(Fingerprint, SurvivesItsTextForm) {
+  const auto parsed = parse_fingerprint(before_.to_text());
+  ASSERT_OK(parsed);
+  EXPECT_EQ(parsed->files, before_.files);
+  EXPECT_EQ(parsed->digest(), before_.digest());
+}
+
+TEST_F(Fingerprint, RefusesADamagedTextForm) {
+  const std::string line = std::string(64, 'a') + " 1 2 name\n";
+  EXPECT_OK(parse_fingerprint(line));
+  for (const std::string& bad :
+       {line.substr(1), line.substr(0, line.size() - 1), std::string(64, 'a') + " x 2 name\n",
+        std::string(64, 'a') + " 1 2 \n", std::string("\n")}) {
+    EXPECT_FAILS(parse_fingerprint(line + bad), Code::kInvalidArgument, "BAD_FINGERPRINT",
+                 "line 2");
+  }
+}
+
+TEST_F(Fingerprint, Faults22_NothingChanged) {
+  EXPECT_EQ(now().digest(), before_.digest());
+  EXPECT_EQ(describe_difference(before_, now()), "");
+}
+
+TEST_F(Fingerprint, Faults22_ChangedContentIsNamed) {
+  directory_.put("tokenizer.json", "{ }");
+  const std::string difference = describe_difference(before_, now());
+  EXPECT_NE(difference.find("tokenizer.json changed its size from 2 to 3 bytes, its content"),
+            std::string::npos)
+      << difference;
+  EXPECT_EQ(difference.find("config.json"), std::string::npos) << difference;
+  EXPECT_NE(now().digest(), before_.digest());
+  EXPECT_NE(now().portable_digest(), before_.portable_digest());
+}
+
+TEST_F(Fingerprint, Faults22_TouchedShardIsNamedAndOnlyLocal) {
+  const std::string shard = directory_ / "model.safetensors";
+  std::filesystem::last_write_time(
+      shard, std::filesystem::last_write_time(shard) + std::chrono::seconds(1));
+  const std::string difference = describe_difference(before_, now());
+  EXPECT_NE(difference.find("model.safetensors changed its modification time from"),
+            std::string::npos)
+      << difference;
+  EXPECT_NE(now().digest(), before_.digest());
+  EXPECT_EQ(now().portable_digest(), before_.portable_digest());
+}
+
+TEST_F(Fingerprint, Faults22_ReplacedShardIsNamed) {
+  auto tensors = small_tensors();
+  tensors.push_back({"another", DType::kU8, {1}});
+  write_model(directory_, small_config(), tensors);
+  const std::string difference = describe_difference(before_, now());
+  EXPECT_NE(difference.find("model.safetensors changed its size"), std::string::npos);
+  EXPECT_NE(difference.find("its header"), std::string::npos) << difference;
+}
+
+TEST_F(Fingerprint, Faults22_AddedAndRemovedFilesAreNamed) {
+  ASSERT_OK(posix_file_system().remove(directory_ / "tokenizer.json"));
+  EXPECT_EQ(describe_difference(before_, now()), "tokenizer.json was removed.");
+  EXPECT_EQ(describe_difference(now(), before_), "tokenizer.json was added.");
+}
+
+}  // namespace
+}  // namespace rotor

@@ -1,0 +1,160 @@
+#include "model/model_files.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/support/status_matchers.h"
+#include "tests/unit/model/small_model.h"
+
+namespace rotor {
+namespace {
+
+using testing::small_config;
+using testing::small_tensors;
+using testing::TemporaryDirectory;
+using testing::write_model;
+
+Result<ModelFiles> open(const TemporaryDirectory& directory) {
+  return open_model(posix_file_system(), directory.path());
+}
+
+std::vector<TensorSpec> without(const std::string& name) {
+  std::vector<TensorSpec> tensors = small_tensors();
+  std::erase_if(tensors, [&](const TensorSpec& tensor) { return tensor.name == name; });
+  return tensors;
+}
+
+TensorSpec& find(std::vector<TensorSpec>& tensors, const std::string& name) {
+  return *std::find_if(tensors.begin(), tensors.end(),
+                       [&](const TensorSpec& tensor) { return tensor.name == name; });
+}
+
+TEST(ModelFiles, OpensTheDemoModel) {
+  const auto files = open_model(posix_file_system(), std::string(ROTOR_SOURCE_DIR) + "/demo/model");
+  ASSERT_OK(files);
+  EXPECT_EQ(files->architecture.layers.size(), 4U);
+  EXPECT_EQ(files->copied_files,
+            (std::vector<std::string>{"generation_config.json", "tokenizer.json",
+                                      "tokenizer_config.json"}));
+  EXPECT_TRUE(files->extra_tensors.empty());
+  EXPECT_TRUE(files->other_dtypes.empty());
+}
+
+TEST(ModelFiles, ListsTheFilesToCopy) {
+  const TemporaryDirectory directory;
+  write_model(directory, small_config(), small_tensors());
+  directory.put("tokenizer.json", "{}");
+  directory.put("chat_template.jinja", "x");
+  directory.put(".gitattributes", "x");
+  directory.put("consolidated.safetensors.index.json", "x");
+  ASSERT_OK(posix_file_system().create_directory(directory / "original"));
+  const auto files = open(directory);
+  ASSERT_OK(files);
+  EXPECT_EQ(files->copied_files,
+            (std::vector<std::string>{"chat_template.jinja", "tokenizer.json"}));
+}
+
+TEST(ModelFiles, RefusesADirectoryThatIsNoModel) {
+  const TemporaryDirectory directory;
+  EXPECT_EQ(open(directory).status().code(), Code::kNotFound);
+  EXPECT_EQ(open_model(posix_file_system(), directory / "none").status().code(), Code::kNotFound);
+  const std::string file = directory.put("file", "x");
+  EXPECT_FAILS(open_model(posix_file_system(), file), Code::kInvalidArgument, "NOT_A_DIRECTORY",
+               file);
+}
+
+TEST(ModelFiles, NamesTheFileOfAnUnsupportedModel) {
+  const TemporaryDirectory directory;
+  nlohmann::json config = small_config();
+  config["model_type"] = "mamba";
+  write_model(directory, config, small_tensors());
+  EXPECT_FAILS(open(directory), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
+               directory / "config.json");
+}
+
+TEST(ModelFiles, Faults29_MissingTensorsAreNamed) {
+  const TemporaryDirectory directory;
+  write_model(directory, small_config(), without("model.layers.1.mlp.up_proj.weight"));
+  EXPECT_FAILS(open(directory), Code::kInvalidArgument, "MISSING_TENSORS",
+               "lacks 1 tensors that a \"llama\" model needs: model.layers.1.mlp.up_proj.weight");
+}
+
+TEST(ModelFiles, Faults29_ManyMissingTensorsAreCounted) {
+  const TemporaryDirectory directory;
+  std::vector<TensorSpec> tensors = small_tensors();
+  const size_t all = tensors.size();
+  tensors.resize(3);
+  write_model(directory, small_config(), tensors);
+  EXPECT_FAILS(open(directory), Code::kInvalidArgument, "MISSING_TENSORS",
+               "and " + std::to_string(all - 3 - 8) + " more");
+}
+
+TEST(ModelFiles, Faults29_MissingBiasIsNamed) {
+  const TemporaryDirectory directory;
+  nlohmann::json config = small_config();
+  config["attention_bias"] = true;
+  write_model(directory, config, small_tensors());
+  EXPECT_FAILS(open(directory), Code::kInvalidArgument, "MISSING_TENSORS",
+               "model.layers.0.self_attn.q_proj.bias");
+}
+
+TEST(ModelFiles, Faults29_TiedEmbeddingsNeedNoHead) {
+  const TemporaryDirectory directory;
+  nlohmann::json config = small_config();
+  write_model(directory, config, without("lm_head.weight"));
+  EXPECT_FAILS(open(directory), Code::kInvalidArgument, "MISSING_TENSORS", "tie_word_embeddings");
+  config["tie_word_embeddings"] = true;
+  directory.put("config.json", config.dump());
+  const auto files = open(directory);
+  ASSERT_OK(files);
+  EXPECT_EQ(files->architecture.head_weight, "model.embed_tokens.weight");
+  EXPECT_TRUE(files->extra_tensors.empty());
+}
+
+TEST(ModelFiles, Faults29_ExtraTensorsAreListed) {
+  const TemporaryDirectory directory;
+  std::vector<TensorSpec> tensors = small_tensors();
+  tensors.push_back({"vision.weight", DType::kU8, {3}});
+  tensors.push_back({"model.layers.0.self_attn.rotary_emb.inv_freq", DType::kF32, {1}});
+  write_model(directory, small_config(), tensors);
+  const auto files = open(directory);
+  ASSERT_OK(files);
+  EXPECT_EQ(
+      files->extra_tensors,
+      (std::vector<std::string>{"model.layers.0.self_attn.rotary_emb.inv_freq", "vision.weight"}));
+}
+
+TEST(ModelFiles, Faults29_MixedDtypesAreNamed) {
+  const TemporaryDirectory directory;
+  std::vector<TensorSpec> tensors = small_tensors();
+  find(tensors, "model.norm.weight").dtype = DType::kF32;
+  find(tensors, "model.layers.0.mlp.down_proj.weight").dtype = DType::kF16;
+  write_model(directory, small_config(), tensors);
+  const auto files = open(directory);
+  ASSERT_OK(files);
+  EXPECT_EQ(files->other_dtypes,
+            (std::vector<std::string>{"model.layers.0.mlp.down_proj.weight (F16)",
+                                      "model.norm.weight (F32)"}));
+}
+
+TEST(ModelFiles, Faults29_TensorsThatAreNoFloatsAreRefused) {
+  const TemporaryDirectory directory;
+  std::vector<TensorSpec> tensors = small_tensors();
+  find(tensors, "model.norm.weight").dtype = DType::kF8E4M3;
+  write_model(directory, small_config(), tensors);
+  EXPECT_FAILS(open(directory), Code::kInvalidArgument, "BAD_TENSOR_DTYPE",
+               "model.norm.weight (F8_E4M3)");
+}
+
+TEST(ModelFiles, Faults29_WrongShapesAreNamed) {
+  const TemporaryDirectory directory;
+  std::vector<TensorSpec> tensors = small_tensors();
+  find(tensors, "model.layers.0.self_attn.k_proj.weight").shape = {8, 8};
+  write_model(directory, small_config(), tensors);
+  EXPECT_FAILS(open(directory), Code::kInvalidArgument, "BAD_TENSOR_SHAPE",
+               "model.layers.0.self_attn.k_proj.weight is BF16 [8, 8], not BF16 [4, 8]");
+}
+
+}  // namespace
+}  // namespace rotor

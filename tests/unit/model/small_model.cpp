@@ -1,0 +1,47 @@
+#include "tests/unit/model/small_model.h"
+
+#include "model/model_files.h"
+#include "quant/checkpoint/safetensors_writer.h"
+
+namespace rotor::testing {
+
+nlohmann::json small_config() {
+  return {{"architectures", {"LlamaForCausalLM"}},
+          {"model_type", "llama"},
+          {"hidden_size", 8},
+          {"intermediate_size", 12},
+          {"num_hidden_layers", 2},
+          {"num_attention_heads", 4},
+          {"num_key_value_heads", 2},
+          {"vocab_size", 16},
+          {"max_position_embeddings", 32},
+          {"hidden_act", "silu"},
+          {"rms_norm_eps", 1e-5},
+          {"rope_theta", 10000.0},
+          {"tie_word_embeddings", false},
+          {"torch_dtype", "bfloat16"}};
+}
+
+ModelConfig parsed_small_config() {
+  return parse_model_config(small_config().dump(), "config.json").value();
+}
+
+std::vector<TensorSpec> small_tensors() {
+  std::vector<TensorSpec> specs;
+  for (const ExpectedTensor& tensor : expected_tensors(describe(parsed_small_config()).value())) {
+    specs.push_back({tensor.name, DType::kBf16, tensor.shape});
+  }
+  return specs;
+}
+
+void write_model(const TemporaryDirectory& directory, const nlohmann::json& config,
+                 const std::vector<TensorSpec>& tensors) {
+  directory.put("config.json", config.dump());
+  auto writer =
+      SafetensorsWriter::create(posix_file_system(), directory / "model.safetensors", tensors);
+  ASSERT_TRUE(writer.ok()) << writer.status().to_string();
+  const Status finished = (*writer)->finish();
+  ASSERT_TRUE(finished.ok()) << finished.to_string();
+}
+
+}  // namespace rotor::testing
