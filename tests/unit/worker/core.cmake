@@ -1,6 +1,15 @@
 # Backend, decoder and evaluation.
 target_sources(rotor_worker_test PRIVATE
   golden.cpp
+  backend/cpu/attention_test.cpp
+  backend/cpu/cpu_backend_test.cpp
+  backend/cpu/cross_entropy_test.cpp
+  backend/cpu/elementwise_test.cpp
+  backend/cpu/gemm_test.cpp
+  backend/cpu/lanes_test.cpp
+  backend/cpu/solver_test.cpp
   eval/evaluate_test.cpp
   eval/runnable_checkpoint_test.cpp
-  model/decoder_test.cpp)
+  model/decoder_test.cpp
+  model/layer_weights_test.cpp
+  model/rope_test.cpp)

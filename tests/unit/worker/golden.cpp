@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "quant/checkpoint/safetensors_reader.h"
+#include "tests/support/status_matchers.h"
 
 namespace rotor::worker::testing {
 namespace {
@@ -22,7 +23,7 @@ std::vector<T> read_all(const SafetensorsFile& file, const std::string& name) {
   const auto bytes = static_cast<size_t>(entry->spec.byte_size());
   std::vector<T> values(bytes / sizeof(T));
   const Status status = file.read(*entry, 0, values.data(), bytes);
-  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_OK(status);
   return values;
 }
 

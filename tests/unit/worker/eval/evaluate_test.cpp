@@ -6,6 +6,7 @@
 #include <fstream>
 #include <memory>
 
+#include "tests/support/status_matchers.h"
 #include "tests/unit/worker/golden.h"
 
 namespace rotor::worker {
@@ -57,7 +58,7 @@ TEST(EvaluateTest, GivesThePerplexityOfTransformersLogits) {
   const auto result =
       evaluate(*backend, kDemoModel, {golden.input_ids},
                [&](int64_t done, int64_t total) { steps.emplace_back(done, total); });
-  ASSERT_TRUE(result.ok()) << result.status().to_string();
+  ASSERT_OK(result);
   const double expected = perplexity_of(golden.logits, golden.input_ids);
   EXPECT_NEAR(result->perplexity / expected, 1.0, 1e-5);
   EXPECT_EQ(result->tokens, 63);
@@ -77,11 +78,11 @@ TEST(EvaluateTest, MeansOverAllWindows) {
     const auto begin = ids.begin() + static_cast<std::ptrdiff_t>(w * 16);
     windows.emplace_back(begin, begin + 16);
     const auto alone = evaluate(*backend, kDemoModel, {windows.back()}, no_progress);
-    ASSERT_TRUE(alone.ok());
+    ASSERT_OK(alone);
     log_sum += std::log(alone->perplexity);
   }
   const auto together = evaluate(*backend, kDemoModel, windows, no_progress);
-  ASSERT_TRUE(together.ok());
+  ASSERT_OK(together);
   EXPECT_NEAR(together->perplexity / std::exp(log_sum / 4.0), 1.0, 1e-5);
   EXPECT_EQ(together->tokens, 60);
   EXPECT_EQ(together->sequences, 4);
@@ -124,7 +125,7 @@ TEST(EvaluateTest, ReachesTheReferencePerplexities) {
         windows_of_npy(*data + "/golden/" + row.model + "/eval_ids.npy", 1024, 100);
     const auto result =
         evaluate(*backend, *data + "/models/" + row.model, windows, [](int64_t, int64_t) {});
-    ASSERT_TRUE(result.ok()) << result.status().to_string();
+    ASSERT_OK(result);
     EXPECT_NEAR(result->perplexity / row.perplexity, 1.0, 5e-4) << row.model;
     RecordProperty(row.model, std::to_string(result->perplexity));
   }

@@ -2,15 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
-#include <optional>
 
 #include "model/model_files.h"
 #include "quant/checkpoint/safetensors_writer.h"
 #include "quant/checkpoint/sharding.h"
 #include "quant/scales/scale_search.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/unit/worker/golden.h"
 #include "worker/model/decoder.h"
 #include "worker/model/stored_weights.h"
@@ -21,23 +20,6 @@ namespace {
 const char* const kDemoModel = ROTOR_SOURCE_DIR "/demo/model";
 constexpr float kInputGlobalScale = 200.0F;
 
-/// A temporary directory, removed with all below it.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "rotor-XXXXXX").string();
-    EXPECT_NE(mkdtemp(pattern.data()), nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 /// How the demo model is quantized (rounded to nearest), and what its decoded linears are in
 /// memory.
 struct Recipe {
@@ -47,15 +29,11 @@ struct Recipe {
   int64_t int4_group = 0;
 };
 
-void must(const Status& status) {
-  ASSERT_TRUE(status.ok()) << status.to_string();
-}
-
 class RunnableCheckpointTest : public ::testing::Test {
  protected:
   void SetUp() override {
     auto files = open_model(posix_file_system(), kDemoModel);
-    ASSERT_TRUE(files.ok()) << files.status().to_string();
+    ASSERT_OK(files);
     files_ = std::move(files).value();
   }
 
@@ -120,9 +98,9 @@ class RunnableCheckpointTest : public ::testing::Test {
         for (size_t i = 0; i < stage.linears.size(); ++i) {
           const Linear& linear = stage.linears[i];
           auto matrix = quantize(recipe, scheme, linear, weights.stages.back().linears[i]);
-          EXPECT_TRUE(matrix.ok()) << matrix.status().to_string();
+          EXPECT_OK(matrix);
           auto tensors = layout.encode(linear.name, recipe.activations, std::move(matrix).value());
-          EXPECT_TRUE(tensors.ok()) << tensors.status().to_string();
+          EXPECT_OK(tensors);
           std::move(tensors->begin(), tensors->end(), std::back_inserter(stored));
           info.modules.push_back(
               {linear.name, linear.out_features, linear.in_features, recipe.rotation});
@@ -138,23 +116,23 @@ class RunnableCheckpointTest : public ::testing::Test {
   void write_files(const CheckpointLayout& layout, const QuantizationInfo& info,
                    const std::vector<StoredTensor>& stored, const std::string& directory) {
     const auto specs = checkpoint_tensors(layout, info, files_.checkpoint->tensors());
-    ASSERT_TRUE(specs.ok()) << specs.status().to_string();
+    ASSERT_OK(specs);
     auto writer =
         SafetensorsWriter::create(posix_file_system(), directory + "/" + kSingleShardName, *specs);
-    ASSERT_TRUE(writer.ok()) << writer.status().to_string();
+    ASSERT_OK(writer);
     for (const StoredTensor& tensor : stored) {
-      must((*writer)->write(tensor.spec.name, 0, tensor.bytes.data(), tensor.bytes.size()));
+      EXPECT_OK((*writer)->write(tensor.spec.name, 0, tensor.bytes.data(), tensor.bytes.size()));
     }
     for (const TensorSpec& spec : files_.checkpoint->tensors()) {
       if ((*writer)->find(spec.name) != nullptr) {
         const auto bytes = read_tensor(*files_.checkpoint, spec.name).value();
-        must((*writer)->write(spec.name, 0, bytes.data(), bytes.size()));
+        EXPECT_OK((*writer)->write(spec.name, 0, bytes.data(), bytes.size()));
       }
     }
-    must((*writer)->finish());
+    EXPECT_OK((*writer)->finish());
     const auto config = layout.config_json(files_.config_text, info);
-    ASSERT_TRUE(config.ok()) << config.status().to_string();
-    must(write_file_atomically(posix_file_system(), directory + "/config.json", *config));
+    ASSERT_OK(config);
+    EXPECT_OK(write_file_atomically(posix_file_system(), directory + "/config.json", *config));
   }
 
   std::vector<float> run(const std::vector<LayerWeights>& layers) {
@@ -166,9 +144,9 @@ class RunnableCheckpointTest : public ::testing::Test {
     StoredWeights source(*files_.checkpoint);
     const EndWeights ends = load_ends(*backend_, source, files_.architecture).value();
     const Tensor x = backend_->allocate(DType::kF32, tokens, config.hidden_size).value();
-    must(decoder.embed(ends, ids, x));
+    EXPECT_OK(decoder.embed(ends, ids, x));
     for (size_t i = 0; i < layers.size(); ++i) {
-      must(decoder.forward_layer(files_.architecture.layers[i], layers[i], {1, tokens}, x));
+      EXPECT_OK(decoder.forward_layer(files_.architecture.layers[i], layers[i], {1, tokens}, x));
     }
     return {x.as<float>(), x.as<float>() + x.size()};
   }
@@ -196,14 +174,14 @@ TEST_F(RunnableCheckpointTest, RunsWhatTheSolverLeft) {
     SCOPED_TRACE(std::string(to_string(recipe.format)) + " " +
                  std::string(to_string(recipe.activations)) + " rotation " +
                  std::to_string(recipe.rotation));
-    const TemporaryDirectory directory;
+    const rotor::testing::TemporaryDirectory directory;
     const std::vector<LayerWeights> expected = write(recipe, directory.path());
     const auto checkpoint = RunnableCheckpoint::open(posix_file_system(), directory.path());
-    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().to_string();
+    ASSERT_OK(checkpoint);
     std::vector<LayerWeights> layers;
     for (size_t i = 0; i < expected.size(); ++i) {
       auto weights = checkpoint->layer(*backend_, checkpoint->architecture().layers[i]);
-      ASSERT_TRUE(weights.ok()) << weights.status().to_string();
+      ASSERT_OK(weights);
       for (size_t s = 0; s < weights->stages.size(); ++s) {
         for (size_t l = 0; l < weights->stages[s].linears.size(); ++l) {
           EXPECT_EQ(weights->stages[s].linears[l].transform,
@@ -222,7 +200,7 @@ TEST_F(RunnableCheckpointTest, RunsWhatTheSolverLeft) {
 }
 
 TEST_F(RunnableCheckpointTest, RefusesCodesOfAnIgnoredModule) {
-  const TemporaryDirectory directory;
+  const rotor::testing::TemporaryDirectory directory;
   write({}, directory.path());
   const std::string path = directory.path() + "/config.json";
   std::string config = read_whole_file(posix_file_system(), path, 1 << 20).value();
@@ -230,7 +208,7 @@ TEST_F(RunnableCheckpointTest, RefusesCodesOfAnIgnoredModule) {
   const size_t at = config.find(ignored);
   ASSERT_NE(at, std::string::npos);
   config.insert(at + ignored.size(), ", \"model.layers.0.mlp.down_proj\"");
-  must(write_file_atomically(posix_file_system(), path, config));
+  EXPECT_OK(write_file_atomically(posix_file_system(), path, config));
   const auto checkpoint = RunnableCheckpoint::open(posix_file_system(), directory.path());
   ASSERT_FALSE(checkpoint.ok());
   EXPECT_EQ(checkpoint.status().reason(), "BAD_CHECKPOINT");
@@ -238,7 +216,7 @@ TEST_F(RunnableCheckpointTest, RefusesCodesOfAnIgnoredModule) {
 }
 
 TEST_F(RunnableCheckpointTest, RefusesAModelThatHasMoreQuantizedModulesThanLinears) {
-  const TemporaryDirectory directory;
+  const rotor::testing::TemporaryDirectory directory;
   write({}, directory.path());
   const std::string path = directory.path() + "/config.json";
   std::string config = read_whole_file(posix_file_system(), path, 1 << 20).value();
@@ -246,7 +224,7 @@ TEST_F(RunnableCheckpointTest, RefusesAModelThatHasMoreQuantizedModulesThanLinea
   const size_t at = config.find(layers);
   ASSERT_NE(at, std::string::npos);
   config.replace(at, layers.size(), "\"num_hidden_layers\": 3");
-  must(write_file_atomically(posix_file_system(), path, config));
+  EXPECT_OK(write_file_atomically(posix_file_system(), path, config));
   const auto checkpoint = RunnableCheckpoint::open(posix_file_system(), directory.path());
   ASSERT_FALSE(checkpoint.ok());
   EXPECT_EQ(checkpoint.status().code(), Code::kUnimplemented);

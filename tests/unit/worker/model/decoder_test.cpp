@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "model/model_files.h"
+#include "tests/support/status_matchers.h"
 #include "tests/unit/worker/golden.h"
 #include "worker/model/stored_weights.h"
 
@@ -20,7 +21,7 @@ constexpr double kTolerance = 2e-3;
 
 std::vector<float> values_of(Backend& backend, const Tensor& tensor) {
   std::vector<float> values(static_cast<size_t>(tensor.size()));
-  EXPECT_TRUE(backend.download(tensor, values.data(), tensor.bytes()).ok());
+  EXPECT_OK(backend.download(tensor, values.data(), tensor.bytes()));
   return values;
 }
 
@@ -84,21 +85,21 @@ void expect_golden(const Model& model, const Golden& golden) {
   const Tensor x = model.rows(tokens, model.config().hidden_size);
   ASSERT_EQ(golden.hidden.size(), model.layers.size() + 1);
 
-  ASSERT_TRUE(decoder.embed(model.ends, golden.input_ids, x).ok());
+  ASSERT_OK(decoder.embed(model.ends, golden.input_ids, x));
   EXPECT_EQ(values_of(*model.backend, x), golden.hidden[0]);
   for (size_t i = 0; i < model.layers.size(); ++i) {
     const Layer& layer = model.files.architecture.layers[i];
-    ASSERT_TRUE(decoder.forward_layer(layer, model.layers[i], shape, x).ok());
+    ASSERT_OK(decoder.forward_layer(layer, model.layers[i], shape, x));
     if (i + 1 < model.layers.size()) {
       EXPECT_LT(relative_distance(values_of(*model.backend, x), golden.hidden[i + 1]), kTolerance)
           << "behind layer " << i;
     }
   }
   const Tensor normed = model.rows(tokens, model.config().hidden_size);
-  ASSERT_TRUE(decoder.final_norm(model.ends, x, normed).ok());
+  ASSERT_OK(decoder.final_norm(model.ends, x, normed));
   EXPECT_LT(relative_distance(values_of(*model.backend, normed), golden.hidden.back()), kTolerance);
   const Tensor logits = model.rows(tokens, model.config().vocab_size);
-  ASSERT_TRUE(model.backend->linear(normed, model.ends.head, Tensor(), logits).ok());
+  ASSERT_OK(model.backend->linear(normed, model.ends.head, Tensor(), logits));
   const double distance = relative_distance(values_of(*model.backend, logits), golden.logits);
   EXPECT_LT(distance, kTolerance);
   ::testing::Test::RecordProperty("logits_relative_distance", std::to_string(distance));
@@ -131,26 +132,26 @@ TEST(DecoderTest, StagesMakeUpTheLayer) {
   Decoder decoder = model->decoder(32);
   const Tensor whole = model->rows(64, model->config().hidden_size);
   const Tensor staged = model->rows(64, model->config().hidden_size);
-  ASSERT_TRUE(decoder.embed(model->ends, golden.input_ids, whole).ok());
-  ASSERT_TRUE(decoder.embed(model->ends, golden.input_ids, staged).ok());
+  ASSERT_OK(decoder.embed(model->ends, golden.input_ids, whole));
+  ASSERT_OK(decoder.embed(model->ends, golden.input_ids, staged));
   const Layer& layer = model->files.architecture.layers[0];
-  ASSERT_TRUE(decoder.forward_layer(layer, model->layers[0], shape, whole).ok());
+  ASSERT_OK(decoder.forward_layer(layer, model->layers[0], shape, whole));
 
   Tensor carry;
   for (size_t s = 0; s < layer.stages.size(); ++s) {
     const Stage& stage = layer.stages[s];
     const StageWeights& weights = model->layers[0].stages[s];
     // The caller may ask twice: once for the Hessian, once to go on.
-    ASSERT_TRUE(decoder.stage_input(stage, weights, staged, carry).ok());
+    ASSERT_OK(decoder.stage_input(stage, weights, staged, carry));
     const auto input = decoder.stage_input(stage, weights, staged, carry);
-    ASSERT_TRUE(input.ok());
+    ASSERT_OK(input);
     EXPECT_EQ(input->cols(), stage.in_features);
     Tensor next;
     if (Decoder::carry_features(stage) > 0) {
       next = model->rows(64, Decoder::carry_features(stage));
       EXPECT_EQ(next.cols(), layer.stages[s + 1].in_features);
     }
-    ASSERT_TRUE(decoder.finish_stage(stage, weights, shape, *input, staged, next).ok());
+    ASSERT_OK(decoder.finish_stage(stage, weights, shape, *input, staged, next));
     carry = next;
   }
   EXPECT_EQ(values_of(*model->backend, staged), values_of(*model->backend, whole));
@@ -164,11 +165,10 @@ TEST(DecoderTest, SequencesOfABatchDoNotSeeEachOther) {
   twice.insert(twice.end(), golden.input_ids.begin(), golden.input_ids.begin() + 32);
   Decoder decoder = model->decoder(32);
   const Tensor x = model->rows(64, model->config().hidden_size);
-  ASSERT_TRUE(decoder.embed(model->ends, twice, x).ok());
+  ASSERT_OK(decoder.embed(model->ends, twice, x));
   for (size_t i = 0; i < model->layers.size(); ++i) {
-    ASSERT_TRUE(
-        decoder.forward_layer(model->files.architecture.layers[i], model->layers[i], {2, 32}, x)
-            .ok());
+    ASSERT_OK(
+        decoder.forward_layer(model->files.architecture.layers[i], model->layers[i], {2, 32}, x));
   }
   const std::vector<float> all = values_of(*model->backend, x);
   const auto half = static_cast<std::ptrdiff_t>(all.size() / 2);
@@ -189,7 +189,7 @@ TEST(DecoderTest, RotatedWeightsAndInputsGiveTheSameLayer) {
   for (StageWeights& stage : rotated.stages) {
     for (LinearWeights& linear : stage.linears) {
       const Tensor weight = model->rows(linear.weight.rows(), linear.weight.cols());
-      ASSERT_TRUE(model->backend->rotate(linear.weight, block, weight).ok());
+      ASSERT_OK(model->backend->rotate(linear.weight, block, weight));
       linear.weight = weight;
       linear.transform.rotation = block;
       block = block == 16 ? 32 : 16;  // neighbours with different transforms
@@ -197,10 +197,10 @@ TEST(DecoderTest, RotatedWeightsAndInputsGiveTheSameLayer) {
   }
   const Tensor expected = model->rows(64, model->config().hidden_size);
   const Tensor actual = model->rows(64, model->config().hidden_size);
-  ASSERT_TRUE(decoder.embed(model->ends, golden.input_ids, expected).ok());
-  ASSERT_TRUE(decoder.embed(model->ends, golden.input_ids, actual).ok());
-  ASSERT_TRUE(decoder.forward_layer(layer, model->layers[0], shape, expected).ok());
-  ASSERT_TRUE(decoder.forward_layer(layer, rotated, shape, actual).ok());
+  ASSERT_OK(decoder.embed(model->ends, golden.input_ids, expected));
+  ASSERT_OK(decoder.embed(model->ends, golden.input_ids, actual));
+  ASSERT_OK(decoder.forward_layer(layer, model->layers[0], shape, expected));
+  ASSERT_OK(decoder.forward_layer(layer, rotated, shape, actual));
   EXPECT_LT(
       relative_distance(values_of(*model->backend, actual), values_of(*model->backend, expected)),
       1e-5);
@@ -220,20 +220,20 @@ TEST(DecoderTest, QuantizedActivationsAreQuantizedAfterTheRotation) {
   for (size_t i = 0; i < wave.size(); ++i) {
     wave[i] = static_cast<float>(i % 37) - 18.0F;
   }
-  ASSERT_TRUE(model->backend->upload(wave.data(), input.bytes(), input).ok());
+  ASSERT_OK(model->backend->upload(wave.data(), input.bytes(), input));
   const ActivationQuant quant{Format::kMxfp4, 32, 1.0F};
   weights.linears[0].transform = {64, quant};
 
   const Tensor prepared = model->rows(64, stage.in_features);
-  ASSERT_TRUE(model->backend->rotate(input, 64, prepared).ok());
-  ASSERT_TRUE(model->backend->quantize_activations(prepared, quant, prepared).ok());
+  ASSERT_OK(model->backend->rotate(input, 64, prepared));
+  ASSERT_OK(model->backend->quantize_activations(prepared, quant, prepared));
   const Tensor expected = model->rows(64, model->config().hidden_size);
-  ASSERT_TRUE(model->backend->linear(prepared, weights.linears[0].weight, Tensor(), expected).ok());
+  ASSERT_OK(model->backend->linear(prepared, weights.linears[0].weight, Tensor(), expected));
 
   const Tensor x = model->rows(64, model->config().hidden_size);
   const std::vector<float> zeros(static_cast<size_t>(x.size()), 0.0F);
-  ASSERT_TRUE(model->backend->upload(zeros.data(), x.bytes(), x).ok());
-  ASSERT_TRUE(decoder.finish_stage(stage, weights, shape, input, x, Tensor()).ok());
+  ASSERT_OK(model->backend->upload(zeros.data(), x.bytes(), x));
+  ASSERT_OK(decoder.finish_stage(stage, weights, shape, input, x, Tensor()));
   EXPECT_EQ(values_of(*model->backend, x), values_of(*model->backend, expected));
   EXPECT_EQ(values_of(*model->backend, input), wave) << "the shared input must stay as it is";
 }

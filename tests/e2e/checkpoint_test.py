@@ -1,0 +1,58 @@
+"""What comes out is what was computed: the written checkpoint evaluates to the perplexity that the job
+measured in memory, verifies, and an independent reader decodes it to the same digests."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import unittest
+
+import harness
+
+READER = harness.SOURCE / "tests" / "python" / "independent_reader.py"
+RECIPES = {
+    "nvfp4-a16": ["--format", "nvfp4"],
+    "nvfp4-a4": ["--format", "nvfp4", "--activations", "a4"],
+    "nvfp4-rtn": ["--format", "nvfp4", "--method", "rtn", "--scale-search", "absmax"],
+    "mxfp4-a16": ["--format", "mxfp4"],
+    "mxfp4-a4-unrotated": ["--format", "mxfp4", "--activations", "a4", "--rotation", "none"],
+    "int4": ["--format", "int4", "--group-size", "32", "--ignore", "*.layers.0.mlp.down_proj"],
+}
+
+
+class Checkpoint(unittest.TestCase):
+    def check(self, recipe):
+        with harness.temporary_directory() as directory:
+            output = pathlib.Path(directory) / "out"
+            evaluation = ["--eval-text", str(harness.TEXT), "--eval-sequences", "16",
+                          "--eval-seq-len", "128"]
+            report = harness.run(harness.quantize_command(output, "--ranks", 2, "--threads", 1,
+                                                          *RECIPES[recipe], *evaluation))
+            self.assertEqual(report["state"], "SUCCEEDED")
+            rotor = str(harness.BIN / "rotor")
+            measured = harness.run([rotor, "eval", str(output), "--text", str(harness.TEXT),
+                                    "--sequences", "16", "--seq-len", "128", "-o", "json"])
+            self.assertEqual(measured["sequences"], 16)
+            self.assertEqual(measured["tokens"], 16 * 127)
+            self.assertLess(abs(measured["perplexity"] / report["perplexity"] - 1), 1e-4)
+
+            verified = harness.run([rotor, "verify", str(output), "-o", "json"])
+            self.assertTrue(verified["ok"], verified["problems"])
+            self.assertEqual(len(verified["modules"]), len(report["modules"]))
+            verify_json = pathlib.Path(directory) / "verify.json"
+            verify_json.write_text(json.dumps(verified))
+            read = subprocess.run([sys.executable, str(READER), str(output), str(verify_json)],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(read.returncode, 0, read.stdout + read.stderr)
+
+            inspected = harness.run([rotor, "inspect", str(output), "-o", "json"])
+            self.assertTrue(inspected)
+
+
+for name in RECIPES:
+    setattr(Checkpoint, "test_" + name.replace("-", "_"),
+            lambda self, recipe=name: self.check(recipe))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v"])

@@ -1,0 +1,148 @@
+#include "worker/backend/cpu/elementwise.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/status_matchers.h"
+#include "tests/unit/worker/backend/cpu/operation_test.h"
+
+namespace rotor::worker {
+namespace {
+
+using testing::expect_close;
+using testing::f32_tensor;
+using testing::make_tensor;
+using testing::poisoned;
+using testing::random_values;
+using testing::same_for_any_threads;
+using testing::values_of;
+
+TEST(ElementwiseTest, RmsNorm) {
+  for (const DType dtype : {DType::kF32, DType::kBf16, DType::kF16}) {
+    for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{1, 1}, {7, 13}, {90, 1031}}) {
+      const std::vector<float> x = random_values(rows * cols, 1);
+      std::vector<float> weight = random_values(cols, 2);
+      const double eps = 1e-3;
+      const std::vector<float> actual =
+          same_for_any_threads([&, rows = rows, cols = cols](Backend& backend) {
+            const Tensor out = poisoned(backend, rows, cols);
+            EXPECT_OK(backend.rms_norm(f32_tensor(backend, rows, cols, x),
+                                       make_tensor(backend, dtype, 1, cols, weight), eps, out));
+            return values_of(out);
+          });
+      std::vector<double> expected;
+      for (int64_t r = 0; r < rows; ++r) {
+        double squares = 0.0;
+        for (int64_t c = 0; c < cols; ++c) {
+          squares += std::pow(static_cast<double>(x[static_cast<size_t>(r * cols + c)]), 2);
+        }
+        for (int64_t c = 0; c < cols; ++c) {
+          expected.push_back(static_cast<double>(x[static_cast<size_t>(r * cols + c)]) /
+                             std::sqrt(squares / static_cast<double>(cols) + eps) *
+                             static_cast<double>(weight[static_cast<size_t>(c)]));
+        }
+      }
+      expect_close(actual, expected, 1e-5);
+    }
+  }
+}
+
+TEST(ElementwiseTest, RopeStartsAgainWithEverySequence) {
+  const int64_t heads = 3;
+  const int64_t dim = 10;
+  const int64_t seq_len = 17;
+  const int64_t rows = 3 * seq_len;
+  const std::vector<float> x = random_values(rows * heads * dim, 1);
+  // The tables are longer than the sequences, as a decoder's are.
+  const std::vector<float> angles = random_values(40 * dim / 2, 2);
+  std::vector<float> cos;
+  std::vector<float> sin;
+  for (const float angle : angles) {
+    cos.push_back(std::cos(angle));
+    sin.push_back(std::sin(angle));
+  }
+  const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
+    const Tensor rotated = f32_tensor(backend, rows, heads * dim, x);
+    EXPECT_OK(backend.rope(rotated, dim, seq_len, f32_tensor(backend, 40, dim / 2, cos),
+                           f32_tensor(backend, 40, dim / 2, sin)));
+    return values_of(rotated);
+  });
+  std::vector<double> expected;
+  for (int64_t i = 0; i < rows * heads * dim; ++i) {
+    const int64_t d = i % dim;
+    const auto angle = static_cast<size_t>(i / (heads * dim) % seq_len * dim / 2 + d % (dim / 2));
+    const bool low = d < dim / 2;
+    const auto partner = static_cast<size_t>(low ? i + dim / 2 : i - dim / 2);
+    expected.push_back(
+        static_cast<double>(x[static_cast<size_t>(i)]) * static_cast<double>(cos[angle]) +
+        (low ? -1.0 : 1.0) * static_cast<double>(x[partner]) * static_cast<double>(sin[angle]));
+  }
+  expect_close(actual, expected, 1e-6);
+}
+
+TEST(ElementwiseTest, GatedActivationMayOverwriteItsGate) {
+  const int64_t rows = 41;
+  const int64_t cols = 1003;
+  const std::vector<float> gate = random_values(rows * cols, 1, 4.0F);
+  const std::vector<float> up = random_values(rows * cols, 2);
+  const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
+    const Tensor out = f32_tensor(backend, rows, cols, gate);
+    EXPECT_OK(backend.gated_activation(ActivationKind::kSilu, out,
+                                       f32_tensor(backend, rows, cols, up), out));
+    return values_of(out);
+  });
+  std::vector<double> expected;
+  for (size_t i = 0; i < gate.size(); ++i) {
+    const auto g = static_cast<double>(gate[i]);
+    expected.push_back(g / (1.0 + std::exp(-g)) * static_cast<double>(up[i]));
+  }
+  expect_close(actual, expected, 1e-5);
+}
+
+TEST(ElementwiseTest, AddIsInPlace) {
+  const auto backend = make_cpu_backend(3);
+  const std::vector<float> x = random_values(300 * 301, 1);
+  const std::vector<float> y = random_values(300 * 301, 2);
+  const Tensor sum = f32_tensor(*backend, 300, 301, x);
+  ASSERT_OK(backend->add(sum, f32_tensor(*backend, 300, 301, y)));
+  for (size_t i = 0; i < x.size(); ++i) {
+    ASSERT_EQ(sum.as<float>()[i], x[i] + y[i]);
+  }
+}
+
+TEST(ElementwiseTest, EmbedTakesRowsOfTheTable) {
+  for (const DType dtype : {DType::kF32, DType::kBf16, DType::kF16}) {
+    const auto backend = make_cpu_backend(2);
+    std::vector<float> table = random_values(9 * 6, 1);
+    const Tensor tensor = make_tensor(*backend, dtype, 9, 6, table);
+    const std::vector<int32_t> ids{8, 0, 3, 3};
+    const Tensor out = poisoned(*backend, 4, 6);
+    ASSERT_OK(backend->embed(tensor, ids, out));
+    for (size_t i = 0; i < 24; ++i) {
+      EXPECT_EQ(out.as<float>()[i], table[static_cast<size_t>(ids[i / 6]) * 6 + i % 6]);
+    }
+    for (const int32_t bad : {-1, 9}) {
+      const Status status = backend->embed(tensor, std::vector<int32_t>{0, 0, bad, 0}, out);
+      EXPECT_EQ(status.reason(), "BAD_TOKEN_ID");
+      EXPECT_NE(status.message().find(std::to_string(bad) + " at position 2"), std::string::npos);
+    }
+  }
+}
+
+TEST(ElementwiseTest, MaxAbsFindsWhatIsNotANumber) {
+  const auto backend = make_cpu_backend(2);
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> x = random_values(200 * 333, 1);
+  x[40000] = -123.5F;
+  EXPECT_EQ(backend->max_abs(f32_tensor(*backend, 200, 333, x)).value(), 123.5F);
+  x[60000] = -kInfinity;
+  EXPECT_EQ(backend->max_abs(f32_tensor(*backend, 200, 333, x)).value(), kInfinity);
+  x[5] = -kNan;
+  EXPECT_TRUE(std::isnan(backend->max_abs(f32_tensor(*backend, 200, 333, x)).value()));
+  EXPECT_EQ(backend->max_abs(f32_tensor(*backend, 0, 333, {})).value(), 0.0F);
+  std::vector<float> small{0.5F, -2.0F, 1.0F};
+  EXPECT_EQ(backend->max_abs(make_tensor(*backend, DType::kBf16, 1, 3, small)).value(), 2.0F);
+}
+
+}  // namespace
+}  // namespace rotor::worker

@@ -1,0 +1,81 @@
+#include "worker/model/rope.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/status_matchers.h"
+
+namespace rotor::worker {
+namespace {
+
+TEST(RopeTest, DefaultFrequenciesFallGeometrically) {
+  RopeConfig rope;
+  rope.theta = 10000.0;
+  const std::vector<float> frequencies = rope_frequencies(rope, 8);
+  ASSERT_EQ(frequencies.size(), 4U);
+  EXPECT_FLOAT_EQ(frequencies[0], 1.0F);
+  EXPECT_FLOAT_EQ(frequencies[1], 0.1F);
+  EXPECT_FLOAT_EQ(frequencies[2], 0.01F);
+  EXPECT_FLOAT_EQ(frequencies[3], 0.001F);
+}
+
+TEST(RopeTest, LinearScalingDividesAllFrequencies) {
+  RopeConfig rope;
+  const std::vector<float> plain = rope_frequencies(rope, 64);
+  rope.type = RopeType::kLinear;
+  rope.factor = 4.0;
+  const std::vector<float> scaled = rope_frequencies(rope, 64);
+  for (size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_FLOAT_EQ(scaled[i], plain[i] / 4.0F);
+  }
+}
+
+TEST(RopeTest, Llama3KeepsHighFrequenciesAndBlendsBelow) {
+  RopeConfig rope;
+  rope.theta = 500000.0;
+  const std::vector<float> plain = rope_frequencies(rope, 128);
+  rope.type = RopeType::kLlama3;
+  rope.factor = 8.0;
+  rope.low_freq_factor = 1.0;
+  rope.high_freq_factor = 4.0;
+  rope.original_max_position_embeddings = 8192;
+  const std::vector<float> scaled = rope_frequencies(rope, 128);
+  int blended = 0;
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const double wavelength = 2.0 * M_PI / static_cast<double>(plain[i]);
+    if (wavelength < 2048.0) {
+      EXPECT_EQ(scaled[i], plain[i]);
+    } else if (wavelength > 8192.0) {
+      EXPECT_FLOAT_EQ(scaled[i], plain[i] / 8.0F);
+    } else {
+      ++blended;
+      EXPECT_LT(scaled[i], plain[i]);
+      EXPECT_GT(scaled[i], plain[i] / 8.0F);
+    }
+  }
+  EXPECT_GT(blended, 2);
+  // By hand, i = 30: frequency 500000^(-60/128) = 2.131120e-3, wavelength 2948.30, kept
+  // (8192 / 2948.30 - 1) / 3 = 0.592849, frequency * (0.592849 + 0.407151 / 8).
+  EXPECT_NEAR(scaled[30], 1.371894e-3, 1e-9);
+}
+
+TEST(RopeTest, TablesHoldEveryPosition) {
+  const auto backend = make_cpu_backend(1);
+  RopeConfig rope;
+  const auto tables = make_rope_tables(*backend, rope, 16, 2000);
+  ASSERT_OK(tables);
+  EXPECT_EQ(tables->cos.rows(), 2000);
+  EXPECT_EQ(tables->cos.cols(), 8);
+  const std::vector<float> frequencies = rope_frequencies(rope, 16);
+  for (const int64_t position : {0, 1, 777, 1999}) {
+    for (int64_t i = 0; i < 8; ++i) {
+      const float angle = static_cast<float>(position) * frequencies[static_cast<size_t>(i)];
+      EXPECT_NEAR(tables->cos.as<float>()[position * 8 + i], std::cos(angle), 1e-7);
+      EXPECT_NEAR(tables->sin.as<float>()[position * 8 + i], std::sin(angle), 1e-7);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rotor::worker
