@@ -1,0 +1,331 @@
+#include "quant/checkpoint/verify.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "quant/base/sha256.h"
+#include "quant/checkpoint/checkpoint_reader.h"
+#include "quant/checkpoint/safetensors_writer.h"
+#include "quant/checkpoint/sharding.h"
+#include "quant/format/codes.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/unit/quant/checkpoint/small_checkpoint.h"
+
+namespace rotor {
+namespace {
+
+using testing::SmallCheckpointOptions;
+using testing::TemporaryDirectory;
+
+const std::string kAttention = "model.layers.0.self_attn.";
+const std::string kMlp = "model.layers.0.mlp.";
+
+VerifyReport verify(const std::string& directory) {
+  SerialParallel parallel;
+  const auto report = verify_checkpoint(posix_file_system(), directory, parallel);
+  EXPECT_OK(report);
+  return report.ok() ? *report : VerifyReport{};
+}
+
+std::string text_of(const VerifyReport& report) {
+  std::string text;
+  for (const VerifyProblem& problem : report.problems) {
+    EXPECT_FALSE(problem.remedy.empty());
+    text += problem.tensor + " | " + problem.what + "\n";
+  }
+  return text;
+}
+
+std::vector<SmallCheckpointOptions> all_kinds() {
+  std::vector<SmallCheckpointOptions> kinds;
+  for (const Format format : {Format::kNvfp4, Format::kMxfp4, Format::kInt4}) {
+    for (const Activations activations : {Activations::kA16, Activations::kA4}) {
+      for (const int rotation : {0, 64}) {
+        if (format != Format::kInt4 || activations == Activations::kA16) {
+          kinds.push_back({format, activations, rotation, rotation / 2, 100'000});
+        }
+      }
+    }
+  }
+  return kinds;
+}
+
+TEST(Verify, FindsNothingWrongWithWhatIsWritten) {
+  for (const SmallCheckpointOptions& options : all_kinds()) {
+    const TemporaryDirectory dir;
+    ASSERT_OK(testing::write_small_checkpoint(dir.path(), options));
+    const VerifyReport report = verify(dir.path());
+    EXPECT_TRUE(report.ok()) << to_string(options.format) << "\n" << text_of(report);
+    EXPECT_TRUE(report.quantized);
+    EXPECT_EQ(report.scheme.format, options.format);
+    EXPECT_EQ(report.activations, options.activations);
+    EXPECT_EQ(report.modules.size(), 7U);
+    EXPECT_EQ(report.tensors.size(), options.rotation == 0 ? 4U : 6U);
+  }
+}
+
+TEST(Verify, DigestsAreThoseOfTheDequantizedModules) {
+  const TemporaryDirectory dir;
+  const SmallCheckpointOptions options;
+  ASSERT_OK(testing::write_small_checkpoint(dir.path(), options));
+  const VerifyReport report = verify(dir.path());
+  const QuantizationInfo info = testing::small_info(options);
+  for (const QuantizedModule& module : info.modules) {
+    std::vector<float> values(static_cast<size_t>(module.rows * module.cols));
+    ASSERT_OK(dequantize_rows(testing::small_matrix(module, info), 0, module.rows, values.data()));
+    const std::string_view bytes(reinterpret_cast<const char*>(values.data()), values.size() * 4);
+    const auto at = report.modules.find(module.name);
+    ASSERT_NE(at, report.modules.end()) << module.name;
+    EXPECT_EQ(at->second.digest, sha256_hex(bytes)) << module.name;
+    EXPECT_EQ(at->second.rotation, module.rotation);
+  }
+}
+
+TEST(Verify, DoesNotDependOnShardsOrThreads) {
+  const TemporaryDirectory one;
+  const TemporaryDirectory many;
+  ASSERT_OK(testing::write_small_checkpoint(one.path(), {}));
+  ASSERT_OK(testing::write_small_checkpoint(many.path(), {.max_shard_bytes = 30'000}));
+  const VerifyReport first = verify(one.path());
+  const auto pool = make_thread_pool(3);
+  const auto second = verify_checkpoint(posix_file_system(), many.path(), *pool);
+  ASSERT_OK(second);
+  EXPECT_TRUE(second->ok()) << text_of(*second);
+  EXPECT_EQ(first.tensors, second->tensors);
+  for (const auto& [name, module] : first.modules) {
+    EXPECT_EQ(second->modules.at(name).digest, module.digest);
+  }
+}
+
+TEST(Verify, ReportsAnUnquantizedModelAsSuch) {
+  const VerifyReport report = verify(std::string(ROTOR_SOURCE_DIR) + "/demo/model");
+  EXPECT_TRUE(report.ok()) << text_of(report);
+  EXPECT_FALSE(report.quantized);
+  EXPECT_FALSE(report.tensors.empty());
+}
+
+// Rewrites a one-file checkpoint with its tensors changed.
+class Damaged : public ::testing::Test {
+ protected:
+  using Change = std::function<void(std::vector<StoredTensor>&)>;
+
+  void write(const SmallCheckpointOptions& options) {
+    ASSERT_OK(testing::write_small_checkpoint(dir_.path(), options));
+  }
+
+  void change(const Change& change) {
+    FileSystem& fs = posix_file_system();
+    std::vector<StoredTensor> tensors;
+    {
+      const auto reader = CheckpointReader::open(fs, dir_.path());
+      ASSERT_OK(reader);
+      for (const TensorSpec& spec : (*reader)->tensors()) {
+        tensors.push_back({spec, *read_tensor(**reader, spec.name)});
+      }
+    }
+    change(tensors);
+    std::vector<TensorSpec> specs;
+    for (const StoredTensor& tensor : tensors) {
+      specs.push_back(tensor.spec);
+    }
+    const auto writer = SafetensorsWriter::create(fs, dir_ / kSingleShardName, specs);
+    ASSERT_OK(writer);
+    for (const StoredTensor& tensor : tensors) {
+      ASSERT_OK((*writer)->write(tensor.spec.name, 0, tensor.bytes.data(), tensor.bytes.size()));
+    }
+    ASSERT_OK((*writer)->finish());
+  }
+
+  static StoredTensor& find(std::vector<StoredTensor>& tensors, const std::string& name) {
+    const auto at = std::find_if(tensors.begin(), tensors.end(), [&](const StoredTensor& tensor) {
+      return tensor.spec.name == name;
+    });
+    EXPECT_NE(at, tensors.end()) << name;
+    return *at;
+  }
+  static void erase(std::vector<StoredTensor>& tensors, const std::string& name) {
+    const size_t erased = std::erase_if(
+        tensors, [&](const StoredTensor& tensor) { return tensor.spec.name == name; });
+    EXPECT_EQ(erased, 1U) << name;
+  }
+  static void set_float(StoredTensor& tensor, float value) {
+    std::memcpy(tensor.bytes.data(), &value, sizeof(value));
+  }
+
+  void replace_in_config(const std::string& from, const std::string& to) {
+    std::string config = testing::file_bytes(dir_ / "config.json");
+    const size_t at = config.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    dir_.put("config.json", config.replace(at, from.size(), to));
+  }
+
+  void expect_problem(const std::string& words) {
+    const VerifyReport report = verify(dir_.path());
+    EXPECT_FALSE(report.ok());
+    EXPECT_NE(text_of(report).find(words), std::string::npos)
+        << "wanted " << words << "\ngot " << text_of(report);
+  }
+
+  TemporaryDirectory dir_;
+};
+
+TEST_F(Damaged, ScalesThatAreNotPositiveAndFinite) {
+  for (const int byte : {0x00, 0x7f, 0x80, 0x81, 0xff}) {
+    write({});
+    change([&](auto& tensors) {
+      find(tensors, kMlp + "up_proj.weight_scale").bytes[16 * 3 + 5] = static_cast<uint8_t>(byte);
+    });
+    expect_problem(kMlp + "up_proj.weight_scale | 1 scales are not positive and finite");
+    expect_problem("at row 3, group 5");
+  }
+  write({.format = Format::kMxfp4, .rotation = 0, .down_rotation = 0});
+  change([&](auto& tensors) { find(tensors, kMlp + "up_proj.weight_scale").bytes[0] = 255; });
+  expect_problem("up_proj.weight_scale | 1 scales");
+}
+
+TEST_F(Damaged, GlobalScales) {
+  for (const float value : {0.0F, -1.0F, HUGE_VALF, std::nanf("")}) {
+    write({.activations = Activations::kA4});
+    change([&](auto& tensors) {
+      set_float(find(tensors, kAttention + "o_proj.weight_global_scale"), value);
+      set_float(find(tensors, kMlp + "down_proj.input_global_scale"), value);
+    });
+    expect_problem("o_proj.weight_global_scale |");
+    expect_problem("down_proj.input_global_scale |");
+  }
+}
+
+TEST_F(Damaged, FusedModulesMustAgreeToTheBit) {
+  write({.activations = Activations::kA4});
+  change([&](auto& tensors) {
+    set_float(find(tensors, kAttention + "k_proj.weight_global_scale"),
+              std::nextafter(12345.678F, 0.0F));
+    set_float(find(tensors, kMlp + "up_proj.input_global_scale"), 321.0F);
+  });
+  expect_problem("k_proj | weight_global_scale");
+  expect_problem("up_proj | input_global_scale");
+}
+
+TEST_F(Damaged, MissingAndLeftOverTensors) {
+  write({.activations = Activations::kA4});
+  change([&](auto& tensors) {
+    erase(tensors, kAttention + "o_proj.input_global_scale");
+    erase(tensors, kMlp + "down_proj.weight_scale");
+    tensors.push_back({{kMlp + "up_proj.weight", DType::kU8, {1}}, {0}});
+    tensors.push_back({{kMlp + "up_proj.weight_g_idx", DType::kU8, {1}}, {0}});
+  });
+  expect_problem("o_proj.input_global_scale | missing");
+  expect_problem("down_proj.weight_scale");
+  expect_problem("up_proj.weight | is left beside");
+  expect_problem("up_proj.weight_g_idx | is left beside");
+}
+
+TEST_F(Damaged, InputScalesOfA16AreLeftOver) {
+  write({});
+  change([&](auto& tensors) {
+    tensors.push_back({{kMlp + "up_proj.input_global_scale", DType::kF32, {1}}, {0, 0, 128, 63}});
+  });
+  expect_problem("up_proj.input_global_scale | is left beside");
+}
+
+TEST_F(Damaged, ShapesAndDivisibility) {
+  write({.format = Format::kMxfp4});
+  change([&](auto& tensors) {
+    StoredTensor& packed = find(tensors, kMlp + "down_proj.weight_packed");
+    packed.spec.shape = {256, 191};
+    packed.bytes.resize(256 * 191);
+    StoredTensor& scale = find(tensors, kMlp + "up_proj.weight_scale");
+    scale.spec.shape = {8, 384};
+  });
+  expect_problem("382 columns, not divisible");
+  expect_problem("up_proj.weight_scale");
+}
+
+TEST_F(Damaged, IgnoreLists) {
+  write({});
+  replace_in_config("\"ignore\": [\n      \"lm_head\"\n    ]",
+                    "\"ignore\": [\"" + kMlp + "up_proj\", \"model.layers.7.gone\"]");
+  expect_problem(kMlp + "up_proj | is in `ignore`, and quantized all the same");
+  expect_problem("model.layers.7.gone | is in `ignore`, and no tensor");
+  expect_problem("lm_head.weight | is a linear's weight that is neither");
+}
+
+TEST_F(Damaged, HalfQuantizedFusedModules) {
+  write({});
+  change([&](auto& tensors) {
+    for (const char* suffix : {".weight_packed", ".weight_scale", ".weight_global_scale"}) {
+      erase(tensors, kAttention + "v_proj" + suffix);
+    }
+    tensors.push_back({{kAttention + "v_proj.weight", DType::kU8, {1, 1}}, {0}});
+  });
+  expect_problem("v_proj | is not quantized, though engines fuse it with " + kAttention + "q_proj");
+}
+
+TEST_F(Damaged, RotationMatrices) {
+  const std::string matrix = kAttention + "q_proj.v_input.weight";
+  write({});
+  change([&](auto& tensors) { find(tensors, matrix).bytes[7] ^= 0x80; });
+  expect_problem(matrix + " | is not the Sylvester matrix");
+  change([&](auto& tensors) { find(tensors, matrix).spec.shape = {8, 32}; });
+  expect_problem(matrix + " | is F64 [8, 32]");
+  change([&](auto& tensors) {
+    find(tensors, matrix).spec.name = kAttention + "o_proj.v_input.weight";
+  });
+  expect_problem("o_proj.v_input.weight | is named after a module that is not rotated");
+  change([&](auto& tensors) { erase(tensors, kAttention + "o_proj.v_input.weight"); });
+  expect_problem("*.v_input.weight | 0 matrices");
+}
+
+TEST_F(Damaged, RotatedLinearsWithABias) {
+  write({});
+  change([&](auto& tensors) {
+    tensors.push_back({{kMlp + "down_proj.bias", DType::kU8, {1}}, {0}});
+  });
+  expect_problem(kMlp + "down_proj | is rotated and has a bias");
+}
+
+TEST_F(Damaged, Files) {
+  write({.max_shard_bytes = 100'000});
+  dir_.put("model-00001-of-00009.safetensors.partial", "");
+  dir_.put("stray.safetensors", "");
+  std::string index = testing::file_bytes(dir_ / kIndexName);
+  const size_t at = index.find("\"total_size\": ") + 14;
+  dir_.put(kIndexName, index.insert(at, "1"));
+  expect_problem("model-00001-of-00009.safetensors.partial | is a shard that was never finished");
+  expect_problem("stray.safetensors | is a safetensors file outside");
+  expect_problem("model.safetensors.index.json | metadata.total_size");
+}
+
+TEST_F(Damaged, Faults10_AFlippedBitChangesItsDigestOnly) {
+  write({});
+  const VerifyReport before = verify(dir_.path());
+  change([&](auto& tensors) { find(tensors, kMlp + "up_proj.weight_packed").bytes[100] ^= 4; });
+  const VerifyReport after = verify(dir_.path());
+  EXPECT_EQ(before.tensors, after.tensors);
+  for (const auto& [name, module] : before.modules) {
+    EXPECT_EQ(after.modules.at(name).digest == module.digest, name != kMlp + "up_proj") << name;
+  }
+}
+
+TEST_F(Damaged, UnreadableCheckpointsAreProblems) {
+  write({});
+  dir_.put("model.safetensors", "short");
+  expect_problem("shorter than the 8");
+  dir_.put("config.json", "{");
+  write({});
+  replace_in_config("compressed-tensors", "something-else");
+  expect_problem("quant_method");
+  SerialParallel parallel;
+  EXPECT_EQ(verify_checkpoint(posix_file_system(), dir_ / "absent", parallel).status().code(),
+            Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace rotor
