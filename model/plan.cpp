@@ -51,6 +51,11 @@ Status check_options(const QuantOptions& options) {
                             ": it is a share of the mean diagonal, above 0 and at most 1")
         .with_reason("BAD_DAMPING");
   }
+  if (options.refine_passes < 0 || options.refine_passes > 16) {
+    return invalid_argument("refine passes " + std::to_string(options.refine_passes) +
+                            ": choose 0 to 16")
+        .with_reason("BAD_REFINE_PASSES");
+  }
   if (options.lanes < 1 || options.lanes > 1024 || options.micro_batch_sequences < 1) {
     return invalid_argument(
                "the plan needs 1 to 1024 lanes and micro-batches of at least one "

@@ -35,6 +35,7 @@ struct QuantOptions {
   ScaleSearch scale_search = ScaleSearch::kMse;
   bool act_order = true;
   double damping = 0.01;
+  int refine_passes = 2;  // of coordinate descent over the codes behind GPTQ; 0: none
   Propagate propagate = Propagate::kQuantized;
   Sequential sequential = Sequential::kStage;
   Layout layout = Layout::kCompressedTensors;

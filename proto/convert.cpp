@@ -219,6 +219,9 @@ Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec) {
   if (!full.has_damping()) {
     full.set_damping(0.01);
   }
+  if (!full.has_refine_passes()) {
+    full.set_refine_passes(2);
+  }
   ROTOR_RETURN_IF_ERROR(settle_plan(&full));
   ROTOR_RETURN_IF_ERROR(settle_evaluation(&full));
   return full;
@@ -237,6 +240,7 @@ Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype) {
   options.scale_search = to_plain(spec.scale_search());
   options.act_order = spec.act_order();
   options.damping = spec.damping();
+  options.refine_passes = spec.refine_passes();
   options.propagate =
       spec.propagate() == v1::PROPAGATE_ORIGINAL ? Propagate::kOriginal : Propagate::kQuantized;
   options.sequential =

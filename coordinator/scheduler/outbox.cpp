@@ -39,4 +39,9 @@ bool Outbox::closed() const {
   return closed_;
 }
 
+bool Outbox::empty() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_.empty();
+}
+
 }  // namespace rotor::coordinator

@@ -24,6 +24,7 @@ class Outbox {
   /// What was put in before is still given out.
   void close();
   bool closed() const;
+  bool empty() const;
 
  private:
   mutable std::mutex mutex_;

@@ -8,7 +8,9 @@
 namespace rotor {
 namespace {
 
-constexpr std::string_view kWord = "\\p{L}\\p{M}\\p{N}\\p{Pc}";
+// Oniguruma's \w: that of Unicode, and of Latin-1 the digits and fractions that are no letters.
+constexpr std::string_view kWord =
+    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u00B2\\u00B3\\u00B9\\u00BC-\\u00BE";
 
 class Translator {
  public:

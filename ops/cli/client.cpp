@@ -32,9 +32,9 @@ Status interrupted() {
   return cancelled("interrupted while waiting for the coordinator").with_reason(kReasonInterrupted);
 }
 
-/// A connection that ended, as opposed to an answer of the coordinator, which carries a reason.
-bool connection_lost(const Status& status) {
-  return status.code() == Code::kUnavailable && status.reason().empty();
+/// Worth another try: the connection ended, or the coordinator says that it is stopping.
+bool passing(const Status& status) {
+  return status.code() == Code::kUnavailable;
 }
 
 /// Waits for the next completion while ticking; on false the call is cancelled and still awaited.
@@ -140,11 +140,11 @@ Result<Response> JobsClient::call(Prepare prepare, const Request& request,
       return response;
     }
     const Status status = from_grpc(answer);
-    if (!connection_lost(status)) {
+    if (!passing(status)) {
       return status;
     }
     if (Clock::now() >= give_up) {
-      return unreachable();
+      return status.reason().empty() ? unreachable() : status;
     }
     std::this_thread::sleep_for(kTickInterval);
   }
@@ -261,8 +261,7 @@ Status JobsClient::watch(const std::string& name, int64_t from_revision, double 
     if (next_revision != before) {
       give_up = seconds_from_now(away_seconds);
     }
-    const bool away = connection_lost(status) || status.reason() == kReasonUnreachable;
-    if (!away) {
+    if (!passing(status)) {
       return status;
     }
     if (Clock::now() >= give_up) {

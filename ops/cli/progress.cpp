@@ -52,6 +52,8 @@ void ProgressState::apply(const v1::JobEvent& event) {
   if (event.has_state()) {
     state_ = event.state().state();
   } else if (event.has_leased()) {
+    // A watch that begins in the middle has not seen the job start.
+    state_ = v1::JOB_STATE_RUNNING;
     committed_ = std::max(committed_, event.leased().committed_layers());
     layers_ = std::max(layers_, event.leased().end_layer());
     if (!pace_start_) {

@@ -1,14 +1,15 @@
-// What a device does for the pipeline, at the level of whole operations: the forward pass of a decoder
-// on one micro-batch, the Hessian of a stage, and the solve of a range of weight rows.
+// What a device does for the pipeline, at the level of whole operations: the forward pass of a
+// decoder on one micro-batch, the Hessian of a stage, and the solve of a range of weight rows.
 //
-// Design goals: the pipeline is written once and never asks which device it is on; results depend on
-// the operands alone, never on the number of threads or ranks; nothing is allocated behind the
+// Design goals: the pipeline is written once and never asks which device it is on; results depend
+// on the operands alone, never on the number of threads or ranks; nothing is allocated behind the
 // caller's back but scratch.
 // Not goals: a general tensor library; broadcasting; autograd; views other than row ranges.
 //
 // Activations are [tokens, features] in activation_dtype() (CPU F32, CUDA BF16); a micro-batch is
-// `sequences` times `seq_len` consecutive rows. Weights may be BF16, F16 or F32. Sums are taken in F32
-// at least. Outputs are caller-allocated, and are never an input of the same call unless said so.
+// `sequences` times `seq_len` consecutive rows. Weights may be BF16, F16 or F32. Sums are taken in
+// F32 at least. Outputs are caller-allocated, and are never an input of the same call unless said
+// so.
 //
 // Thread-safety: one caller at a time. Operations run in order; on a GPU they are asynchronous and
 // only download() and functions that return numbers wait.
@@ -109,7 +110,8 @@ class Backend {
   /// the position is the row's place within its sequence. `cos`, `sin`: F32 [seq_len, head_dim/2].
   virtual Status rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
                       const Tensor& sin) = 0;
-  /// Causal grouped-query attention; q and out [T, heads * head_dim], k and v [T, kv_heads * head_dim].
+  /// Causal grouped-query attention; q and out [T, heads * head_dim], k and v [T, kv_heads *
+  /// head_dim].
   virtual Status attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
                            const Tensor& v, const Tensor& out) = 0;
   /// out = act(gate) * up. out may be gate.
@@ -122,8 +124,8 @@ class Backend {
                                        std::span<const int32_t> ids, int64_t seq_len) = 0;
 
   // --- the input of a quantized linear ---
-  /// out = x R, R the normalized Sylvester Hadamard of `block` on every block of columns. out may be
-  /// x. dtypes may differ (weights BF16 -> F32); `block` 1 does nothing but convert.
+  /// out = x R, R the normalized Sylvester Hadamard of `block` on every block of columns. out may
+  /// be x. dtypes may differ (weights BF16 -> F32); `block` 1 does nothing but convert.
   virtual Status rotate(const Tensor& x, int64_t block, const Tensor& out) = 0;
   /// Fake quantization of activations, group by group along each row. out may be x.
   virtual Status quantize_activations(const Tensor& x, const ActivationQuant& quant,
@@ -141,16 +143,25 @@ class Backend {
   virtual Status hessian_finish(const Tensor& hessian, int64_t tokens) = 0;
   /// out = R^T H R.
   virtual Status rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) = 0;
-  /// algorithm.md section 3, ladder included; `hessian` stays as it is. FactorKind::kFailed is not an
-  /// error: the caller rounds to nearest and says so. INVALID_ARGUMENT: hessian is not finite.
+  /// algorithm.md section 3, ladder included; `hessian` stays as it is. FactorKind::kFailed is not
+  /// an error: the caller rounds to nearest and says so. INVALID_ARGUMENT: hessian is not finite.
   virtual Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options) = 0;
 
   // --- solve: w is F32 [n, K], rotated, rows that begin at a multiple of row_tile() ---
+  /// `column_costs` F32 [1, K] weighs the columns of an mse search; empty: all alike.
   virtual Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme,
-                                       float global_scale, ScaleSearch search) = 0;
+                                       float global_scale, ScaleSearch search,
+                                       const Tensor& column_costs) = 0;
+  /// What an error in each column costs under this factor, for search_scales: F32 [1, K] by
+  /// original column (quant/gptq/factor.h, solve_costs).
+  virtual Result<Tensor> solve_costs(const Factor& factor) = 0;
   /// Codes [n, K/2] U8 by GPTQ; w stays as it is.
   virtual Status solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
                        const Factor& factor, const Tensor& codes) = 0;
+  /// Improves the codes of solve() by `passes` of coordinate descent on the same objective
+  /// (quant/gptq/refine.h); `hessian` F32 [K, K] is H', undamped.
+  virtual Status refine(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                        const Tensor& hessian, double damping, int passes, const Tensor& codes) = 0;
   /// Codes by rounding to nearest.
   virtual Status round_to_nearest(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
                                   const Tensor& codes) = 0;

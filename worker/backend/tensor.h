@@ -29,8 +29,7 @@ class Buffer {
 class Tensor {
  public:
   Tensor() = default;
-  Tensor(DType dtype, int64_t rows, int64_t cols, std::shared_ptr<Buffer> buffer,
-         size_t offset = 0)
+  Tensor(DType dtype, int64_t rows, int64_t cols, std::shared_ptr<Buffer> buffer, size_t offset = 0)
       : dtype_(dtype), rows_(rows), cols_(cols), buffer_(std::move(buffer)), offset_(offset) {}
 
   DType dtype() const { return dtype_; }
@@ -41,9 +40,7 @@ class Tensor {
   bool empty() const { return buffer_ == nullptr; }
 
   /// Device address of the first element.
-  void* data() const {
-    return buffer_ ? static_cast<char*>(buffer_->data()) + offset_ : nullptr;
-  }
+  void* data() const { return buffer_ ? static_cast<char*>(buffer_->data()) + offset_ : nullptr; }
   template <typename T>
   T* as() const {
     return static_cast<T*>(data());

@@ -1,5 +1,5 @@
-// The list of a layer's tensors on its way from the ranks that uploaded them to the first rank, which
-// commits them.
+// The list of a layer's tensors on its way from the ranks that uploaded them to the first rank,
+// which commits them.
 //
 // Format: a line a tensor, fields split by tabs: name, dtype, sha256, dimensions. Between ranks of
 // one program alone; names come from the architecture, so they hold neither tab nor line end.

@@ -74,7 +74,12 @@ Status ModuleSolver::solve(const Factor* factor) {
   if (factor == nullptr) {
     return backend_.round_to_nearest(rotated_, scheme_, scales_, codes_);
   }
-  return backend_.solve(rotated_, scheme_, scales_, *factor, codes_);
+  ROTOR_RETURN_IF_ERROR(backend_.solve(rotated_, scheme_, scales_, *factor, codes_));
+  if (refine_passes == 0 || factor->kind != FactorKind::kGptq) {
+    return {};
+  }
+  return backend_.refine(rotated_, scheme_, scales_, hessian, factor->damping, refine_passes,
+                         codes_);
 }
 
 Status ModuleSolver::measure(const Tensor& hessian) {

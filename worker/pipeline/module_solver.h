@@ -24,9 +24,10 @@ class ModuleSolver {
   /// Takes this rank's rows of `weight` [N, K], rotated, in F32. Gives their largest magnitude,
   /// over which the group takes the maximum for NVFP4's global scale. Error: NOT_FINITE, by name.
   Result<float> rotate(const Tensor& weight);
-  Status search_scales(float global_scale);
-  /// `factor` null: round to nearest.
-  Status solve(const Factor* factor);
+  /// `factor` null: for rounding to nearest, all columns alike.
+  Status search_scales(float global_scale, const Factor* factor);
+  /// `factor` null: round to nearest. Else GPTQ, then refine_passes of descent against H' [K, K].
+  Status solve(const Factor* factor, const Tensor& hessian, int refine_passes);
   /// Errors of this rank's rows against H' [K, K]; reads what solve() made.
   Status measure(const Tensor& hessian);
   /// Collective: every rank gets all codes, scales and errors.

@@ -127,10 +127,6 @@ class StageSolver {
 
   Result<SolvedStage> run(const StageWeights& original) {
     ROTOR_RETURN_IF_ERROR(rotate(original));
-    {
-      const PhaseScope phase(times_, "scales");
-      ROTOR_RETURN_IF_ERROR(comm_.agree(search_scales()));
-    }
     SolvedStage solved;
     solved.weights = original;
     solved.matrices.resize(plan_.modules.size());
@@ -180,15 +176,6 @@ class StageSolver {
     return {};
   }
 
-  Status search_scales() {
-    for (auto& [index, solver] : solvers_) {
-      const float amax = fused_amax_.at(solver.plan().linear.fuse_group);
-      const bool global = options_.scheme.format == Format::kNvfp4;
-      ROTOR_RETURN_IF_ERROR(solver.search_scales(global ? nvfp4_global_scale(amax) : 1.0F));
-    }
-    return {};
-  }
-
   Status solve_module(ModuleSolver& solver, ModuleResult* result) {
     const ModulePlan& plan = solver.plan();
     const Factor* factor = nullptr;
@@ -197,11 +184,19 @@ class StageSolver {
       ROTOR_ASSIGN_OR_RETURN(factor, factor_for(plan));
       tell_factor(plan, *factor, result);
     }
-    const bool round = factor == nullptr || factor->kind == FactorKind::kFailed;
+    if (factor != nullptr && factor->kind == FactorKind::kFailed) {
+      factor = nullptr;
+    }
     Status mine;
     {
+      const PhaseScope phase(times_, "scales");
+      const bool global = options_.scheme.format == Format::kNvfp4;
+      const float amax = fused_amax_.at(plan.linear.fuse_group);
+      mine = solver.search_scales(global ? nvfp4_global_scale(amax) : 1.0F, factor);
+    }
+    if (mine.ok()) {
       const PhaseScope phase(times_, "solve");
-      mine = solver.solve(round ? nullptr : factor);
+      mine = solver.solve(factor, rotated_hessian_, options_.refine_passes);
     }
     if (mine.ok()) {
       const PhaseScope phase(times_, "error");

@@ -55,7 +55,10 @@ class CpuBackend final : public Backend {
   Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options) override;
 
   Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme, float global_scale,
-                               ScaleSearch search) override;
+                               ScaleSearch search, const Tensor& column_costs) override;
+  Result<Tensor> solve_costs(const Factor& factor) override;
+  Status refine(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                const Tensor& hessian, double damping, int passes, const Tensor& codes) override;
   Status solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
                const Factor& factor, const Tensor& codes) override;
   Status round_to_nearest(const Tensor& w, const QuantScheme& scheme, const Scales& scales,

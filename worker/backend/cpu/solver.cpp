@@ -5,6 +5,7 @@
 #include "quant/error/quadratic.h"
 #include "quant/format/codes.h"
 #include "quant/gptq/factor.h"
+#include "quant/gptq/refine.h"
 #include "quant/gptq/solve.h"
 #include "quant/rotation/hadamard.h"
 #include "quant/scales/scale_search.h"
@@ -97,18 +98,44 @@ Result<Factor> CpuBackend::factorize(const Tensor& hessian, const FactorOptions&
 }
 
 Result<Scales> CpuBackend::search_scales(const Tensor& w, const QuantScheme& scheme,
-                                         float global_scale, ScaleSearch search) {
-  ROTOR_RETURN_IF_ERROR(
-      expect(w.dtype() == DType::kF32 && w.cols() % scheme.group_size == 0, "search_scales"));
+                                         float global_scale, ScaleSearch search,
+                                         const Tensor& column_costs) {
+  ROTOR_RETURN_IF_ERROR(expect(w.dtype() == DType::kF32 && w.cols() % scheme.group_size == 0 &&
+                                   (column_costs.empty() || is_f32(column_costs, 1, w.cols())),
+                               "search_scales"));
   const int64_t groups = w.cols() / scheme.group_size;
   Scales scales;
   ROTOR_ASSIGN_OR_RETURN(scales.stored,
                          allocate(DType::kU8, w.rows(), groups * dtype_size(scheme.scale_dtype)));
   ROTOR_ASSIGN_OR_RETURN(scales.effective, allocate(DType::kF32, w.rows(), groups));
-  ROTOR_RETURN_IF_ERROR(rotor::search_scales(
-      w.as<float>(), w.rows(), w.cols(), scheme, global_scale, {.search = search},
-      scales.stored.as<uint8_t>(), scales.effective.as<float>(), *parallel_));
+  ScaleOptions options{.search = search};
+  if (!column_costs.empty()) {
+    options.column_weights = {column_costs.as<float>(), static_cast<size_t>(w.cols())};
+  }
+  ROTOR_RETURN_IF_ERROR(rotor::search_scales(w.as<float>(), w.rows(), w.cols(), scheme,
+                                             global_scale, options, scales.stored.as<uint8_t>(),
+                                             scales.effective.as<float>(), *parallel_));
   return scales;
+}
+
+Result<Tensor> CpuBackend::solve_costs(const Factor& factor) {
+  const int64_t n = factor.upper.rows();
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_square(factor.upper, n) && factor.order.size() == n, "solve_costs"));
+  ROTOR_ASSIGN_OR_RETURN(Tensor costs, allocate(DType::kF32, 1, n));
+  rotor::solve_costs(factor.upper.as<float>(), factor.order.as<int32_t>(), n, costs.as<float>());
+  return costs;
+}
+
+Status CpuBackend::refine(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                          const Tensor& hessian, double damping, int passes, const Tensor& codes) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(w.dtype() == DType::kF32 && codes_fit(codes, w.rows(), w.cols()) &&
+                 is_f32(scales.effective, w.rows(), w.cols() / scheme.group_size) &&
+                 is_square(hessian, w.cols()),
+             "refine"));
+  return refine_rows(w.as<float>(), w.rows(), w.cols(), scheme, scales.effective.as<float>(),
+                     hessian.as<float>(), {passes, damping}, codes.as<uint8_t>(), *parallel_);
 }
 
 Status CpuBackend::solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,

@@ -60,7 +60,7 @@ class RunnableCheckpointTest : public ::testing::Test {
     }
     ROTOR_ASSIGN_OR_RETURN(
         const Scales scales,
-        backend_->search_scales(rotated, scheme, matrix.global_scale, ScaleSearch::kMse));
+        backend_->search_scales(rotated, scheme, matrix.global_scale, ScaleSearch::kMse, Tensor()));
     ROTOR_ASSIGN_OR_RETURN(const Tensor codes, backend_->allocate(DType::kU8, linear.out_features,
                                                                   linear.in_features / 2));
     ROTOR_RETURN_IF_ERROR(backend_->round_to_nearest(rotated, scheme, scales, codes));

@@ -56,7 +56,7 @@ TEST(SolverTest, GptqBeatsRoundingOnTheErrorThatItReports) {
     const QuantScheme scheme =
         make_scheme(format, format == Format::kInt4 ? 32 : 0, DType::kBf16).value();
     const auto scales = backend->search_scales(w, scheme, format == Format::kNvfp4 ? 600.0F : 1.0F,
-                                               ScaleSearch::kMse);
+                                               ScaleSearch::kMse, Tensor());
     ASSERT_OK(scales);
     EXPECT_EQ(scales->stored.cols(), kCols / scheme.group_size * dtype_size(scheme.scale_dtype));
     const Tensor codes = backend->allocate(DType::kU8, kRows, kCols / 2).value();
@@ -94,7 +94,7 @@ TEST(SolverTest, RowRangesAndThreadsMakeTheSameBytes) {
     for (int64_t row = 0; row < kRows; row += step) {
       const int64_t count = std::min(step, kRows - row);
       const Tensor rows = w.row_range(row, count);
-      const auto scales = backend->search_scales(rows, scheme, 600.0F, ScaleSearch::kMse);
+      const auto scales = backend->search_scales(rows, scheme, 600.0F, ScaleSearch::kMse, Tensor());
       ASSERT_OK(scales);
       const Tensor part = backend->allocate(DType::kU8, count, kCols / 2).value();
       ASSERT_OK(backend->solve(rows, scheme, *scales, *factor, part));
