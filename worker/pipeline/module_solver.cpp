@@ -56,17 +56,21 @@ Result<float> ModuleSolver::rotate(const Tensor& weight) {
   return largest;
 }
 
-Status ModuleSolver::search_scales(float global_scale) {
+Status ModuleSolver::search_scales(float global_scale, const Factor* factor) {
   global_scale_ = global_scale;
   if (mine_ == 0) {
     return {};
   }
+  Tensor costs;
+  if (factor != nullptr) {
+    ROTOR_ASSIGN_OR_RETURN(costs, backend_.solve_costs(*factor));
+  }
   ROTOR_ASSIGN_OR_RETURN(
-      scales_, backend_.search_scales(rotated_, scheme_, global_scale, plan_.scale_search));
+      scales_, backend_.search_scales(rotated_, scheme_, global_scale, plan_.scale_search, costs));
   return {};
 }
 
-Status ModuleSolver::solve(const Factor* factor) {
+Status ModuleSolver::solve(const Factor* factor, const Tensor& hessian, int refine_passes) {
   if (mine_ == 0) {
     return {};
   }
