@@ -1,0 +1,192 @@
+#include "coordinator/assemble/assembler.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "coordinator/assemble/report_file.h"
+#include "quant/base/json.h"
+#include "quant/base/sha256.h"
+#include "quant/checkpoint/checkpoint_reader.h"
+#include "quant/checkpoint/verify.h"
+#include "tests/support/coordinator/core_fixture.h"
+
+namespace rotor::coordinator {
+namespace {
+
+using testing::CoreTest;
+using testing::CoreWorker;
+
+std::map<std::string, std::string> digests(const std::string& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    files[entry.path().filename().string()] = sha256_hex(testing::file_bytes(entry.path()));
+  }
+  return files;
+}
+
+class Assembler : public CoreTest {
+ protected:
+  /// Commits every layer, so that only the assembly is left.
+  std::string commit_all(const v1::SubmitJobRequest& request) {
+    const Result<v1::Job> job = core_->submit(request);
+    EXPECT_OK(job);
+    CoreWorker worker(core_.get(), "w" + request.request_id());
+    core_->tick();
+    const auto lease = worker.next_lease();
+    for (int32_t layer = 0; layer < 4; ++layer) {
+      EXPECT_OK(worker.put_and_commit(*lease, layer));
+    }
+    worker.finish(*lease);
+    return job->name();
+  }
+};
+
+TEST_F(Assembler, WritesACheckpointThatVerifiesAndKeepsTheRestOfTheModel) {
+  const std::string name = commit_all(demo_.request("r1"));
+  ASSERT_TRUE(core_->assemble_next());
+  ASSERT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED) << job(name).cause().message();
+  SerialParallel serial;
+  const auto report = verify_checkpoint(fs_, demo_.output(), serial);
+  ASSERT_OK(report);
+  EXPECT_TRUE(report->ok());
+  EXPECT_EQ(report->modules.size(), 28U);
+  const auto source = CheckpointReader::open(fs_, demo_.model());
+  const auto made = CheckpointReader::open(fs_, demo_.output());
+  ASSERT_OK(source);
+  ASSERT_OK(made);
+  for (const char* tensor : {"model.embed_tokens.weight", "model.layers.2.input_layernorm.weight",
+                             "model.norm.weight"}) {
+    EXPECT_EQ(*read_tensor(**source, tensor), *read_tensor(**made, tensor)) << tensor;
+  }
+  for (const char* file : {"tokenizer.json", "tokenizer_config.json", "generation_config.json"}) {
+    EXPECT_EQ(testing::file_bytes(demo_.model() + "/" + file),
+              testing::file_bytes(demo_.output() + "/" + file));
+  }
+  EXPECT_FALSE(std::filesystem::exists(demo_.output() + ".rotor-partial"));
+  core_->assemble_next();
+  EXPECT_TRUE(std::filesystem::is_empty(demo_.state() + "/staging"));
+}
+
+TEST_F(Assembler, CutsIntoShardsWithARotationTensor) {
+  v1::SubmitJobRequest request = demo_.request("r1");
+  request.mutable_spec()->set_format(v1::FORMAT_NVFP4);
+  request.mutable_spec()->set_rotation(16);
+  request.mutable_spec()->set_max_shard_size(1'000'000);
+  const std::string name = commit_all(request);
+  core_->assemble_next();
+  ASSERT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED) << job(name).cause().message();
+  EXPECT_TRUE(std::filesystem::exists(demo_.output() + "/model.safetensors.index.json"));
+  const auto made = CheckpointReader::open(fs_, demo_.output());
+  ASSERT_OK(made);
+  EXPECT_GT((*made)->shards().size(), 1U);
+  EXPECT_NE((*made)->find("model.layers.0.self_attn.q_proj.v_input.weight"), nullptr);
+  EXPECT_EQ(core_->report(name)->serving_modes(1), "vLLM with tensor parallel size 1");
+}
+
+TEST_F(Assembler, TwoRunsGiveTheSameBytes) {
+  commit_all(demo_.request("r1", "one"));
+  core_->assemble_next();
+  commit_all(demo_.request("r2", "two"));
+  core_->assemble_next();
+  EXPECT_EQ(digests(demo_.output("one")), digests(demo_.output("two")));
+}
+
+TEST_F(Assembler, TheReportFileHasAllModulesAndNothingThatVaries) {
+  commit_all(demo_.request("r1"));
+  core_->assemble_next();
+  const std::string text = testing::file_bytes(demo_.output() + "/rotor_report.json");
+  const auto report = parse_json(text, "report");
+  ASSERT_OK(report);
+  EXPECT_EQ(report->at("modules").size(), 28U);
+  EXPECT_EQ(report->at("options").at("format"), "mxfp4");
+  for (const char* word : {"seconds", "host", "jobs/", "time", "/tmp"}) {
+    EXPECT_EQ(text.find(word), std::string::npos) << word;
+  }
+}
+
+TEST_F(Assembler, Faults01_ACrashAtAnyCallLeavesNothingOrTheWholeCheckpoint) {
+  commit_all(demo_.request("r1", "reference"));
+  const int64_t before = fs_.plan().calls;
+  core_->assemble_next();
+  const int64_t calls = fs_.plan().calls - before;
+  const auto reference = digests(demo_.output("reference"));
+  const std::string name = commit_all(demo_.request("r2", "out"));
+  // EIO stands for the crash: from the failed call on, nothing of that attempt goes on.
+  for (int64_t step = 0; step < calls; step += std::max<int64_t>(calls / 12, 1)) {
+    fs_.plan().fail_at = fs_.plan().calls + step;
+    core_->assemble_next();
+    if (std::filesystem::exists(demo_.output())) {
+      EXPECT_EQ(digests(demo_.output()), reference);
+    }
+    fs_.plan().fail_at = -1;
+    restart();
+    if (job(name).state() != v1::JOB_STATE_FINALIZING) {
+      break;
+    }
+  }
+  core_->assemble_next();
+  const v1::Job end = job(name);
+  if (end.state() == v1::JOB_STATE_SUCCEEDED) {
+    EXPECT_EQ(digests(demo_.output()), reference);
+  } else {
+    EXPECT_EQ(end.state(), v1::JOB_STATE_FAILED);
+    EXPECT_FALSE(std::filesystem::exists(demo_.output()));
+  }
+}
+
+TEST_F(Assembler, Faults01_PublishedButNotRecordedIsFoundAgain) {
+  const std::string name = commit_all(demo_.request("r1"));
+  core_->assemble_next();
+  const auto before = digests(demo_.output());
+  ASSERT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
+  core_.reset();
+  // The rename is done, the record of it is not: what a crash right after the rename leaves.
+  {
+    Database database;
+    ASSERT_OK(database.open(demo_.state() + "/jobs.sqlite"));
+    ASSERT_OK(database.execute("UPDATE jobs SET state=4"));
+  }
+  restart();
+  ASSERT_EQ(job(name).state(), v1::JOB_STATE_FINALIZING);
+  core_->assemble_next();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(digests(demo_.output()), before);
+}
+
+TEST_F(Assembler, Faults26_AnOutputThatSomebodyElseMadeMeanwhileIsLeftAlone) {
+  const std::string name = commit_all(demo_.request("r1"));
+  std::filesystem::create_directory(demo_.output());
+  std::ofstream(demo_.output() + "/theirs") << "x";
+  core_->assemble_next();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(job(name).cause().reason(), "OUTPUT_EXISTS");
+  core_->assemble_next();
+  EXPECT_TRUE(std::filesystem::exists(demo_.output() + "/theirs"));
+}
+
+TEST_F(Assembler, Faults11_AFullDiskPausesTheAssemblyAndItGoesOnByItself) {
+  const std::string name = commit_all(demo_.request("r1"));
+  fs_.plan().disk_bytes = fs_.plan().bytes_written + 1'000'000;
+  core_->assemble_next();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(job(name).cause().reason(), "DISK_FULL");
+  EXPECT_FALSE(std::filesystem::exists(demo_.output() + ".rotor-partial"));
+  fs_.plan().disk_bytes = -1;
+  core_->tick();
+  core_->assemble_next();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(Assembler, Faults22_AModelThatChangedBeforeTheAssemblyFailsTheJob) {
+  const std::string name = commit_all(demo_.request("r1"));
+  std::ofstream(demo_.model() + "/tokenizer.json", std::ios::app) << " ";
+  core_->assemble_next();
+  EXPECT_EQ(job(name).cause().reason(), "SOURCE_CHANGED");
+  EXPECT_FALSE(std::filesystem::exists(demo_.output()));
+}
+
+}  // namespace
+}  // namespace rotor::coordinator

@@ -1,0 +1,192 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/coordinator/core_fixture.h"
+
+namespace rotor::coordinator {
+namespace {
+
+using testing::CoreTest;
+using testing::CoreWorker;
+
+class CoreCommits : public CoreTest {
+ protected:
+  /// The committed file of a layer.
+  std::string staged(const std::string& name, int32_t layer) {
+    const std::string directory = demo_.state() + "/staging/" + name.substr(5);
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+      const std::string file = entry.path().filename().string();
+      if (file.rfind("layer-0000" + std::to_string(layer) + ".", 0) == 0) {
+        return entry.path().string();
+      }
+    }
+    return "";
+  }
+  static void flip_last_byte(const std::string& path) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(-1, std::ios::end);
+    const int byte = file.get();
+    file.seekp(-1, std::ios::end);
+    file.put(static_cast<char>(byte ^ 1));
+  }
+};
+
+TEST_F(CoreCommits, AnIncompleteLayerIsRefusedAndCanBeCompleted) {
+  submit();
+  CoreWorker worker(core_.get(), "a");
+  core_->tick();
+  const auto lease = worker.next_lease();
+  EXPECT_FAILS(worker.commit(*lease, 0), Code::kFailedPrecondition, "INCOMPLETE_LAYER", "layer 0");
+  EXPECT_OK(worker.put_and_commit(*lease, 0));
+}
+
+TEST_F(CoreCommits, Faults01_WhatIsCommittedSurvivesARestartAndNothingElse) {
+  const std::string name = submit();
+  {
+    CoreWorker worker(core_.get(), "a");
+    core_->tick();
+    const auto lease = worker.next_lease();
+    ASSERT_OK(worker.put_and_commit(*lease, 0));
+    ASSERT_OK(worker.put(*lease, 1));
+    restart();
+    worker.leave();
+  }
+  EXPECT_FALSE(staged(name, 0).empty());
+  EXPECT_TRUE(staged(name, 1).empty());
+  EXPECT_EQ(job(name).committed_layers(), 1);
+  CoreWorker worker(core_.get(), "b");
+  core_->tick();
+  const auto lease = worker.next_lease();
+  EXPECT_EQ(lease->first_layer(), 1);
+  ASSERT_EQ(lease->committed_layers_size(), 1);
+  EXPECT_EQ(lease->committed_layers(0), 0);
+}
+
+TEST_F(CoreCommits, ACommittedLayerTwiceIsAcceptedIfItIsTheSame) {
+  const std::string name = submit();
+  CoreWorker worker(core_.get(), "a");
+  core_->tick();
+  const auto lease = worker.next_lease();
+  ASSERT_OK(worker.put_and_commit(*lease, 0));
+  EXPECT_OK(worker.put_and_commit(*lease, 0));
+  EXPECT_EQ(job(name).committed_layers(), 1);
+}
+
+TEST_F(CoreCommits, ACommittedLayerWithOtherBytesFailsTheJobLoudly) {
+  const std::string name = submit();
+  CoreWorker worker(core_.get(), "a");
+  core_->tick();
+  const auto lease = worker.next_lease();
+  ASSERT_OK(worker.put_and_commit(*lease, 0));
+  testing::RtnLayer other = testing::RtnQuantizer(*lease).layer(0);
+  other.tensors[0].bytes[0] ^= 1;
+  const auto messages = testing::put_messages(lease->job(), lease->fence(), 0, other.tensors);
+  ASSERT_OK(testing::upload(core_.get(), messages));
+  for (const v1::PutTensorsRequest& message : messages) {
+    if (message.has_end()) {
+      other.commit.mutable_tensors(0)->set_sha256(message.end().sha256());
+      break;
+    }
+  }
+  other.commit.set_job(lease->job());
+  other.commit.set_fence(lease->fence());
+  core_->commit(worker.group(), other.commit);
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(job(name).cause().reason(), "NOT_DETERMINISTIC");
+}
+
+TEST_F(CoreCommits, TooManyFallbacksFailTheJob) {
+  v1::SubmitJobRequest request = demo_.request("r1");
+  request.mutable_spec()->mutable_limits()->set_max_fallback_share(0.0);
+  const std::string name = core_->submit(request)->name();
+  CoreWorker worker(core_.get(), "a");
+  core_->tick();
+  const auto lease = worker.next_lease();
+  ASSERT_OK(worker.put(*lease, 0));
+  testing::RtnLayer layer = testing::RtnQuantizer(*lease).layer(0);
+  layer.commit.set_job(lease->job());
+  layer.commit.set_fence(lease->fence());
+  layer.commit.mutable_report()->mutable_modules(0)->add_fallbacks()->set_kind("DAMPING_RAISED");
+  core_->commit(worker.group(), layer.commit);
+  EXPECT_EQ(job(name).cause().reason(), "TOO_MANY_FALLBACKS");
+}
+
+TEST_F(CoreCommits, Faults10_AFlippedBitIsFoundBeforePublishingAndTheLayerMadeAgain) {
+  const std::string name = submit();
+  {
+    CoreWorker worker(core_.get(), "a");
+    core_->tick();
+    const auto lease = worker.next_lease();
+    for (int32_t layer = 0; layer < 4; ++layer) {
+      ASSERT_OK(worker.put_and_commit(*lease, layer));
+    }
+    worker.finish(*lease);
+  }
+  flip_last_byte(staged(name, 2));
+  core_->assemble_next();
+  EXPECT_FALSE(std::filesystem::exists(demo_.output()));
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(job(name).committed_layers(), 3);
+  run_to_end("b");
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(core_->report(name)->computed_layers(), 5);
+}
+
+TEST_F(CoreCommits, Faults10_AStagedFileThatIsGoneIsMadeAgain) {
+  const std::string name = submit();
+  CoreWorker worker(core_.get(), "a");
+  core_->tick();
+  const auto lease = worker.next_lease();
+  for (int32_t layer = 0; layer < 4; ++layer) {
+    ASSERT_OK(worker.put_and_commit(*lease, layer));
+  }
+  worker.finish(*lease);
+  std::filesystem::remove(staged(name, 0));
+  core_->assemble_next();
+  core_->tick();
+  const auto again = worker.next_lease();
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->first_layer(), 0);
+  EXPECT_EQ(again->end_layer(), 1);
+}
+
+TEST_F(CoreCommits, Faults11_AFullDiskPausesUntilThereIsRoom) {
+  const std::string name = submit();
+  CoreWorker worker(core_.get(), "a");
+  core_->tick();
+  const auto lease = worker.next_lease();
+  fs_.plan().disk_bytes = fs_.plan().bytes_written;
+  EXPECT_FALSE(worker.put(*lease, 0).ok());
+  const v1::Job paused = job(name);
+  EXPECT_EQ(paused.state(), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(paused.cause().reason(), "DISK_FULL");
+  EXPECT_GT(std::stoll(paused.cause().details().at("bytes_needed")), 0);
+  fs_.plan().disk_bytes = -1;
+  core_->heartbeat(worker.group(), 0);
+  core_->tick();
+  const auto next = worker.next_lease();
+  ASSERT_TRUE(next.has_value());
+  EXPECT_OK(worker.put_and_commit(*next, 0));
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(CoreCommits, Faults12_AFailedSyncIsNoCommitAndTheLayerIsMadeAgain) {
+  const std::string name = submit();
+  CoreWorker worker(core_.get(), "a");
+  core_->tick();
+  const auto lease = worker.next_lease();
+  ASSERT_OK(worker.put(*lease, 0));
+  fs_.plan().fail_at = fs_.plan().calls;
+  EXPECT_FALSE(worker.commit(*lease, 0).ok());
+  EXPECT_EQ(job(name).committed_layers(), 0);
+  core_->heartbeat(worker.group(), 0);
+  core_->tick();
+  const auto again = worker.next_lease();
+  ASSERT_TRUE(again.has_value());
+  EXPECT_OK(worker.put_and_commit(*again, 0));
+}
+
+}  // namespace
+}  // namespace rotor::coordinator

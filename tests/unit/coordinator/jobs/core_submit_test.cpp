@@ -1,0 +1,212 @@
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "tests/support/coordinator/core_fixture.h"
+
+namespace rotor::coordinator {
+namespace {
+
+using testing::CoreTest;
+
+class CoreSubmit : public CoreTest {
+ protected:
+  Status refused(const std::function<void(v1::JobSpec&)>& change) {
+    v1::SubmitJobRequest request = demo_.request("bad");
+    change(*request.mutable_spec());
+    const Result<v1::Job> job = core_->submit(request);
+    EXPECT_FALSE(std::filesystem::exists(demo_.output()));
+    EXPECT_TRUE(core_->list({})->jobs().empty());
+    return job.status();
+  }
+};
+
+TEST_F(CoreSubmit, FillsInDefaultsAndEstimates) {
+  const std::string name = submit();
+  const v1::Job job = CoreTest::job(name);
+  EXPECT_EQ(job.state(), v1::JOB_STATE_PENDING);
+  EXPECT_EQ(job.layers(), 4);
+  EXPECT_EQ(job.spec().propagate(), v1::PROPAGATE_QUANTIZED);
+  EXPECT_EQ(job.spec().plan().lanes(), 8);
+  EXPECT_EQ(job.output_path(), std::filesystem::canonical(demo_.output("")).string() + "/out");
+  EXPECT_EQ(job.estimate().calibration_tokens(), 256);
+  EXPECT_GT(job.estimate().worker_bytes_per_group(), 0);
+  EXPECT_GT(job.estimate().flops(), 0.0);
+}
+
+TEST_F(CoreSubmit, TheEstimateOfTheOutputIsExactButForTheReport) {
+  const std::string name = submit();
+  run_to_end();
+  const v1::Job job = CoreTest::job(name);
+  ASSERT_EQ(job.state(), v1::JOB_STATE_SUCCEEDED) << job.cause().message();
+  int64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(demo_.output())) {
+    bytes += entry.path().filename() == "rotor_report.json"
+                 ? 0
+                 : static_cast<int64_t>(entry.file_size());
+  }
+  EXPECT_EQ(job.estimate().output_bytes(), bytes);
+}
+
+TEST_F(CoreSubmit, Faults17_AHundredSubmitsAtOnceAreOneJob) {
+  std::vector<std::thread> threads;
+  std::mutex mutex;
+  std::set<std::string> names;
+  for (int i = 0; i < 100; ++i) {
+    threads.emplace_back([&] {
+      const Result<v1::Job> job = core_->submit(demo_.request("same"));
+      const std::lock_guard lock(mutex);
+      EXPECT_OK(job);
+      names.insert(job.ok() ? job->name() : "");
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(names.size(), 1U);
+  EXPECT_EQ(core_->list({})->jobs_size(), 1);
+}
+
+TEST_F(CoreSubmit, AnotherSpecUnderTheSameIdIsRefusedFieldByField) {
+  submit("r1");
+  v1::SubmitJobRequest request = demo_.request("r1");
+  request.mutable_spec()->set_format(v1::FORMAT_NVFP4);
+  request.mutable_spec()->mutable_calibration()->set_sequences(5);
+  const Result<v1::Job> other = core_->submit(request);
+  EXPECT_FAILS(other, Code::kAlreadyExists, "REQUEST_ID_TAKEN",
+               "calibration.sequences: 4 -> 5; format: FORMAT_MXFP4 -> FORMAT_NVFP4");
+}
+
+TEST_F(CoreSubmit, DefaultsSpelledOutAreTheSameSpec) {
+  const std::string name = submit("r1");
+  v1::SubmitJobRequest request = demo_.request("r1");
+  request.mutable_spec()->mutable_plan()->set_lanes(8);
+  const Result<v1::Job> same = core_->submit(request);
+  ASSERT_OK(same);
+  EXPECT_EQ(same->name(), name);
+}
+
+TEST_F(CoreSubmit, ValidateOnlyStoresNothingAndFindsEverything) {
+  v1::SubmitJobRequest request;
+  request.set_validate_only(true);
+  *request.mutable_spec() = demo_.spec();
+  Result<v1::Job> job = core_->submit(request);
+  ASSERT_OK(job);
+  EXPECT_EQ(job->problems_size(), 0);
+  EXPECT_GT(job->estimate().output_bytes(), 0);
+  EXPECT_TRUE(job->name().empty());
+  request.mutable_spec()->mutable_calibration()->add_files("missing.txt");
+  request.mutable_spec()->set_output("../out");
+  request.mutable_spec()->add_ignore("*.nonsense");
+  job = core_->submit(request);
+  ASSERT_OK(job);
+  std::set<std::string> reasons;
+  for (const v1::Cause& problem : job->problems()) {
+    reasons.insert(problem.reason());
+  }
+  EXPECT_EQ(reasons,
+            (std::set<std::string>{"FILE_NOT_FOUND", "PATH_REFUSED", "PATTERN_WITHOUT_MATCH"}));
+  EXPECT_TRUE(core_->list({})->jobs().empty());
+}
+
+TEST_F(CoreSubmit, RefusesABadRequestId) {
+  for (const std::string& id : {std::string(), std::string(129, 'a'), std::string("a b")}) {
+    EXPECT_FAILS(core_->submit(demo_.request(id)), Code::kInvalidArgument, "BAD_REQUEST_ID", "");
+  }
+}
+
+TEST_F(CoreSubmit, RefusesALayoutThatIsNotThereYet) {
+  EXPECT_FAILS(refused([](v1::JobSpec& spec) { spec.set_layout(v1::LAYOUT_FP_QUANT); }),
+               Code::kUnimplemented, "UNSUPPORTED_LAYOUT", "compressed-tensors");
+}
+
+TEST_F(CoreSubmit, Faults25_PathsStayBelowTheirRoots) {
+  std::filesystem::create_symlink("/etc", demo_.root() / "models/link");
+  ASSERT_EQ(::mkfifo((demo_.root() / "data/fifo").c_str(), 0600), 0);
+  for (const std::string& model : {"../data", "/etc", "link", "demo/../../data", ""}) {
+    EXPECT_FAILS(refused([&](v1::JobSpec& spec) { spec.set_model(model); }), Code::kInvalidArgument,
+                 "PATH_REFUSED", "model")
+        << model;
+  }
+  EXPECT_FAILS(refused([](v1::JobSpec& spec) { spec.set_model(std::string("a\0b", 3)); }),
+               Code::kInvalidArgument, "PATH_REFUSED", "model");
+  const auto calibrate_on = [&](const std::string& file) {
+    return refused([&](v1::JobSpec& spec) { spec.mutable_calibration()->set_files(0, file); });
+  };
+  EXPECT_FAILS(calibrate_on("/etc/passwd"), Code::kInvalidArgument, "PATH_REFUSED", "calibration");
+  EXPECT_FAILS(calibrate_on("fifo"), Code::kInvalidArgument, "NOT_A_REGULAR_FILE", "fifo");
+  EXPECT_FAILS(calibrate_on("/dev/zero"), Code::kInvalidArgument, "PATH_REFUSED", "/dev/zero");
+  EXPECT_FAILS(refused([](v1::JobSpec& spec) { spec.set_output("/etc/out"); }),
+               Code::kInvalidArgument, "PATH_REFUSED", "output");
+}
+
+TEST_F(CoreSubmit, Faults26_TheOutputMustBeNewAndWritable) {
+  std::filesystem::create_directory(demo_.output("taken"));
+  EXPECT_FAILS(core_->submit(demo_.request("r", "taken")), Code::kAlreadyExists, "OUTPUT_EXISTS",
+               "taken");
+  std::filesystem::create_directory(demo_.output("late.rotor-partial"));
+  EXPECT_FAILS(core_->submit(demo_.request("r", "late")), Code::kAlreadyExists,
+               "OUTPUT_PARTIAL_EXISTS", "late");
+  submit("r1", "out");
+  EXPECT_FAILS(core_->submit(demo_.request("r2", "out")), Code::kAlreadyExists, "OUTPUT_IN_USE",
+               "out");
+  EXPECT_FAILS(core_->submit(demo_.request("r", "no/such/out")), Code::kNotFound, "PATH_REFUSED",
+               "no/such");
+}
+
+TEST_F(CoreSubmit, Faults26_TheOutputIsNotTheModelNorWithinIt) {
+  CoordinatorOptions options = demo_.options();
+  options.state_dir = demo_.root() / "state2";
+  options.output_root = options.model_root;
+  ASSERT_OK(check_options(options));
+  const auto core = Core::open(fs_, clock_, options);
+  ASSERT_OK(core);
+  EXPECT_FAILS((*core)->submit(demo_.request("r", "demo")), Code::kInvalidArgument,
+               "OUTPUT_IN_MODEL", "demo");
+  EXPECT_FAILS((*core)->submit(demo_.request("r", "demo/out")), Code::kInvalidArgument,
+               "OUTPUT_IN_MODEL", "demo/out");
+}
+
+TEST_F(CoreSubmit, Faults32_CalibrationIsReadBeforeAnyWork) {
+  const auto calibrate_on = [&](const std::string& name, const std::string& bytes) {
+    demo_.root().put("data/" + name, bytes);
+    return refused([&](v1::JobSpec& spec) { spec.mutable_calibration()->set_files(0, name); });
+  };
+  EXPECT_FAILS(calibrate_on("empty.txt", ""), Code::kInvalidArgument, "BAD_CALIBRATION_DATA",
+               "empty.txt");
+  EXPECT_FAILS(calibrate_on("few.txt", "a few words"), Code::kInvalidArgument, "TOO_FEW_TOKENS",
+               "");
+  EXPECT_FAILS(calibrate_on("broken.jsonl", "{\"text\": \"fine\"}\n{\"text\": \n"),
+               Code::kInvalidArgument, "BAD_CALIBRATION_DATA", "broken.jsonl:2");
+  EXPECT_FAILS(calibrate_on("ids.jsonl", "{\"input_ids\": [1, 2, 99999]}\n"),
+               Code::kInvalidArgument, "BAD_CALIBRATION_DATA", "99999");
+  EXPECT_FAILS(calibrate_on("latin.txt", "caf\xe9 " + std::string(1000, 'a')),
+               Code::kInvalidArgument, "BAD_CALIBRATION_DATA", "latin.txt");
+}
+
+TEST_F(CoreSubmit, Faults24_ADamagedModelIsRefusedByName) {
+  std::filesystem::resize_file(demo_.model() + "/model.safetensors", 100);
+  EXPECT_FAILS(core_->submit(demo_.request("r")), Code::kInvalidArgument, "BAD_SAFETENSORS",
+               "model.safetensors");
+}
+
+TEST_F(CoreSubmit, Faults29_AWidthThatTheGroupDoesNotDivideIsNamed) {
+  EXPECT_FAILS(refused([](v1::JobSpec& spec) {
+                 spec.set_format(v1::FORMAT_INT4);
+                 spec.set_group_size(512);
+               }),
+               Code::kInvalidArgument, "GROUP_DOES_NOT_DIVIDE", "q_proj");
+}
+
+TEST_F(CoreSubmit, Faults22_AChangedSourceIsRefusedWithTheDifference) {
+  submit("r1");
+  std::filesystem::resize_file(demo_.text(), std::filesystem::file_size(demo_.text()) - 1);
+  EXPECT_FAILS(core_->submit(demo_.request("r1")), Code::kFailedPrecondition, "SOURCE_CHANGED",
+               "text.json");
+}
+
+}  // namespace
+}  // namespace rotor::coordinator

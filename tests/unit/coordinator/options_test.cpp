@@ -1,0 +1,77 @@
+#include "coordinator/options.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "coordinator/exit_codes.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_directory.h"
+
+namespace rotor::coordinator {
+namespace {
+
+ParsedCommandLine parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "rotor-coordinator");
+  return parse_command_line(static_cast<int>(arguments.size()), arguments.data());
+}
+
+TEST(Options, AreReadFromTheCommandLine) {
+  const ParsedCommandLine parsed =
+      parse({"--state-dir", "/s", "--model-root", "/m", "--output-root", "/o", "--data-root", "/a",
+             "--data-root", "/b", "--listen", "0.0.0.0:0", "--lease-seconds", "7.5"});
+  ASSERT_FALSE(parsed.exit_code.has_value()) << parsed.text;
+  EXPECT_EQ(parsed.options.state_dir, "/s");
+  EXPECT_EQ(parsed.options.data_roots, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(parsed.options.listen, "0.0.0.0:0");
+  EXPECT_EQ(parsed.options.lease_seconds, 7.5);
+  EXPECT_EQ(parsed.options.heartbeat_seconds, 3.0);
+}
+
+TEST(Options, WrongUsageIsExitCode2AndHelpIs0) {
+  EXPECT_EQ(parse({"--no-such-option"}).exit_code, kExitUsage);
+  EXPECT_EQ(parse({"--state-dir", "/s"}).exit_code, kExitUsage);
+  EXPECT_EQ(parse({"--help"}).exit_code, kExitDone);
+  EXPECT_NE(parse({"--help"}).text.find("--output-root"), std::string::npos);
+}
+
+class OptionsCheck : public ::testing::Test {
+ protected:
+  OptionsCheck() {
+    options_.state_dir = directory_ / "state";
+    options_.model_root = directory_.path();
+    options_.output_root = directory_.path();
+  }
+  testing::TemporaryDirectory directory_;
+  CoordinatorOptions options_;
+};
+
+TEST_F(OptionsCheck, MakesTheStateDirectory) {
+  ASSERT_OK(check_options(options_));
+  struct stat made {};
+  EXPECT_EQ(::stat((directory_ / "state").c_str(), &made), 0);
+}
+
+TEST_F(OptionsCheck, NamesTheOptionThatIsWrong) {
+  CoordinatorOptions options = options_;
+  options.model_root = directory_ / "missing";
+  EXPECT_FAILS(check_options(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
+               "--model-root " + (directory_ / "missing"));
+  options = options_;
+  options.output_root = directory_.put("file", "x");
+  EXPECT_FAILS(check_options(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
+               "--output-root");
+  options = options_;
+  options.lease_seconds = 4.0;
+  EXPECT_FAILS(check_options(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
+               "--lease-seconds");
+  options = options_;
+  options.listen = "7470";
+  EXPECT_FAILS(check_options(options), Code::kFailedPrecondition, "BAD_CONFIGURATION", "--listen");
+  options = options_;
+  options.state_dir = directory_.put("other", "x") + "/state";
+  EXPECT_FAILS(check_options(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
+               "--state-dir");
+}
+
+}  // namespace
+}  // namespace rotor::coordinator
