@@ -1,6 +1,6 @@
 """The `rotor` command line with the real coordinator, mpirun and workers, on the demo model.
 
-ROTOR_BIN names the folder of the programs, ROTOR_SOURCE the repository.
+ROTOR_BIN names the folder of the programs, ROTOR_SOURCE_DIR the repository.
 """
 
 import json
@@ -14,8 +14,8 @@ import time
 import unittest
 
 BIN = pathlib.Path(os.environ["ROTOR_BIN"])
-MODEL = pathlib.Path(os.environ["ROTOR_SOURCE"]) / "demo" / "model"
-TEXT = pathlib.Path(os.environ["ROTOR_SOURCE"]) / "demo" / "text" / "demo-generated.json"
+MODEL = pathlib.Path(os.environ["ROTOR_SOURCE_DIR"]) / "demo" / "model"
+TEXT = pathlib.Path(os.environ["ROTOR_SOURCE_DIR"]) / "demo" / "text" / "demo-generated.json"
 SMALL = ["--calibration", TEXT, "--sequences", "8", "--seq-len", "64"]
 # Takes some seconds, so that a test can strike in the middle.
 LARGE = ["--calibration", TEXT, "--sequences", "64", "--seq-len", "512"]
