@@ -121,7 +121,8 @@ Status Core::stop_job(OpenJob& job, v1::JobState state, const Status& cause) {
   ROTOR_RETURN_IF_ERROR(change_state(job, state, cause));
   const std::string reason = state_name(state);
   while (!job.leases.empty()) {
-    end_lease(job, job.leases.begin()->first, reason, true);
+    // A job that succeeded has a lease left only where ShardFinished is still on its way.
+    end_lease(job, job.leases.begin()->first, reason, state != v1::JOB_STATE_SUCCEEDED);
   }
   if (job.record.ended()) {
     *job.stop_assembly = true;
@@ -180,9 +181,7 @@ void Core::stop() {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
     for (auto& [id, group] : groups_) {
-      v1::CoordinatorMessage message;
-      message.mutable_shutdown()->set_reason("the coordinator stops");
-      group.outbox->push(std::move(message));
+      // No Shutdown: that would send the workers home, and the next coordinator needs them.
       group.outbox->close();
     }
     for (auto& [sequence, job] : jobs_) {

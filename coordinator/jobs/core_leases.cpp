@@ -302,11 +302,7 @@ void Core::end_lease(OpenJob& job, int64_t fence, const std::string& reason, boo
   }
   job.source_checked = job.source_checked && !job.leases.empty();
 
-  bool open = lease.evaluate && job.evaluation_open();
-  for (int32_t layer = lease.first; layer < lease.end; ++layer) {
-    open = open || job.layers.count(layer) == 0;
-  }
-  const bool lost = open && !job.record.ended();
+  const bool lost = job.has_open_work(lease) && !job.record.ended();
   const Status saved = save(job, job.record, [&](StoreWriter& writer, JobRecord& record) -> Status {
     ROTOR_RETURN_IF_ERROR(writer.end_lease(record.sequence, fence, record.update_us, reason));
     if (!lost) {

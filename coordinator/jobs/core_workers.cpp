@@ -156,8 +156,16 @@ void Core::shard_finished(int64_t group, const v1::ShardFinished& finished) {
       spdlog::error("{}: {}", finished.job(), saved.to_string());
     }
   }
+  const bool unfinished = (*job)->has_open_work(**lease);
   end_lease(**job, finished.fence(), "FINISHED", false);
-  if (const Status done = finalize_if_complete(**job); !done.ok()) {
+  if (unfinished) {
+    count_failure(**job,
+                  internal_error("group " + std::to_string(group) +
+                                 " says that its shard is finished, but layers or the evaluation "
+                                 "are missing; its log may tell why")
+                      .with_reason("SHARD_NOT_FINISHED"),
+                  false);
+  } else if (const Status done = finalize_if_complete(**job); !done.ok()) {
     spdlog::error("{}: {}", finished.job(), done.to_string());
   }
 }

@@ -2,6 +2,15 @@
 
 namespace rotor::coordinator {
 
+bool OpenJob::has_open_work(const Lease& lease) const {
+  for (int32_t layer = lease.first; layer < lease.end; ++layer) {
+    if (layers.count(layer) == 0) {
+      return true;
+    }
+  }
+  return lease.evaluate && evaluation_open();
+}
+
 ShardState OpenJob::shard_state() const {
   ShardState state;
   state.propagate = record.spec.propagate() == v1::PROPAGATE_ORIGINAL ? Propagate::kOriginal

@@ -42,6 +42,8 @@ struct OpenJob {
   bool evaluation_open() const { return record.spec.has_evaluation() && !record.perplexity; }
   bool complete() const { return layers_committed() && !evaluation_open(); }
 
+  /// Whether something that the lease was given for is still to be done.
+  bool has_open_work(const Lease& lease) const;
   ShardState shard_state() const;
 };
 
