@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "ops/cli/exit_code.h"
@@ -118,7 +119,7 @@ Status JobsClient::connect() {
 template <typename Request, typename Response, typename Prepare>
 Result<Response> JobsClient::call(Prepare prepare, const Request& request,
                                   double deadline_seconds) {
-  const Clock::time_point give_up = seconds_from_now(timeout_seconds_);
+  std::optional<Clock::time_point> give_up;
   for (;;) {
     ROTOR_RETURN_IF_ERROR(connect());
     grpc::ClientContext context;
@@ -143,7 +144,9 @@ Result<Response> JobsClient::call(Prepare prepare, const Request& request,
     if (!passing(status)) {
       return status;
     }
-    if (Clock::now() >= give_up) {
+    // The time starts with the first loss: the call itself may have taken long.
+    give_up = give_up.value_or(seconds_from_now(timeout_seconds_));
+    if (Clock::now() >= *give_up) {
       return status.reason().empty() ? unreachable() : status;
     }
     std::this_thread::sleep_for(kTickInterval);

@@ -40,7 +40,6 @@ class Gang {
   std::optional<ExitStatus> poll() { return process_ ? process_->poll() : std::nullopt; }
   /// Asks every rank to commit what it can within 20 s and to end.
   void drain();
-  bool draining() { return process_ && !process_->poll(); }
   /// mpirun, and ranks that outlived it.
   void kill();
   const GangSetup& setup() const { return setup_; }

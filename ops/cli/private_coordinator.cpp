@@ -5,14 +5,12 @@
 #include <thread>
 
 #include "ops/cli/exit_code.h"
-#include "ops/cli/log_tail.h"
 
 namespace rotor::cli {
 namespace {
 
-constexpr double kServeSeconds = 60;
+constexpr auto kServeTime = std::chrono::seconds(60);
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
-constexpr int kTailLines = 15;
 
 std::string read_port(const std::filesystem::path& path) {
   std::ifstream file(path);
@@ -23,59 +21,45 @@ std::string read_port(const std::filesystem::path& path) {
 
 }  // namespace
 
-Status PrivateCoordinator::spawn(const std::string& port) {
+Status PrivateCoordinator::spawn() {
   std::error_code ignored;
   std::filesystem::remove(state_.port_file(), ignored);
   // The job may read whatever the user who runs this may read, so the roots are the whole tree.
   // Killed, not asked to end, when this program dies: what is committed is durable, and the lock is
   // free at once.
-  const Command command = {
-      {program_, "--state-dir", state_.coordinator_state().string(), "--listen",
-       "127.0.0.1:" + port, "--port-file", state_.port_file().string(), "--model-root", "/",
-       "--data-root", "/", "--output-root", output_root_},
-      state_.coordinator_log(),
-      SIGKILL};
+  const Command command = {{program_, "--state-dir", state_.coordinator_state().string(),
+                            "--listen", address(), "--port-file", state_.port_file().string(),
+                            "--model-root", "/", "--data-root", "/", "--output-root", output_root_},
+                           state_.coordinator_log(),
+                           SIGKILL};
   ROTOR_ASSIGN_OR_RETURN(process_, ChildProcess::start(command));
   return {};
 }
 
-Status PrivateCoordinator::died(const ExitStatus& status) const {
-  Status error = internal_error("the private coordinator ended: " + status.text())
-                     .with_detail("log", state_.coordinator_log().string())
-                     .with_detail("log-end", log_tail(state_.coordinator_log(), kTailLines));
-  if (!status.signaled && (status.code == kExitConfiguration || status.code == kExitUsage)) {
-    return std::move(error).with_reason(kReasonConfiguration);
-  }
-  return error;
-}
-
 Status PrivateCoordinator::start(const std::function<bool()>& tick) {
-  ROTOR_RETURN_IF_ERROR(spawn("0"));
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::chrono::duration<double>(kServeSeconds);
+  const auto deadline = std::chrono::steady_clock::now() + kServeTime;
+  ROTOR_RETURN_IF_ERROR(spawn());
   for (;;) {
-    port_ = read_port(state_.port_file());
-    if (!port_.empty()) {
+    if (const std::string port = read_port(state_.port_file()); !port.empty()) {
+      port_ = port;
+      keeper_.proven();
       return {};
     }
-    if (const std::optional<ExitStatus> ended = process_->poll()) {
-      return died(*ended);
-    }
+    ROTOR_RETURN_IF_ERROR(keep_alive());
     if (!tick()) {
       return cancelled("interrupted while the coordinator was starting")
           .with_reason(kReasonInterrupted);
     }
     if (std::chrono::steady_clock::now() > deadline) {
       return internal_error("the private coordinator did not serve within a minute")
-          .with_detail("log", state_.coordinator_log().string())
-          .with_detail("log-end", log_tail(state_.coordinator_log(), kTailLines));
+          .with_detail("log", state_.coordinator_log().string());
     }
     std::this_thread::sleep_for(kPollInterval);
   }
 }
 
-Status PrivateCoordinator::restart() {
-  return spawn(port_);
+Status PrivateCoordinator::keep_alive() {
+  return process_ ? keeper_.check(process_->poll(), [this] { return spawn(); }) : Status();
 }
 
 void PrivateCoordinator::stop(double seconds) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "ops/cli/keep_alive.h"
 #include "ops/cli/process.h"
 #include "ops/cli/state_dir.h"
 
@@ -16,31 +17,34 @@ namespace rotor::cli {
 class PrivateCoordinator {
  public:
   /// `program`: rotor-coordinator. `output_root`: the directory above the output.
-  PrivateCoordinator(std::string program, const StateDir& state, std::string output_root)
-      : program_(std::move(program)), state_(state), output_root_(std::move(output_root)) {}
+  PrivateCoordinator(std::string program, const StateDir& state, std::string output_root,
+                     Console& console)
+      : program_(std::move(program)),
+        state_(state),
+        output_root_(std::move(output_root)),
+        keeper_("the private coordinator", state.coordinator_log(), console) {}
 
   /// Starts it and waits until it serves. `tick` runs while waiting; false ends it with CANCELLED,
-  /// reason INTERRUPTED. Errors: INTERNAL with the end of its log where it ended or never served;
-  /// where it exited 78 or 2, reason WRONG_CONFIGURATION.
+  /// reason INTERRUPTED. Errors: those of KeepAlive; INTERNAL where it does not serve within a
+  /// minute.
   Status start(const std::function<bool()>& tick);
-  /// Starts one that died, on its old port, without waiting.
-  Status restart();
-  std::optional<ExitStatus> poll() { return process_ ? process_->poll() : std::nullopt; }
+  /// To be called often while it must live: starts it again when it has died.
+  Status keep_alive();
+  void progress() { keeper_.progress(); }
   /// SIGTERM, then SIGKILL after `seconds`.
   void stop(double seconds);
 
   /// "127.0.0.1:PORT", once started.
   std::string address() const { return "127.0.0.1:" + port_; }
-  const StateDir& state() const { return state_; }
 
  private:
-  Status spawn(const std::string& port);
-  Status died(const ExitStatus& status) const;
+  Status spawn();
 
   std::string program_;
   const StateDir& state_;
   std::string output_root_;
-  std::string port_;
+  KeepAlive keeper_;
+  std::string port_ = "0";  // 0: any that is free
   std::optional<ChildProcess> process_;
 };
 

@@ -70,14 +70,17 @@ class QuantizeRun {
         stop_count_(stop_count),
         console_(console),
         coordinator_(programs.coordinator, state,
-                     std::filesystem::path(spec.output()).parent_path().string()),
+                     std::filesystem::path(spec.output()).parent_path().string(), console),
         gang_(gang_setup(options.local, programs, state)) {}
 
   int go() {
-    Result<v1::Report> report = run();
+    const Result<v1::Report> report = run();
     coordinator_.stop(kStopSeconds);
     if (report.ok()) {
       return finish_job(console_, *report, options_.all);
+    }
+    if (!failure_.ok()) {
+      return console_.fail(failure_);
     }
     if (report.status().reason() == kReasonInterrupted) {
       return console_.fail(cancelled("interrupted; what is committed is kept")
@@ -104,6 +107,13 @@ class QuantizeRun {
     return setup;
   }
 
+  /// A client that keeps the coordinator alive while it waits for an answer.
+  JobsClient client() {
+    return {coordinator_.address(), kConnectSeconds, [this] {
+              failure_ = coordinator_.keep_alive();
+              return failure_.ok() && stop_count_() == 0;
+            }};
+  }
   Tick tick() const {
     return [this] { return stop_count_() == 0; };
   }
@@ -155,18 +165,18 @@ class QuantizeRun {
           .with_detail("remedy", "remove it, or name another --output");
     }
     ROTOR_RETURN_IF_ERROR(start_coordinator());
-    JobsClient client(coordinator_.address(), kConnectSeconds, tick());
+    JobsClient jobs = client();
     if (options_.local.restart) {
-      ROTOR_RETURN_IF_ERROR(forget_jobs(client));
+      ROTOR_RETURN_IF_ERROR(forget_jobs(jobs));
     }
-    Result<v1::Job> job = submit(client);
+    Result<v1::Job> job = submit(jobs);
     if (!job.ok()) {
       return explain_conflict(job.status());
     }
     if (job->state() == v1::JOB_STATE_SUCCEEDED && !std::filesystem::exists(job->output_path())) {
       console_.note("the checkpoint of the last run is gone; beginning anew");
-      ROTOR_RETURN_IF_ERROR(forget_jobs(client));
-      return submit(client);
+      ROTOR_RETURN_IF_ERROR(forget_jobs(jobs));
+      return submit(jobs);
     }
     return job;
   }
@@ -193,10 +203,7 @@ class QuantizeRun {
     return result;
   }
 
-  Result<v1::Report> report(const std::string& name) {
-    JobsClient client(coordinator_.address(), kConnectSeconds, tick());
-    return client.report(name);
-  }
+  Result<v1::Report> report(const std::string& name) { return client().report(name); }
 
   const QuantizeOptions& options_;
   const v1::JobSpec& spec_;
@@ -205,6 +212,7 @@ class QuantizeRun {
   Console& console_;
   PrivateCoordinator coordinator_;
   Gang gang_;
+  Status failure_;  // of the coordinator, while a client waited
 };
 
 }  // namespace

@@ -143,6 +143,19 @@ sleep 0.3; exit 1)");
   job.join();
 }
 
+TEST_F(QuantizeRunTest, StartsACoordinatorAgainThatDiedBeforeItServed) {
+  const std::string serve = file_bytes(programs_.coordinator);
+  programs_.coordinator =
+      script("coordinator", "[ -e " + directory_ / "died" + " ] || { touch " + directory_ / "died" +
+                                "; kill -9 $$; }\n" + serve);
+  std::thread job([&] {
+    await("gang", 1);
+    jobs_.add_state(v1::JOB_STATE_SUCCEEDED);
+  });
+  EXPECT_EQ(go(), 0) << err_.str();
+  job.join();
+}
+
 TEST_F(QuantizeRunTest, SaysWhyTheCoordinatorCannotStart) {
   programs_.coordinator = script("coordinator", "echo the disk is upside down; exit 78");
   EXPECT_EQ(go(), 78);
