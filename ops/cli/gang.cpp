@@ -40,8 +40,10 @@ Status Gang::start(const std::string& coordinator) {
 }
 
 void Gang::drain() {
+  // mpirun passes SIGUSR1 on and ends with its ranks; on SIGTERM it would sit out the whole
+  // odls_base_sigkill_timeout even when all of them have ended.
   if (process_) {
-    process_->signal(SIGTERM);
+    process_->signal(SIGUSR1);
   }
 }
 

@@ -1,0 +1,26 @@
+"""Every row of the list of faults that this version answers for has a registered test.
+
+A test belongs to a row if its name holds faults.NN or FaultsNN_. Usage: list_test.py BUILD_DIR
+"""
+
+import re
+import subprocess
+import sys
+
+# Kills and resumes; two coordinators; the same submit many times; cancelling; changed sources;
+# replaced shards; hostile files and paths; bad outputs; bad numbers; shapes; calibration.
+ROWS = (1, 2, 3, 7, 17, 18, 21, 22, 23, 24, 25, 26, 27, 29, 32)
+
+
+def main():
+    listing = subprocess.run(["ctest", "--test-dir", sys.argv[1], "-N"], capture_output=True,
+                             text=True, check=True).stdout
+    found = {int(row) for row in re.findall(r"[Ff]aults\.?(\d\d)[._]", listing)}
+    missing = sorted(set(ROWS) - found)
+    if missing:
+        sys.exit("no test for " + ", ".join(f"faults.{row:02d}" for row in missing))
+    print(f"{len(found)} rows have tests: " + ", ".join(f"faults.{row:02d}" for row in sorted(found)))
+
+
+if __name__ == "__main__":
+    main()
