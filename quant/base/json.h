@@ -1,7 +1,8 @@
 // JSON from files and clients that may be hostile: strict RFC 8259, UTF-8 checked, no duplicate
 // keys at any level, bounded depth and size. nlohmann's exceptions stay inside.
 //
-// Thread-safety: free functions. Cost: one pass, about 100 MB/s; memory is that of the document.
+// Thread-safety: free functions. Cost: one pass at the speed of nlohmann's own parser (two passes
+// for ordered documents); memory is that of the document.
 #pragma once
 
 #include <cstddef>

@@ -5,6 +5,7 @@
 
 #include "quant/base/sha256.h"
 #include "quant/format/codes.h"
+#include "quant/format/finite.h"
 
 namespace rotor {
 namespace {
@@ -66,17 +67,27 @@ Status decode_and_digest(const CheckpointLayout& layout, const QuantScheme& sche
   std::vector<float> values(static_cast<size_t>(block * cols));
   Sha256 sha;
   ScaleCheck scales;
+  int64_t overflow_row = -1;
   for (int64_t row = 0; row < rows; row += block) {
     const int64_t count = std::min(block, rows - row);
     ROTOR_ASSIGN_OR_RETURN(const QuantizedMatrix matrix,
                            layout.decode_rows(check.name, scheme, source, row, count));
     scales.add(matrix, row);
     ROTOR_RETURN_IF_ERROR(dequantize_rows(matrix, 0, count, values.data()));
+    const int64_t at = first_non_finite(values.data(), count * cols);
+    if (at >= 0 && overflow_row < 0) {
+      overflow_row = row + at / cols;
+    }
     sha.update(values.data(), static_cast<size_t>(count * cols) * sizeof(float));
     check.global_scale = matrix.global_scale;
     check.input_global_scale = matrix.input_global_scale;
   }
   scales.report(check);
+  if (overflow_row >= 0) {
+    check.problems.push_back(
+        {check.name, "decodes to a value that is not finite in row " + std::to_string(overflow_row),
+         kQuantizeAgain});
+  }
   check.module.digest = sha.hex();
   return {};
 }

@@ -63,7 +63,7 @@ QuantizedMatrix small_matrix(const QuantizedModule& module, const QuantizationIn
         matrix.scales.push_back(static_cast<uint8_t>(1 + random() % 126));
         break;
       case Format::kMxfp4:
-        matrix.scales.push_back(static_cast<uint8_t>(random() % 255));
+        matrix.scales.push_back(static_cast<uint8_t>(random() % 200));
         break;
       case Format::kInt4:
         matrix.scales.push_back(static_cast<uint8_t>(random()));

@@ -60,7 +60,7 @@ TEST(VerifyJson, AnIndependentReaderDecodesTheSame) {
     dir.put("good.json", json.dump());
     const auto good = run("python3 " + reader + " " + model + " " + (dir / "good.json"));
     EXPECT_EQ(good.first, 0) << to_string(format) << ": " << good.second;
-    EXPECT_NE(good.second.find("7 modules and 6 other tensors decoded, 0 differences"),
+    EXPECT_NE(good.second.find("7 modules and 5 other tensors decoded, 0 differences"),
               std::string::npos)
         << good.second;
     json["modules"].begin().value()["digest"] = std::string(64, '0');

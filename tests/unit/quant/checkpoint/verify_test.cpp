@@ -190,6 +190,15 @@ TEST_F(Damaged, ScalesThatAreNotPositiveAndFinite) {
   expect_problem("up_proj.weight_scale | 1 scales");
 }
 
+TEST_F(Damaged, ValuesThatOverflow) {
+  write({.format = Format::kMxfp4, .rotation = 0, .down_rotation = 0});
+  change([&](auto& tensors) {
+    StoredTensor& scale = find(tensors, kMlp + "up_proj.weight_scale");
+    std::fill(scale.bytes.begin() + 8 * 5, scale.bytes.begin() + 8 * 6, uint8_t{254});
+  });
+  expect_problem(kMlp + "up_proj | decodes to a value that is not finite in row 5");
+}
+
 TEST_F(Damaged, GlobalScales) {
   for (const float value : {0.0F, -1.0F, HUGE_VALF, std::nanf("")}) {
     write({.activations = Activations::kA4});
