@@ -76,6 +76,9 @@ class QuantizeRun {
   int go() {
     const Result<v1::Report> report = run();
     coordinator_.stop(kStopSeconds);
+    if (refused_ && state_.fresh()) {
+      state_.discard();
+    }
     if (report.ok()) {
       return finish_job(console_, *report, options_.all);
     }
@@ -171,6 +174,7 @@ class QuantizeRun {
     }
     Result<v1::Job> job = submit(jobs);
     if (!job.ok()) {
+      refused_ = failure_.ok() && job.status().reason() != kReasonInterrupted;
       return explain_conflict(job.status());
     }
     if (job->state() == v1::JOB_STATE_SUCCEEDED && !std::filesystem::exists(job->output_path())) {
@@ -185,7 +189,7 @@ class QuantizeRun {
     ROTOR_ASSIGN_OR_RETURN(const v1::Job job, open_job());
     if (has_ended(job.state())) {
       console_.note(job.state() == v1::JOB_STATE_SUCCEEDED
-                        ? "already done; --restart begins anew"
+                        ? "already done; this is its report"
                         : "the last run ended without a checkpoint; --restart begins anew");
       return report(job.name());
     }
@@ -212,7 +216,8 @@ class QuantizeRun {
   Console& console_;
   PrivateCoordinator coordinator_;
   Gang gang_;
-  Status failure_;  // of the coordinator, while a client waited
+  Status failure_;        // of the coordinator, while a client waited
+  bool refused_ = false;  // there is no job: nothing is left behind
 };
 
 }  // namespace

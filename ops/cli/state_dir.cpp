@@ -27,7 +27,7 @@ std::filesystem::path default_state_dir(const std::filesystem::path& output) {
 
 Result<StateDir> StateDir::open(const std::filesystem::path& path) {
   std::error_code error;
-  std::filesystem::create_directories(path, error);
+  const bool fresh = std::filesystem::create_directories(path, error);
   if (error) {
     return errno_error(error.value(), "cannot make the directory", path.string());
   }
@@ -36,7 +36,7 @@ Result<StateDir> StateDir::open(const std::filesystem::path& path) {
   if (lock < 0) {
     return errno_error(errno, "open", lock_path.string());
   }
-  StateDir result(path, lock);
+  StateDir result(path, lock, fresh);
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     return failed_precondition("another rotor quantize is running on this output")
         .with_reason(kReasonAlreadyRunning)
@@ -53,7 +53,7 @@ Result<StateDir> StateDir::open(const std::filesystem::path& path) {
 }
 
 StateDir::StateDir(StateDir&& other) noexcept
-    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)), fresh_(other.fresh_) {}
 
 StateDir::~StateDir() {
   if (lock_ >= 0) {
@@ -68,6 +68,15 @@ Status StateDir::forget() {
     return errno_error(error.value(), "cannot be removed", coordinator_state().string());
   }
   return {};
+}
+
+void StateDir::discard() {
+  std::error_code ignored;
+  std::filesystem::remove_all(coordinator_state(), ignored);
+  for (const std::filesystem::path& file :
+       {port_file(), coordinator_log(), worker_log(), path_ / "lock", path_}) {
+    std::filesystem::remove(file, ignored);
+  }
 }
 
 }  // namespace rotor::cli

@@ -39,12 +39,19 @@ class StateDir {
   /// Removes the coordinator's state, so that a job begins anew. Touches nothing else below the
   /// directory: the user may have named one that holds other things.
   Status forget();
+  /// Whether open() made the directory.
+  bool fresh() const { return fresh_; }
+  /// Removes what a run puts there, and the directory if it is empty then. The logs go, too: for a
+  /// run that never had a job.
+  void discard();
 
  private:
-  StateDir(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+  StateDir(std::filesystem::path path, int lock, bool fresh)
+      : path_(std::move(path)), lock_(lock), fresh_(fresh) {}
 
   std::filesystem::path path_;
   int lock_;
+  bool fresh_;
 };
 
 }  // namespace rotor::cli

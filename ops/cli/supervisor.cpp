@@ -58,7 +58,8 @@ void Supervisor::stop() {
   gang_.drain();
   const auto deadline = std::chrono::steady_clock::now() + kDrainTime;
   // The coordinator goes on serving meanwhile: the ranks commit to it.
-  while (!gang_.poll() && stop_count_() == before && std::chrono::steady_clock::now() < deadline) {
+  while (!gang_.poll() && stop_count_() == before && std::chrono::steady_clock::now() < deadline &&
+         coordinator_.keep_alive().ok()) {
     std::this_thread::sleep_for(kPollInterval);
   }
   gang_.kill();

@@ -261,6 +261,7 @@ TEST_F(QuantizeRunTest, AnotherRequestIsRefusedWithTheDifference) {
   EXPECT_EQ(go(), 2);
   EXPECT_EQ(json()["error"]["details"]["differences"], "format: nvfp4 -> mxfp4");
   EXPECT_NE(std::string(json()["error"]["details"]["remedy"]).find("--restart"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(default_state_dir(output_)));
 }
 
 TEST_F(QuantizeRunTest, AFailedJobExitsWith1) {

@@ -40,6 +40,25 @@ TEST(StateDir, ForgetsTheCoordinatorsStateAlone) {
   EXPECT_OK(state->forget());
 }
 
+TEST(StateDir, DiscardsWhatARunMadeAndNothingElse) {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "state";
+  {
+    Result<StateDir> state = StateDir::open(path);
+    ASSERT_OK(state);
+    EXPECT_TRUE(state->fresh());
+    std::filesystem::create_directories(state->coordinator_state());
+    state->discard();
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  const std::string precious = directory.put("precious", "1");
+  Result<StateDir> used = StateDir::open(directory.path());
+  ASSERT_OK(used);
+  EXPECT_FALSE(used->fresh());
+  used->discard();
+  EXPECT_TRUE(std::filesystem::exists(precious));
+}
+
 TEST(StateDir, SaysWhereItCannotBeMade) {
   const TemporaryDirectory directory;
   const std::string file = directory.put("file", "");
