@@ -20,11 +20,9 @@ std::vector<std::string> gang_argv(const GangSetup& setup, const std::string& co
   if (as_root) {
     argv.emplace_back("--allow-run-as-root");
   }
-  // Open MPI would kill the ranks one second after it passed SIGTERM on; draining takes up to 20.
-  argv.insert(argv.end(),
-              {"--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", "25",
-               "-n", std::to_string(setup.ranks), setup.worker, "--coordinator", coordinator,
-               "--device", setup.device, "--threads", std::to_string(setup.threads)});
+  argv.insert(argv.end(), {"--oversubscribe", "--bind-to", "none", "-n",
+                           std::to_string(setup.ranks), setup.worker, "--coordinator", coordinator,
+                           "--device", setup.device, "--threads", std::to_string(setup.threads)});
   if (setup.ranks_per_group > 0) {
     argv.insert(argv.end(), {"--group-size", std::to_string(setup.ranks_per_group)});
   }
@@ -40,8 +38,7 @@ Status Gang::start(const std::string& coordinator) {
 }
 
 void Gang::drain() {
-  // mpirun passes SIGUSR1 on and ends with its ranks; on SIGTERM it would sit out the whole
-  // odls_base_sigkill_timeout even when all of them have ended.
+  // mpirun passes SIGUSR1 on and waits; on SIGTERM it kills its ranks after one second.
   if (process_) {
     process_->signal(SIGUSR1);
   }

@@ -23,7 +23,7 @@ CALIBRATION = ["--calibration", str(TEXT), "--sequences", "12", "--seq-len", "25
 def quantize_command(output, *options, model=MODEL, calibration=None):
     """The argument list of one quantize run with two threads in all."""
     return [str(BIN / "rotor"), "quantize", str(model), "--output", str(output), "--device", "cpu",
-            "--format", "nvfp4", *(CALIBRATION if calibration is None else calibration),
+            *([] if "--format" in options else ["--format", "nvfp4"]), *(CALIBRATION if calibration is None else calibration),
             *map(str, options), "-o", "json"]
 
 
