@@ -165,6 +165,7 @@ Json spec_json(const v1::JobSpec& spec) {
                {"scale_search", cli_name(spec.scale_search())},
                {"act_order", spec.act_order()},
                {"damping", spec.damping()},
+               {"refine_passes", spec.refine_passes()},
                {"propagate", cli_name(spec.propagate())},
                {"sequential", cli_name(spec.sequential())},
                {"layout", cli_name(spec.layout())},

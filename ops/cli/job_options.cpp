@@ -106,6 +106,9 @@ void add_recipe(CLI::App& command, v1::JobSpec& spec) {
   add_number<double>(command, "--damping", kRecipe, 0, 1,
                      "Share of the mean Hessian diagonal added to it (default: 0.01)",
                      [&spec](double value) { spec.set_damping(value); });
+  add_number<int32_t>(command, "--refine", kRecipe, 0, 16,
+                      "Passes of descent over the codes that GPTQ leaves (default: 2)",
+                      [&spec](int32_t value) { spec.set_refine_passes(value); });
   add_enum<v1::Propagate>(
       command, "--propagate", kRecipe,
       "What feeds a layer: quantized predecessors, or the original model, whose "
