@@ -74,6 +74,29 @@ TEST(SolverTest, GptqBeatsRoundingOnTheErrorThatItReports) {
   }
 }
 
+TEST(SolverTest, RefiningLowersTheErrorFurther) {
+  const auto backend = make_cpu_backend(2);
+  const Tensor hessian = make_hessian(*backend);
+  const Tensor w = f32_tensor(*backend, kRows, kCols, random_values(kRows * kCols, 4));
+  const auto factor = backend->factorize(hessian, {});
+  ASSERT_OK(factor);
+  const auto costs = backend->solve_costs(*factor);
+  ASSERT_OK(costs);
+  const QuantScheme scheme = make_scheme(Format::kMxfp4, 0, DType::kBf16).value();
+  const auto scales = backend->search_scales(w, scheme, 1.0F, ScaleSearch::kMse, *costs);
+  ASSERT_OK(scales);
+  const Tensor codes = backend->allocate(DType::kU8, kRows, kCols / 2).value();
+  const Tensor decoded = poisoned(*backend, kRows, kCols);
+  std::vector<double> errors;
+  ASSERT_OK(backend->solve(w, scheme, *scales, *factor, codes));
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_OK(backend->dequantize(codes, scheme, scales->effective, decoded));
+    errors.push_back(total(backend->quadratic_error(w, decoded, hessian).value()));
+    ASSERT_OK(backend->refine(w, scheme, *scales, hessian, factor->damping, 2, codes));
+  }
+  EXPECT_LT(errors[1], 0.98 * errors[0]);
+}
+
 TEST(SolverTest, RowRangesAndThreadsMakeTheSameBytes) {
   const std::vector<float> weights = random_values(kRows * kCols, 2);
   const QuantScheme scheme = make_scheme(Format::kNvfp4, 0, DType::kBf16).value();
