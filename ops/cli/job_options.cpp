@@ -89,7 +89,7 @@ void add_recipe(CLI::App& command, v1::JobSpec& spec) {
             spec.set_rotation(block == "none" ? 0 : std::stoi(block));
           },
           "Hadamard block (default: nvfp4 16, mxfp4 128, else none)")
-      ->check(CLI::IsMember({"none", "16", "32", "64", "128", "256"}))
+      ->check(CLI::IsMember({"none", "16", "32", "64", "128", "256"}).description(""))
       ->type_name("none|16|32|64|128|256")
       ->group(kRecipe);
   add_number<int32_t>(command, "--group-size", kRecipe, 8, 65536,
@@ -151,7 +151,7 @@ void add_calibration(CLI::App& command, v1::JobSpec& spec) {
             spec.mutable_calibration()->mutable_files()->Assign(files.begin(), files.end());
           },
           "Text files, or JSON (lines) with `text` or `input_ids`")
-      ->type_name("FILE...")
+      ->type_name("FILE")
       ->group(kCalibration);
   add_number<int64_t>(command, "--sequences", kCalibration, 1, int64_t{1} << 24,
                       "Calibration windows (default: 128)",
@@ -206,7 +206,7 @@ void add_evaluation(CLI::App& command, v1::JobSpec& spec) {
                 spec.mutable_evaluation()->mutable_files()->Assign(files.begin(), files.end());
               },
               "Measure the quantized model's perplexity on these files while the job runs")
-          ->type_name("FILE...")
+          ->type_name("FILE")
           ->group(kEvaluation);
   add_number<int64_t>(command, "--eval-sequences", kEvaluation, 1, int64_t{1} << 40,
                       "Windows at most (default: all)",

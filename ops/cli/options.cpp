@@ -6,6 +6,11 @@
 namespace rotor::cli {
 namespace {
 
+/// The type name of an option says its choices already; CLI11 would add them again.
+CLI::Validator quiet(const CLI::Validator& validator) {
+  return validator.description("");
+}
+
 const std::map<std::string, OutputFormat>& output_formats() {
   static const std::map<std::string, OutputFormat> formats = {{"human", OutputFormat::kHuman},
                                                               {"json", OutputFormat::kJson},
@@ -21,7 +26,7 @@ void add_output_options(CLI::App& command, OutputOptions& options) {
           "-o,--output-format",
           [&options](const std::string& name) { options.format = output_formats().at(name); },
           "What goes to stdout: text for people, one JSON object, or (watch) JSON lines")
-      ->check(CLI::IsMember({"human", "json", "jsonl"}))
+      ->check(quiet(CLI::IsMember({"human", "json", "jsonl"})))
       ->type_name("human|json|jsonl")
       ->group("Output");
   command
@@ -39,7 +44,7 @@ void add_service_options(CLI::App& command, ServiceOptions& options) {
   command
       .add_option("--timeout", options.timeout_seconds,
                   "Seconds to wait for a coordinator that does not answer")
-      ->check(CLI::Range(0.1, 86400.0))
+      ->check(quiet(CLI::Range(0.1, 86400.0)))
       ->type_name("SECONDS")
       ->capture_default_str()
       ->group("Service");
@@ -47,24 +52,24 @@ void add_service_options(CLI::App& command, ServiceOptions& options) {
 
 void add_local_options(CLI::App& command, LocalOptions& options) {
   command.add_option("--ranks", options.ranks, "Processes of the gang")
-      ->check(CLI::Range(1, 1024))
+      ->check(quiet(CLI::Range(1, 1024)))
       ->type_name("N")
       ->capture_default_str()
       ->group("Local run");
   command
       .add_option("--ranks-per-group", options.ranks_per_group,
                   "Cut the gang into worker groups of N ranks (default: one group)")
-      ->check(CLI::Range(1, 1024))
+      ->check(quiet(CLI::Range(1, 1024)))
       ->type_name("N")
       ->group("Local run");
   command
       .add_option("--threads", options.threads,
                   "Threads of a rank (default: the cores shared out over the ranks)")
-      ->check(CLI::Range(1, 4096))
+      ->check(quiet(CLI::Range(1, 4096)))
       ->type_name("N")
       ->group("Local run");
   command.add_option("--device", options.device, "Where to compute")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->check(quiet(CLI::IsMember({"auto", "cpu", "cuda"})))
       ->type_name("auto|cpu|cuda")
       ->capture_default_str()
       ->group("Local run");
@@ -87,17 +92,17 @@ void add_eval_options(CLI::App& command, EvalOptions& options) {
       ->required()
       ->type_name("FILE");
   command.add_option("--sequences", options.sequences, "Windows at most (default: all)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->check(quiet(CLI::Range(int64_t{1}, int64_t{1} << 40)))
       ->type_name("N");
   command.add_option("--seq-len", options.seq_len, "Tokens of a window (default: 2048)")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 24))
+      ->check(quiet(CLI::Range(int64_t{2}, int64_t{1} << 24)))
       ->type_name("N");
   command.add_option("--device", options.device, "Where to compute")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->check(quiet(CLI::IsMember({"auto", "cpu", "cuda"})))
       ->type_name("auto|cpu|cuda")
       ->capture_default_str();
   command.add_option("--threads", options.threads, "Threads (default: all cores)")
-      ->check(CLI::Range(1, 4096))
+      ->check(quiet(CLI::Range(1, 4096)))
       ->type_name("N");
 }
 

@@ -149,8 +149,7 @@ std::string progress_line(const ProgressState& state, const v1::JobEvent& event,
   }
   if (event.has_leased()) {
     return layer_range(event.leased().first_layer(), event.leased().end_layer()) + " leased to " +
-           event.leased().worker() + " (" + std::to_string(event.leased().ranks()) +
-           (event.leased().ranks() == 1 ? " rank)" : " ranks)");
+           event.leased().worker();
   }
   if (event.has_committed()) {
     const v1::LayerCommitted& done = event.committed();

@@ -23,7 +23,6 @@ v1::JobEvent leased(int64_t seconds) {
   v1::JobEvent event = at(seconds);
   event.mutable_leased()->set_end_layer(4);
   event.mutable_leased()->set_worker("host-1");
-  event.mutable_leased()->set_ranks(2);
   return event;
 }
 
@@ -104,7 +103,7 @@ TEST(ProgressLine, SaysWhatEachEventIsWorth) {
     return progress_line(state, event, static_cast<double>(event.time().seconds()));
   };
   EXPECT_EQ(line(running(100)), "job is RUNNING");
-  EXPECT_EQ(line(leased(100)), "layers 0-3 leased to host-1 (2 ranks)");
+  EXPECT_EQ(line(leased(100)), "layers 0-3 leased to host-1");
   EXPECT_EQ(line(stage(105, 0, 0, "model.layers.0.mlp.up_proj", 0.5)), "");
   EXPECT_EQ(line(stage(110, 0, 1, "model.layers.0.mlp.down_proj", 0.25)), "");
   EXPECT_EQ(line(committed(120, 0, 1)),
@@ -122,7 +121,7 @@ TEST(ProgressView, WritesLinesWithoutATerminalAndABarOnOne) {
   ProgressView lines(plain, 4, 0);
   lines.event(leased(100));
   lines.tick();
-  EXPECT_EQ(err.str(), "layers 0-3 leased to host-1 (2 ranks)\n");
+  EXPECT_EQ(err.str(), "layers 0-3 leased to host-1\n");
 
   err.str("");
   Console terminal(out, err, OutputFormat::kHuman, Terminal{true, false, 30});
