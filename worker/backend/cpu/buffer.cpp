@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -26,13 +27,16 @@ HostMemory host_memory() {
 
 Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes) {
   const size_t padded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* data = std::aligned_alloc(kAlignment, padded == 0 ? kAlignment : padded);
+  // The kernel promises more than there is and kills whoever takes it: what cannot fit is refused.
+  const bool fits = static_cast<int64_t>(bytes) <= host_memory().total;
+  void* data = fits ? std::aligned_alloc(kAlignment, std::max(padded, kAlignment)) : nullptr;
   if (data == nullptr) {
-    return resource_exhausted("out of memory: " + std::to_string(bytes) + " bytes needed, " +
-                              std::to_string(host_memory().available) + " free")
+    const std::string needed = std::to_string(bytes);
+    const std::string available = std::to_string(host_memory().available);
+    return resource_exhausted("out of memory: " + needed + " bytes needed, " + available + " free")
         .with_reason("OUT_OF_MEMORY")
-        .with_detail("needed", std::to_string(bytes))
-        .with_detail("free", std::to_string(host_memory().available));
+        .with_detail("needed", needed)
+        .with_detail("free", available);
   }
   return std::shared_ptr<Buffer>(std::make_shared<HostBuffer>(data, bytes));
 }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kWidth = 8;
 using Floats = float __attribute__((vector_size(kWidth * sizeof(float))));
-using Words = int32_t __attribute__((vector_size(kWidth * sizeof(int32_t))));
+using Words = uint32_t __attribute__((vector_size(kWidth * sizeof(uint32_t))));
 
 // Vectors go by reference: by value their ABI would depend on the machine's registers.
 
@@ -43,7 +43,7 @@ inline void exponential(Floats& x) {
   p = (p * r) * r + r;
   Words bits;
   std::memcpy(&bits, &shifted, sizeof(bits));
-  bits = (bits << 23) + 0x3F800000;
+  bits = (bits << 23) + 0x3F800000U;
   Floats power;
   std::memcpy(&power, &bits, sizeof(power));
   const Floats result = p * power + power;
