@@ -1,0 +1,61 @@
+// The number formats of quant/format on the device, to the same bits. They are written again
+// because std::copysign, std::nearbyint and tables in host memory do not exist in kernels; the
+// tests hold the two against each other.
+//
+// Every operation whose rounding matters is an intrinsic that the compiler neither fuses nor
+// replaces.
+#pragma once
+
+#include <cuda_fp8.h>
+
+#include <cstdint>
+
+#include "quant/format/e2m1.h"
+#include "quant/format/e8m0.h"
+#include "quant/format/int4.h"
+
+namespace rotor::kernels {
+
+inline constexpr uint32_t kMagnitudeBits = 0x7FFFFFFFU;
+inline constexpr uint32_t kInfinityBits = 0x7F800000U;
+
+/// e2m1_round; see there why the additions round.
+__device__ __forceinline__ float device_e2m1_round(float value) {
+  const uint32_t bits = min(__float_as_uint(value) & kMagnitudeBits, __float_as_uint(kE2m1Max));
+  const float p = __uint_as_float(max(bits & kInfinityBits, __float_as_uint(1.0F)));
+  const float shift = __fmul_rn(p, 0x1.8p22F);
+  const float rounded = __fadd_rn(__fadd_rn(__uint_as_float(bits), shift), -shift);
+  return __fadd_rn(copysignf(rounded, value), 0.0F);  // -0 + 0 is +0
+}
+
+/// int4_round.
+__device__ __forceinline__ float device_int4_round(float value) {
+  return __fadd_rn(fminf(fmaxf(rintf(value), kInt4Min), kInt4Max), 0.0F);
+}
+
+/// e4m3_decode(e4m3_encode(value)) of a value that is not negative and no NaN.
+__device__ __forceinline__ float device_e4m3_round(float value) {
+  const __nv_fp8_storage_t byte = __nv_cvt_float_to_fp8(value, __NV_SATFINITE, __NV_E4M3);
+  return __half2float(__half(__nv_cvt_fp8_to_halfraw(byte, __NV_E4M3)));
+}
+
+/// e8m0_decode(e8m0_activation_byte(absmax)).
+__device__ __forceinline__ float device_e8m0_activation_scale(float absmax) {
+  const uint32_t bits = __float_as_uint(absmax);
+  const int above = (bits & 0x600000U) == 0x600000U ? 1 : 0;
+  const int byte = min(max(static_cast<int>(bits >> 23) - 2 + above, 0), int{kE8m0MaxByte});
+  return byte == 0 ? 0x1p-127F : __uint_as_float(static_cast<uint32_t>(byte) << 23);
+}
+
+/// e2m1_decode of the low four bits. A code's exponent and mantissa bits, put where F32 has its
+/// own, are its magnitude times 2^-126; F32's subnormals are E2M1's.
+__device__ __forceinline__ float device_e2m1_decode(uint32_t code) {
+  return __fmul_rn(__uint_as_float((code & 7U) << 22 | (code & 8U) << 28), 0x1p126F);
+}
+
+/// int4_decode of the low four bits: 2^23 holds the nibble in its last bits.
+__device__ __forceinline__ float device_int4_decode(uint32_t code) {
+  return __fadd_rn(__uint_as_float(0x4B000000U | (code & 15U)), -(0x1p23F + 8.0F));
+}
+
+}  // namespace rotor::kernels
