@@ -10,7 +10,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   list(APPEND rotor_warning_flags -Wno-restrict)
 endif()
 list(JOIN rotor_warning_flags "," rotor_host_flags)
+if(ROTOR_WERROR)
+  set(rotor_device_flags -Werror=all-warnings)
+endif()
 target_compile_options(rotor_warnings INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:${rotor_warning_flags}>"
-  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${rotor_host_flags}>")
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${rotor_host_flags};${rotor_device_flags}>")
 target_include_directories(rotor_warnings INTERFACE "${CMAKE_SOURCE_DIR}")
