@@ -1,4 +1,4 @@
-# Finds the libraries of docs/dependencies; each is a Debian package, CUDA and NCCL aside.
+# Finds the libraries; each is a Debian package (ops/install-dependencies), CUDA aside.
 find_package(Threads REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
 find_package(spdlog REQUIRED)
