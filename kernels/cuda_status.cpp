@@ -32,6 +32,8 @@ Status out_of_memory(const std::string& what, int64_t bytes_needed) {
   if (known) {
     message += ", " + std::to_string(free) + " of " + std::to_string(total) +
                " free on the device: end what else runs on it, or make the work smaller";
+  } else {
+    (void)cudaGetLastError();
   }
   Status status = resource_exhausted(message).with_reason("CUDA_OUT_OF_MEMORY");
   if (bytes_needed > 0) {

@@ -1,4 +1,4 @@
-// How fast the CUDA kernels move data: GB/s, and the share of a device copy's GB/s measured at the
+// How fast the CUDA kernels move data: TB/s, and the share of a device copy's TB/s measured at the
 // program's start. Bytes are each input read once and each output written once. Buffers are many
 // times the L2 cache.
 #include <benchmark/benchmark.h>
@@ -100,7 +100,7 @@ struct Bench {
     }
     const double rate =
         static_cast<double>(bytes) * static_cast<double>(state.iterations()) / total;
-    state.counters["GB/s"] = rate * 1e-9;
+    state.counters["TB/s"] = rate * 1e-12;
     state.counters["of_copy"] = rate / copy_rate;
   }
 

@@ -30,7 +30,7 @@ class ActivationQuant : public CudaTest {
       rotor::fake_quantize_activations(held.data(), count / cols, cols, what.format,
                                        what.group_size, global_scale, expected.data(), serial);
       for (const DType out : {DType::kF32, DType::kBf16}) {
-        SCOPED_TRACE(testing::Message()
+        SCOPED_TRACE(::testing::Message()
                      << to_string(what.format) << " groups of " << what.group_size << ", "
                      << count / cols << " x " << cols << ", " << dtype_name(in) << " to "
                      << dtype_name(out) << ", global scale " << global_scale);

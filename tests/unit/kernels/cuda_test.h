@@ -6,8 +6,10 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "kernels/device_buffer.h"
@@ -18,8 +20,8 @@
 
 namespace rotor::kernels {
 
-/// Inputs are fresh in every run; the seed is part of a failure's output.
-class CudaTest : public testing::Test {
+/// Inputs are fresh in every run. A failure tells its seed, and ROTOR_TEST_SEED=N uses it again.
+class CudaTest : public ::testing::Test {
  protected:
   void SetUp() override {
     int devices = 0;
@@ -30,15 +32,14 @@ class CudaTest : public testing::Test {
     Result<Stream> stream = Stream::create();
     ASSERT_OK(stream);
     stream_.emplace(std::move(stream).value());
-    seed_ = std::random_device{}();
+    const char* seed = std::getenv("ROTOR_TEST_SEED");
+    seed_ = seed != nullptr ? std::strtoull(seed, nullptr, 10) : std::random_device{}();
     generator_.seed(seed_);
-    RecordProperty("seed", std::to_string(seed_));
   }
 
   cudaStream_t stream() const { return stream_->get(); }
   void synchronize() { ASSERT_OK(stream_->synchronize()); }
-  unsigned seed() const { return seed_; }
-  std::mt19937& generator() { return generator_; }
+  std::mt19937_64& generator() { return generator_; }
 
   std::vector<float> random_values(int64_t count, float deviation = 1.0F) {
     std::normal_distribution<float> normal(0.0F, deviation);
@@ -108,8 +109,8 @@ class CudaTest : public testing::Test {
  private:
   static constexpr int64_t kGuardBytes = 64;
   std::optional<Stream> stream_;
-  unsigned seed_ = 0;
-  std::mt19937 generator_;
+  uint64_t seed_ = 0;
+  std::mt19937_64 generator_;
 };
 
 }  // namespace rotor::kernels

@@ -17,8 +17,8 @@ class Dequantize : public CudaTest {
     const DeviceBuffer device_codes = upload(codes);
     const DeviceBuffer device_scales = upload(effective);
     for (const DType out : {DType::kF32, DType::kBf16}) {
-      SCOPED_TRACE(testing::Message() << to_string(format) << " groups of " << group_size << ", "
-                                      << rows << " x " << cols << ", to " << dtype_name(out));
+      SCOPED_TRACE(::testing::Message() << to_string(format) << " groups of " << group_size << ", "
+                                        << rows << " x " << cols << ", to " << dtype_name(out));
       const DeviceBuffer result = poisoned(out, rows * cols);
       ASSERT_OK(dequantize_codes(format, group_size, device_codes.as<uint8_t>(),
                                  device_scales.as<float>(), rows, cols, result.data(), out,

@@ -1,5 +1,7 @@
 #include "kernels/hadamard.h"
 
+#include <limits>
+
 #include "quant/rotation/hadamard.h"
 #include "tests/unit/kernels/cuda_test.h"
 
@@ -23,7 +25,7 @@ class Hadamard : public CudaTest {
   }
 
   void check(const Case& shape, DType in, DType out) {
-    SCOPED_TRACE(testing::Message()
+    SCOPED_TRACE(::testing::Message()
                  << shape.rows << " x " << shape.cols << ", block " << shape.block << ", "
                  << dtype_name(in) << " to " << dtype_name(out));
     std::vector<float> x = random_values(shape.rows * shape.cols);
