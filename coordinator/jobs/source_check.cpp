@@ -12,8 +12,10 @@ namespace {
 
 constexpr int64_t kPiece = int64_t{1} << 20;
 
-Status source_changed(const JobRecord& job, const std::string& file,
-                      const std::string& difference) {
+Status source_changed(const JobRecord& job, const std::string& file, std::string difference) {
+  if (difference.ends_with('.')) {
+    difference.pop_back();  // the remedy follows in the same sentence
+  }
   return failed_precondition(job.name() + ": " + difference +
                              "; restore it, or begin anew: delete the job and submit again "
                              "(`rotor quantize --restart` does both)")

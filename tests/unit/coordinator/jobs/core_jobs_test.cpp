@@ -177,7 +177,8 @@ TEST_F(CoreJobs, Faults22_ResumingOnAChangedModelFails) {
   const std::string name = submit();
   ASSERT_OK(core_->pause(name));
   std::filesystem::remove(demo_.model() + "/config.json");
-  EXPECT_FAILS(core_->resume(name), Code::kFailedPrecondition, "SOURCE_CHANGED", "cannot be read");
+  EXPECT_FAILS(core_->resume(name), Code::kFailedPrecondition, "SOURCE_CHANGED",
+               "config.json was removed");
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
 }
 
