@@ -13,13 +13,13 @@
 namespace rotor {
 namespace {
 
-// None above the byte nearest to absmax/6: larger scales lower the squared error a little, but grow the
+// None above what absmax asks for: larger scales lower the squared error a little, but grow the
 // weights on average, and models lose by that (docs/quality.md has the figures).
 constexpr int kE4m3StepsUp = 0;
 constexpr int kE4m3StepsDown = 16;  // eight steps are one octave
 constexpr int kE8m0StepsUp = 1;
 constexpr int kE8m0StepsDown = 2;
-constexpr int kInt4First = 35;  // in 32nds of absmax / 7.5
+constexpr int kInt4First = 32;  // in 32nds of absmax / 7.5
 constexpr int kInt4Last = 12;
 
 int count_of(Format format) {

@@ -30,7 +30,7 @@ class ScaleCandidates {
   int count() const { return count_; }
   /// In descending order of scale; repeats where the range of what can be stored ends.
   /// NVFP4: every byte from absmax's to 16 (a quarter) below it. MXFP4: from one exponent
-  /// above absmax's to two below. INT4: absmax/7.5 times 35/32, 34/32, ..., 12/32, each rounded to
+  /// above absmax's to two below. INT4: absmax/7.5 times 32/32, 31/32, ..., 12/32, each rounded to
   /// scale_dtype.
   void all(float absmax, ScaleCandidate* out) const;
 
