@@ -42,19 +42,21 @@ void add_enum(CLI::App& command, const std::string& name, const char* group,
 template <typename T, typename Setter>
 void add_number(CLI::App& command, const std::string& name, const char* group, T low, T high,
                 const std::string& help, Setter set) {
-  command
-      .add_option_function<T>(
-          name,
-          [name, low, high, set](const T& value) {
-            if (!(value >= low && value <= high)) {
-              throw CLI::ValidationError(name, "not in [" + CLI::detail::to_string(low) + ", " +
-                                                   CLI::detail::to_string(high) + "]");
-            }
-            set(value);
-          },
-          help)
-      ->type_name(std::is_floating_point_v<T> ? "F" : "N")
-      ->group(group);
+  CLI::Option* const option = command.add_option_function<T>(
+      name,
+      [name, low, high, set](const T& value) {
+        if (!(value >= low && value <= high)) {
+          throw CLI::ValidationError(name, "not in [" + CLI::detail::to_string(low) + ", " +
+                                               CLI::detail::to_string(high) + "]");
+        }
+        set(value);
+      },
+      help);
+  option->type_name(std::is_floating_point_v<T> ? "F" : "N")->group(group);
+  if constexpr (std::is_unsigned_v<T>) {
+    // Conversion would wrap -1 around.
+    option->check(CLI::NonNegativeNumber.description(""));
+  }
 }
 
 void add_paths(CLI::App& command, v1::JobSpec& spec) {

@@ -233,9 +233,6 @@ Result<Programs> find_programs() {
 int quantize(const QuantizeOptions& options, const Programs& programs,
              const std::function<int()>& stop_count, Console& console) {
   v1::JobSpec spec = options.job.spec;
-  if (const Status status = finish_job_spec(spec); !status.ok()) {
-    return console.fail(status);
-  }
   resolve_links(spec);
   const std::filesystem::path output = spec.output();
   if (const Status status = make_parent(output); !status.ok()) {

@@ -27,7 +27,8 @@ struct QuantizeOptions {
   bool all = false;  // every module in the table
 };
 
-/// `stop_count`: how many stop signals have come (signals.h).
+/// The spec's paths are absolute (finish_job_spec). `stop_count`: how many stop signals have come
+/// (signals.h).
 int quantize(const QuantizeOptions& options, const Programs& programs,
              const std::function<int()>& stop_count, Console& console);
 

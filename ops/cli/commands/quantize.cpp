@@ -6,6 +6,9 @@ namespace rotor::cli {
 namespace {
 
 int run_quantize(QuantizeOptions& options, Console& console) {
+  if (const Status status = finish_job_spec(options.job.spec); !status.ok()) {
+    return console.fail(status);
+  }
   const Result<Programs> programs = find_programs();
   if (!programs.ok()) {
     return console.fail(programs.status());

@@ -24,10 +24,9 @@ GangSetup setup() {
 }
 
 TEST(GangArgv, StartsTheRanks) {
-  EXPECT_EQ(
-      joined(gang_argv(setup(), "127.0.0.1:7", false)),
-      "/usr/bin/mpirun --oversubscribe --bind-to none -n 4 "
-      "/opt/rotor-worker --coordinator 127.0.0.1:7 --device cpu --threads 2");
+  EXPECT_EQ(joined(gang_argv(setup(), "127.0.0.1:7", false)),
+            "/usr/bin/mpirun --oversubscribe --bind-to none -n 4 "
+            "/opt/rotor-worker --coordinator 127.0.0.1:7 --device cpu --threads 2");
 }
 
 TEST(GangArgv, ConsentsToRootAndCutsGroups) {

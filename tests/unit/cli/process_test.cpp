@@ -73,7 +73,7 @@ TEST(ChildProcess, AProgramThatCannotRunIsAnError) {
   const TemporaryDirectory directory;
   const Result<ChildProcess> child =
       ChildProcess::start({{directory / "none"}, directory / "log", SIGKILL});
-  EXPECT_FAILS(child, Code::kNotFound, "", "none");
+  EXPECT_FAILS(child, Code::kNotFound, "FILE_NOT_FOUND", "none");
 }
 
 TEST(ChildProcess, TakesItsGroupAlong) {
@@ -128,7 +128,8 @@ TEST(RunCaptured, GivesStdoutAndStatus) {
   ASSERT_OK(captured);
   EXPECT_EQ(captured->out, "result\n");
   EXPECT_EQ(captured->status.code, 3);
-  EXPECT_FAILS(run_captured({"/no/such/program"}), Code::kNotFound, "", "/no/such/program");
+  EXPECT_FAILS(run_captured({"/no/such/program"}), Code::kNotFound, "FILE_NOT_FOUND",
+               "/no/such/program");
 }
 
 }  // namespace

@@ -129,7 +129,7 @@ TEST(ProgressView, WritesLinesWithoutATerminalAndABarOnOne) {
     ProgressView bar(terminal, 4, 0);
     bar.event(leased(100));
     // Cut to the terminal's width, less one column for the cursor.
-    EXPECT_EQ(err.str(), "\r\x1b[K[--------------------] 0/4 laye");
+    EXPECT_EQ(err.str(), "\r\x1b[K[--------------------] 0/4 la");
   }
   EXPECT_EQ(err.str().substr(err.str().size() - 4), "\r\x1b[K");
   EXPECT_EQ(out.str(), "");

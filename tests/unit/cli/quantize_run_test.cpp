@@ -205,7 +205,7 @@ TEST_F(QuantizeRunTest, RestartOverwritesNoCheckpoint) {
 }
 
 TEST_F(QuantizeRunTest, ASignalDrainsTheGangAndExitsWith75) {
-  gang("trap 'echo drained; exit 75' TERM; while :; do sleep 0.05; done");
+  gang("trap 'echo drained; exit 75' USR1; while :; do sleep 0.05; done");
   std::thread signal([&] {
     await("gang", 1);
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
@@ -220,7 +220,7 @@ TEST_F(QuantizeRunTest, ASignalDrainsTheGangAndExitsWith75) {
 }
 
 TEST_F(QuantizeRunTest, ASecondSignalDoesNotWait) {
-  gang("trap '' TERM; while :; do sleep 0.05; done");
+  gang("trap '' USR1; while :; do sleep 0.05; done");
   std::thread signal([&] {
     await("gang", 1);
     stops_ = 1;
