@@ -6,9 +6,9 @@
 #include <csignal>
 #include <cstdio>
 
-#include "coordinator/exit_codes.h"
 #include "coordinator/options.h"
 #include "coordinator/server.h"
+#include "quant/base/exit_codes.h"
 
 namespace rotor::coordinator {
 namespace {

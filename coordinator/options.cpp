@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "coordinator/exit_codes.h"
+#include "quant/base/exit_codes.h"
 
 namespace rotor::coordinator {
 namespace {

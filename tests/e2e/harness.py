@@ -17,7 +17,7 @@ MODEL = SOURCE / "demo" / "model"
 TEXT = SOURCE / "demo" / "text" / "demo-generated.json"
 
 # Small enough for seconds a job, large enough that every lane has work and GPTQ differs from rounding.
-CALIBRATION = ["--calibration", str(TEXT), "--sequences", "12", "--seq-len", "256"]
+CALIBRATION = ["--calibration", str(TEXT), "--sequences", "24", "--seq-len", "256"]
 
 
 def quantize_command(output, *options, model=MODEL, calibration=None):

@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "coordinator/exit_codes.h"
 #include "proto/errors.h"
+#include "quant/base/exit_codes.h"
 #include "quant/checkpoint/verify.h"
 #include "rotor/v1/jobs.grpc.pb.h"
 #include "tests/support/coordinator/demo_job.h"

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "coordinator/exit_codes.h"
+#include "quant/base/exit_codes.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
 

@@ -42,8 +42,11 @@ std::pair<int, std::string> run(const std::string& command) {
   return {::pclose(pipe), output};
 }
 
+// The interpreter that the build found, which ops/install-dependencies brings numpy.
+const std::string kPython = ROTOR_PYTHON;
+
 TEST(VerifyJson, AnIndependentReaderDecodesTheSame) {
-  if (run("python3 -c 'import numpy'").first != 0) {
+  if (run(kPython + " -c 'import numpy'").first != 0) {
     GTEST_SKIP() << "python3 with numpy is not installed (Debian: python3-numpy)";
   }
   const std::string reader = std::string(ROTOR_SOURCE_DIR) + "/tests/python/independent_reader.py";
@@ -58,14 +61,14 @@ TEST(VerifyJson, AnIndependentReaderDecodesTheSame) {
     ASSERT_OK(report);
     auto json = verify_to_json(*report);
     dir.put("good.json", json.dump());
-    const auto good = run("python3 " + reader + " " + model + " " + (dir / "good.json"));
+    const auto good = run(kPython + " " + reader + " " + model + " " + (dir / "good.json"));
     EXPECT_EQ(good.first, 0) << to_string(format) << ": " << good.second;
     EXPECT_NE(good.second.find("7 modules and 5 other tensors decoded, 0 differences"),
               std::string::npos)
         << good.second;
     json["modules"].begin().value()["digest"] = std::string(64, '0');
     dir.put("bad.json", json.dump());
-    EXPECT_NE(run("python3 " + reader + " " + model + " " + (dir / "bad.json")).first, 0);
+    EXPECT_NE(run(kPython + " " + reader + " " + model + " " + (dir / "bad.json")).first, 0);
   }
 }
 
