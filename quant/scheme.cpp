@@ -38,18 +38,24 @@ Result<QuantScheme> make_scheme(Format format, int64_t int4_group, DType model_d
 
 std::string_view to_string(Format value) {
   switch (value) {
-    case Format::kNvfp4: return "nvfp4";
-    case Format::kMxfp4: return "mxfp4";
-    case Format::kInt4: return "int4";
+    case Format::kNvfp4:
+      return "nvfp4";
+    case Format::kMxfp4:
+      return "mxfp4";
+    case Format::kInt4:
+      return "int4";
   }
   return "?";
 }
 
 std::string_view to_string(Method value) {
   switch (value) {
-    case Method::kRtn: return "rtn";
-    case Method::kGptq: return "gptq";
-    case Method::kMrGptq: return "mr-gptq";
+    case Method::kRtn:
+      return "rtn";
+    case Method::kGptq:
+      return "gptq";
+    case Method::kMrGptq:
+      return "mr-gptq";
   }
   return "?";
 }
@@ -58,13 +64,18 @@ std::string_view to_string(ScaleSearch value) {
   return value == ScaleSearch::kAbsmax ? "absmax" : "mse";
 }
 
-std::string_view to_string(Activations value) { return value == Activations::kA16 ? "a16" : "a4"; }
+std::string_view to_string(Activations value) {
+  return value == Activations::kA16 ? "a16" : "a4";
+}
 
 std::string_view to_string(Layout value) {
   switch (value) {
-    case Layout::kCompressedTensors: return "compressed-tensors";
-    case Layout::kFpQuant: return "fp-quant";
-    case Layout::kModelOpt: return "modelopt";
+    case Layout::kCompressedTensors:
+      return "compressed-tensors";
+    case Layout::kFpQuant:
+      return "fp-quant";
+    case Layout::kModelOpt:
+      return "modelopt";
   }
   return "?";
 }

@@ -1,5 +1,5 @@
-// What a weight can be quantized to and how: the vocabulary that the solver, the checkpoint layouts,
-// the plan and the command line share.
+// What a weight can be quantized to and how: the vocabulary that the solver, the checkpoint
+// layouts, the plan and the command line share.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ struct QuantScheme {
 };
 
 /// NVFP4: group 16, E4M3. MXFP4: group 32, E8M0 in U8. INT4: `int4_group` (0: 128) and
-/// `model_dtype` scales (BF16, F16 or F32). Error: a group that is not positive and a multiple of 8,
-/// or given for another format and not that format's own.
+/// `model_dtype` scales (BF16, F16 or F32). Error: a group that is not positive and a multiple of
+/// 8, or given for another format and not that format's own.
 Result<QuantScheme> make_scheme(Format format, int64_t int4_group, DType model_dtype);
 
 /// "nvfp4", "mxfp4", "int4"; "rtn", "gptq", "mr-gptq"; "absmax", "mse"; "a16", "a4";

@@ -42,9 +42,13 @@ static_assert(rows_follow_enum());
 
 }  // namespace
 
-int64_t dtype_size(DType dtype) { return kRows[static_cast<size_t>(dtype)].size; }
+int64_t dtype_size(DType dtype) {
+  return kRows[static_cast<size_t>(dtype)].size;
+}
 
-std::string_view dtype_name(DType dtype) { return kRows[static_cast<size_t>(dtype)].name; }
+std::string_view dtype_name(DType dtype) {
+  return kRows[static_cast<size_t>(dtype)].name;
+}
 
 std::optional<DType> dtype_from_name(std::string_view name) {
   for (const Row& row : kRows) {

@@ -7,23 +7,40 @@ namespace rotor {
 
 std::string_view code_name(Code code) {
   switch (code) {
-    case Code::kOk: return "OK";
-    case Code::kCancelled: return "CANCELLED";
-    case Code::kUnknown: return "UNKNOWN";
-    case Code::kInvalidArgument: return "INVALID_ARGUMENT";
-    case Code::kDeadlineExceeded: return "DEADLINE_EXCEEDED";
-    case Code::kNotFound: return "NOT_FOUND";
-    case Code::kAlreadyExists: return "ALREADY_EXISTS";
-    case Code::kPermissionDenied: return "PERMISSION_DENIED";
-    case Code::kResourceExhausted: return "RESOURCE_EXHAUSTED";
-    case Code::kFailedPrecondition: return "FAILED_PRECONDITION";
-    case Code::kAborted: return "ABORTED";
-    case Code::kOutOfRange: return "OUT_OF_RANGE";
-    case Code::kUnimplemented: return "UNIMPLEMENTED";
-    case Code::kInternal: return "INTERNAL";
-    case Code::kUnavailable: return "UNAVAILABLE";
-    case Code::kDataLoss: return "DATA_LOSS";
-    case Code::kUnauthenticated: return "UNAUTHENTICATED";
+    case Code::kOk:
+      return "OK";
+    case Code::kCancelled:
+      return "CANCELLED";
+    case Code::kUnknown:
+      return "UNKNOWN";
+    case Code::kInvalidArgument:
+      return "INVALID_ARGUMENT";
+    case Code::kDeadlineExceeded:
+      return "DEADLINE_EXCEEDED";
+    case Code::kNotFound:
+      return "NOT_FOUND";
+    case Code::kAlreadyExists:
+      return "ALREADY_EXISTS";
+    case Code::kPermissionDenied:
+      return "PERMISSION_DENIED";
+    case Code::kResourceExhausted:
+      return "RESOURCE_EXHAUSTED";
+    case Code::kFailedPrecondition:
+      return "FAILED_PRECONDITION";
+    case Code::kAborted:
+      return "ABORTED";
+    case Code::kOutOfRange:
+      return "OUT_OF_RANGE";
+    case Code::kUnimplemented:
+      return "UNIMPLEMENTED";
+    case Code::kInternal:
+      return "INTERNAL";
+    case Code::kUnavailable:
+      return "UNAVAILABLE";
+    case Code::kDataLoss:
+      return "DATA_LOSS";
+    case Code::kUnauthenticated:
+      return "UNAUTHENTICATED";
   }
   return "UNKNOWN";
 }
@@ -87,21 +104,39 @@ std::string Status::to_string() const {
 Status invalid_argument(std::string message) {
   return {Code::kInvalidArgument, std::move(message)};
 }
-Status not_found(std::string message) { return {Code::kNotFound, std::move(message)}; }
-Status already_exists(std::string message) { return {Code::kAlreadyExists, std::move(message)}; }
+Status not_found(std::string message) {
+  return {Code::kNotFound, std::move(message)};
+}
+Status already_exists(std::string message) {
+  return {Code::kAlreadyExists, std::move(message)};
+}
 Status failed_precondition(std::string message) {
   return {Code::kFailedPrecondition, std::move(message)};
 }
 Status resource_exhausted(std::string message) {
   return {Code::kResourceExhausted, std::move(message)};
 }
-Status unavailable(std::string message) { return {Code::kUnavailable, std::move(message)}; }
-Status internal_error(std::string message) { return {Code::kInternal, std::move(message)}; }
-Status data_loss(std::string message) { return {Code::kDataLoss, std::move(message)}; }
-Status aborted(std::string message) { return {Code::kAborted, std::move(message)}; }
-Status cancelled(std::string message) { return {Code::kCancelled, std::move(message)}; }
-Status out_of_range(std::string message) { return {Code::kOutOfRange, std::move(message)}; }
-Status unimplemented(std::string message) { return {Code::kUnimplemented, std::move(message)}; }
+Status unavailable(std::string message) {
+  return {Code::kUnavailable, std::move(message)};
+}
+Status internal_error(std::string message) {
+  return {Code::kInternal, std::move(message)};
+}
+Status data_loss(std::string message) {
+  return {Code::kDataLoss, std::move(message)};
+}
+Status aborted(std::string message) {
+  return {Code::kAborted, std::move(message)};
+}
+Status cancelled(std::string message) {
+  return {Code::kCancelled, std::move(message)};
+}
+Status out_of_range(std::string message) {
+  return {Code::kOutOfRange, std::move(message)};
+}
+Status unimplemented(std::string message) {
+  return {Code::kUnimplemented, std::move(message)};
+}
 
 Status errno_error(int error_number, std::string_view what, std::string_view path) {
   Code code = Code::kUnavailable;

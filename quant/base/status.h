@@ -122,14 +122,15 @@ class [[nodiscard]] Result {
 #define ROTOR_CONCAT(a, b) ROTOR_CONCAT_INNER(a, b)
 
 /// Returns from the enclosing function with the error, if `expr` gave one.
-#define ROTOR_RETURN_IF_ERROR(expr)                            \
-  do {                                                         \
+#define ROTOR_RETURN_IF_ERROR(expr)                                    \
+  do {                                                                 \
     if (::rotor::Status rotor_status_ = (expr); !rotor_status_.ok()) { \
-      return rotor_status_;                                    \
-    }                                                          \
+      return rotor_status_;                                            \
+    }                                                                  \
   } while (false)
 
-/// `ROTOR_ASSIGN_OR_RETURN(auto x, f())`: x is f's value, or the enclosing function returns its error.
+/// `ROTOR_ASSIGN_OR_RETURN(auto x, f())`: x is f's value, or the enclosing function returns its
+/// error.
 #define ROTOR_ASSIGN_OR_RETURN(lhs, expr) \
   ROTOR_ASSIGN_OR_RETURN_IMPL(ROTOR_CONCAT(rotor_result_, __LINE__), lhs, expr)
 #define ROTOR_ASSIGN_OR_RETURN_IMPL(result, lhs, expr) \
