@@ -12,6 +12,11 @@ namespace {
 using testing::CoreTest;
 using testing::CoreWorker;
 
+/// Appends in place: GCC 12 sees an overflow in "r" + std::to_string(i) where there is none.
+std::string numbered(std::string prefix, int number) {
+  return prefix.append(std::to_string(number));
+}
+
 class CoreJobs : public CoreTest {
  protected:
   std::vector<v1::JobState> states(const std::string& name) {
@@ -59,13 +64,13 @@ TEST_F(CoreJobs, Faults18_CancellingWhatSucceededIsRefused) {
 
 TEST_F(CoreJobs, Faults18_ACancelThatRacesWithTheEndHasOneOutcome) {
   for (int round = 0; round < 5; ++round) {
-    const std::string output = "out" + std::to_string(round);
-    const std::string name = submit("r" + std::to_string(round), output);
+    const std::string output = numbered("out", round);
+    const std::string name = submit(numbered("r", round), output);
     std::thread canceller([&] {
       std::this_thread::sleep_for(std::chrono::milliseconds(200 + 40 * round));
       (void)core_->cancel(name);
     });
-    CoreWorker worker(core_.get(), "g" + std::to_string(round));
+    CoreWorker worker(core_.get(), numbered("g", round));
     core_->tick();
     if (const auto lease = worker.next_lease()) {
       for (int32_t layer = 0; layer < 4; ++layer) {
@@ -136,7 +141,7 @@ TEST_F(CoreJobs, Faults30_RefusesBadNamesAndPages) {
 
 TEST_F(CoreJobs, ListsInPages) {
   for (int i = 0; i < 5; ++i) {
-    submit("r" + std::to_string(i), "out" + std::to_string(i));
+    submit(numbered("r", i), numbered("out", i));
   }
   v1::ListJobsRequest request;
   request.set_page_size(2);
