@@ -1,5 +1,6 @@
 #include "worker/pipeline/collective_source.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -34,11 +35,6 @@ Result<WeightSource::Shape> CollectiveSource::shape(const std::string& name) {
   return shape;
 }
 
-Status CollectiveSource::read_share(const std::string& name, int64_t begin_byte, int64_t end_byte,
-                                    char* dst) {
-  return reader_.read(name, begin_byte, dst, static_cast<size_t>(end_byte - begin_byte));
-}
-
 void CollectiveSource::read_ahead(std::vector<std::string> names) {
   join();
   ahead_.clear();
@@ -51,7 +47,7 @@ void CollectiveSource::read_ahead(std::vector<std::string> names) {
       const Range mine = share(spec->byte_size(), comm_.size(), comm_.rank());
       Ahead ahead;
       ahead.bytes.resize(static_cast<size_t>(mine.size()));
-      ahead.status = read_share(name, mine.begin, mine.end, ahead.bytes.data());
+      ahead.status = reader_.read(name, mine.begin, ahead.bytes.data(), ahead.bytes.size());
       ahead_[name] = std::move(ahead);
     }
   });
@@ -61,28 +57,40 @@ Status CollectiveSource::read_rows(const std::string& name, int64_t row_begin, i
                                    void* dst) {
   ROTOR_ASSIGN_OR_RETURN(const Shape found, shape(name));
   const int64_t row_bytes = found.cols * dtype_size(found.dtype);
-  const int64_t first = row_begin * row_bytes;
-  const int64_t total = row_count * row_bytes;
-  const Range mine = share(total, comm_.size(), comm_.rank());
-  char* out = static_cast<char*>(dst);
+  const Range wanted{row_begin * row_bytes, (row_begin + row_count) * row_bytes};
+  // Shares are those of the whole tensor, so that rows asked for piece by piece meet what was read
+  // ahead.
+  const auto part_of = [&](int rank) {
+    const Range whole = share(found.rows * row_bytes, comm_.size(), rank);
+    const int64_t begin = std::clamp(whole.begin, wanted.begin, wanted.end);
+    return Range{begin, std::clamp(whole.end, begin, wanted.end)};
+  };
+  const auto at = [&](int64_t offset) { return static_cast<char*>(dst) + (offset - wanted.begin); };
 
   join();
+  const Range mine = part_of(comm_.rank());
   Status status;
   const auto ahead = ahead_.find(name);
-  if (ahead != ahead_.end() && row_begin == 0 && row_count == found.rows) {
+  if (ahead != ahead_.end()) {
+    const int64_t first = share(found.rows * row_bytes, comm_.size(), comm_.rank()).begin;
     status = ahead->second.status;
-    if (status.ok()) {
-      std::memcpy(out + mine.begin, ahead->second.bytes.data(), ahead->second.bytes.size());
+    if (status.ok() && mine.size() > 0) {
+      std::memcpy(at(mine.begin), ahead->second.bytes.data() + (mine.begin - first),
+                  static_cast<size_t>(mine.size()));
     }
-    ahead_.erase(ahead);
-  } else {
-    status = read_share(name, first + mine.begin, first + mine.end, out + mine.begin);
+    if (row_begin + row_count == found.rows) {
+      ahead_.erase(ahead);
+    }
+  } else if (mine.size() > 0) {
+    status = reader_.read(name, mine.begin, at(mine.begin), static_cast<size_t>(mine.size()));
   }
   ROTOR_RETURN_IF_ERROR(comm_.agree(status));
   for (int root = 0; root < comm_.size() && comm_.size() > 1; ++root) {
-    const Range part = share(total, comm_.size(), root);
-    ROTOR_RETURN_IF_ERROR(
-        comm_.broadcast_host(out + part.begin, static_cast<size_t>(part.size()), root));
+    const Range part = part_of(root);
+    if (part.size() > 0) {
+      ROTOR_RETURN_IF_ERROR(
+          comm_.broadcast_host(at(part.begin), static_cast<size_t>(part.size()), root));
+    }
   }
   return {};
 }

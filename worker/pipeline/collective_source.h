@@ -1,6 +1,6 @@
 // A model's weights read once a group instead of once a rank: each rank preads its share of every
-// tensor and the group passes the shares round. The next layer's shares are read ahead by a thread
-// while the current layer is worked on.
+// tensor, a run of bytes, and the group passes the shares round. The next layer's shares are read
+// ahead by a thread while the current layer is worked on.
 //
 // Collective: every rank asks for the same rows in the same order.
 // Thread-safety: the rank's main thread; the read-ahead thread touches only its own buffers.
@@ -39,7 +39,6 @@ class CollectiveSource final : public WeightSource {
     Status status;
     std::vector<char> bytes;
   };
-  Status read_share(const std::string& name, int64_t begin_byte, int64_t end_byte, char* dst);
   void join();
 
   const CheckpointReader& reader_;

@@ -1,6 +1,7 @@
 # Pipeline, with ranks as threads.
 target_sources(rotor_worker_test PRIVATE
   ../../support/thread_group.cpp
+  pipeline/collective_source_test.cpp
   pipeline/lane_tree_test.cpp
   pipeline/manifest_test.cpp
   pipeline/shard_runner_test.cpp)
