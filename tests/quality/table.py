@@ -5,7 +5,7 @@ Runs one `rotor quantize` a row (calibration: the first 128 windows of 1024 toke
 windows of eval.txt, measured in memory at the job's end) and prints a Markdown table. Rows already in
 the results file are not run again, so an interrupted table goes on.
 
-    tests/quality/table.py --bin build/bin --data DIR [--results FILE] [--only nvfp4]
+    tests/quality/table.py --bin build/bin --data DIR [--results FILE] [--only REGEX] [--measured]
 
 DIR holds models/llama-22m, text/ and golden/llama-22m/peer_quality.json.
 """
@@ -13,6 +13,7 @@ DIR holds models/llama-22m, text/ and golden/llama-22m/peer_quality.json.
 import argparse
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,7 +50,7 @@ def peer_rows(arguments):
     path = arguments.data / "golden/llama-22m/peer_quality.json"
     # The first entries are the unquantized model, without a format.
     rows = [row for row in json.loads(path.read_text()) if "format" in row]
-    return [row for row in rows if not arguments.only or row["format"] in arguments.only]
+    return [row for row in rows if re.search(arguments.only, " ".join(options_of(row)))]
 
 
 def main():
@@ -58,7 +59,8 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("quality.json"))
-    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--only", default="", help="rows whose options match this expression")
+    parser.add_argument("--measured", action="store_true", help="rows in the results file alone")
     arguments = parser.parse_args()
     results = json.loads(arguments.results.read_text()) if arguments.results.exists() else {}
 
@@ -69,6 +71,8 @@ def main():
     for row in peer_rows(arguments):
         options = options_of(row)
         key = " ".join(options)
+        if key not in results and arguments.measured:
+            continue
         if key not in results:
             report = measure(arguments, options)
             results[key] = {name: report[name] for name in ("perplexity", "seconds")}

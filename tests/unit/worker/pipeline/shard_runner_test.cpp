@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -130,6 +131,11 @@ std::map<std::string, std::string> digests(const Store& store) {
   return result;
 }
 
+/// What GoogleTest shows of a parameter; the bytes of the object would differ from run to run.
+void PrintTo(const QuantOptions& options, std::ostream* out) {
+  *out << (options.propagate == Propagate::kOriginal ? "original" : "quantized");
+}
+
 class ShardRunnerWays : public ::testing::TestWithParam<QuantOptions> {};
 
 TEST_P(ShardRunnerWays, AnyNumberOfRanksGivesTheSameTensors) {
@@ -161,7 +167,13 @@ TEST_P(ShardRunnerWays, ResumesBehindTheCommittedLayersToTheSameTensors) {
 INSTANTIATE_TEST_SUITE_P(Ways, ShardRunnerWays,
                          ::testing::Values(recipe(Propagate::kQuantized),
                                            recipe(Propagate::kQuantized, Sequential::kBlock),
-                                           recipe(Propagate::kOriginal)));
+                                           recipe(Propagate::kOriginal)),
+                         [](const ::testing::TestParamInfo<QuantOptions>& way) -> std::string {
+                           if (way.param.propagate == Propagate::kOriginal) {
+                             return "Original";
+                           }
+                           return way.param.sequential == Sequential::kBlock ? "Block" : "Stage";
+                         });
 
 TEST(ShardRunner, ShardsOfOriginalActivationsAreIndependent) {
   const QuantOptions options = recipe(Propagate::kOriginal);
