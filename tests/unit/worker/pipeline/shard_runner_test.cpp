@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <ostream>
 #include <string>
 #include <vector>
 
@@ -129,11 +128,6 @@ std::map<std::string, std::string> digests(const Store& store) {
         sha256_hex({reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()});
   }
   return result;
-}
-
-/// What GoogleTest shows of a parameter; the bytes of the object would differ from run to run.
-void PrintTo(const QuantOptions& options, std::ostream* out) {
-  *out << (options.propagate == Propagate::kOriginal ? "original" : "quantized");
 }
 
 class ShardRunnerWays : public ::testing::TestWithParam<QuantOptions> {};
