@@ -38,8 +38,14 @@ CoreWorker::~CoreWorker() {
 }
 
 void CoreWorker::leave() {
-  core_->detach(group_);
+  if (core_ != nullptr) {
+    core_->detach(group_);
+  }
   outbox_->close();
+}
+
+void CoreWorker::forget_core() {
+  core_ = nullptr;
 }
 
 std::optional<v1::CoordinatorMessage> CoreWorker::next() {

@@ -28,6 +28,8 @@ class CoreWorker {
   void finish(const v1::Lease& lease);
   void fail(const v1::Lease& lease, const Status& cause);
   void leave();
+  /// The core that this group was attached to has crashed: nothing may be called on it any more.
+  void forget_core();
 
  private:
   RtnLayer& layer(const v1::Lease& lease, int32_t index);

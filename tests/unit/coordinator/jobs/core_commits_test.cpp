@@ -51,7 +51,7 @@ TEST_F(CoreCommits, Faults01_WhatIsCommittedSurvivesARestartAndNothingElse) {
     ASSERT_OK(worker.put_and_commit(*lease, 0));
     ASSERT_OK(worker.put(*lease, 1));
     restart();
-    worker.leave();
+    worker.forget_core();
   }
   EXPECT_FALSE(staged(name, 0).empty());
   EXPECT_TRUE(staged(name, 1).empty());
