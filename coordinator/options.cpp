@@ -94,6 +94,12 @@ Result<CoordinatorOptions> check_options(CoordinatorOptions options) {
   if (colon == std::string::npos || colon == 0 || colon + 1 == options.listen.size()) {
     return bad_configuration("listen", options.listen, "give HOST:PORT, for example 0.0.0.0:7470");
   }
+  // gRPC would take a larger number modulo 65536.
+  const std::string port = options.listen.substr(colon + 1);
+  if (port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos ||
+      std::stoi(port) > 65535) {
+    return bad_configuration("listen", options.listen, "the port is a number from 0 to 65535");
+  }
   ROTOR_ASSIGN_OR_RETURN(options.model_root, existing_directory("model-root", options.model_root));
   ROTOR_ASSIGN_OR_RETURN(options.output_root,
                          existing_directory("output-root", options.output_root));

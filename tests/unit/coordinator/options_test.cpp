@@ -65,6 +65,11 @@ TEST_F(OptionsCheck, NamesTheOptionThatIsWrong) {
   EXPECT_FAILS(check_options(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
                "--lease-seconds");
   options = options_;
+  for (const char* bad : {"0.0.0.0:70000", "0.0.0.0:http", "0.0.0.0:-1", "0.0.0.0:123456789012"}) {
+    options.listen = bad;
+    EXPECT_FAILS(check_options(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
+                 "--listen");
+  }
   options.listen = "7470";
   EXPECT_FAILS(check_options(options), Code::kFailedPrecondition, "BAD_CONFIGURATION", "--listen");
   options = options_;
