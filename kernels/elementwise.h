@@ -1,0 +1,33 @@
+// What the decoder does element by element on the GPU: residual sums, gated activations,
+// conversion.
+//
+// Thread-safety: each enqueues on the caller's stream and current device, and returns. Cost: each
+// input read once and the output written once, at memory speed; no scratch memory. `count` elements
+// of memory that is contiguous, so a matrix of any shape. No elements: nothing is launched.
+// Errors: those of kernels/supported.h and of the launch.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "quant/base/dtype.h"
+#include "quant/base/status.h"
+
+namespace rotor::kernels {
+
+/// x += y, both F32 or both BF16: the sum in F32, rounded once to nearest, ties to even.
+Status add(void* x, const void* y, DType dtype, int64_t count, cudaStream_t stream);
+
+/// out = gate / (1 + e^-gate) * up, all of them F32 or all BF16. out may be gate or up. In F32
+/// within 2^-15 of the true value (the fast exponential and division), then BF16 is rounded once;
+/// magnitudes below 2^-126 may become 0.
+Status silu_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
+                    cudaStream_t stream);
+
+/// out = x: BF16, F16 or F32 to F32 or BF16, rounded to nearest, ties to even, where it must be.
+/// The two must not overlap, but out may be x where the dtypes are the same.
+Status convert(const void* x, DType x_dtype, int64_t count, void* out, DType out_dtype,
+               cudaStream_t stream);
+
+}  // namespace rotor::kernels
