@@ -92,11 +92,17 @@ class Backend {
 
   // --- memory ---
   virtual Result<Tensor> allocate(DType dtype, int64_t rows, int64_t cols) = 0;
-  /// Copies from host memory; `bytes` is src's size and must equal dst's.
+  /// Host memory that upload and download move fastest from and to (page-locked, on a GPU). Slow to
+  /// get: keep it. May be read and written from any thread, and freed on any.
+  virtual Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes) = 0;
+  /// Copies from host memory, which may be used again when it returns; `bytes` is src's size and
+  /// must equal dst's.
   virtual Status upload(const void* src, size_t bytes, const Tensor& dst) = 0;
   /// Waits, then copies to host memory.
   virtual Status download(const Tensor& src, void* dst, size_t bytes) = 0;
   virtual Status copy(const Tensor& src, const Tensor& dst) = 0;
+  /// Waits until everything asked for so far is done, and tells the first error of it.
+  virtual Status synchronize() = 0;
 
   // --- forward ---
   /// out[t, :] = table[ids[t], :].

@@ -42,8 +42,12 @@ DeviceInfo CpuBackend::info() const {
 Result<Tensor> CpuBackend::allocate(DType dtype, int64_t rows, int64_t cols) {
   ROTOR_RETURN_IF_ERROR(expect(rows >= 0 && cols >= 0, "allocate"));
   ROTOR_ASSIGN_OR_RETURN(auto buffer,
-                         allocate_host(static_cast<size_t>(rows * cols * dtype_size(dtype))));
+                         cpu::allocate_host(static_cast<size_t>(rows * cols * dtype_size(dtype))));
   return Tensor(dtype, rows, cols, std::move(buffer));
+}
+
+Result<std::shared_ptr<Buffer>> CpuBackend::allocate_host(size_t bytes) {
+  return cpu::allocate_host(bytes);
 }
 
 Status CpuBackend::upload(const void* src, size_t bytes, const Tensor& dst) {

@@ -24,9 +24,11 @@ class CpuBackend final : public Backend {
   int64_t row_tile() const override;
 
   Result<Tensor> allocate(DType dtype, int64_t rows, int64_t cols) override;
+  Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes) override;
   Status upload(const void* src, size_t bytes, const Tensor& dst) override;
   Status download(const Tensor& src, void* dst, size_t bytes) override;
   Status copy(const Tensor& src, const Tensor& dst) override;
+  Status synchronize() override { return {}; }
 
   Status embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) override;
   Status rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& out) override;
