@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <span>
 #include <string>
 
 namespace rotor::kernels {
@@ -35,18 +36,26 @@ Status check_divides(std::string_view what, int64_t size, int64_t cols) {
   return {};
 }
 
-}  // namespace
-
-Status check_value_dtype(std::string_view what, DType dtype) {
-  if (std::find(kValueDTypes.begin(), kValueDTypes.end(), dtype) != kValueDTypes.end()) {
+Status check_dtype(std::string_view what, DType dtype, std::span<const DType> taken) {
+  if (std::find(taken.begin(), taken.end(), dtype) != taken.end()) {
     return {};
   }
   std::string known;
-  for (const DType value : kValueDTypes) {
+  for (const DType value : taken) {
     known += (known.empty() ? "" : ", ") + std::string(dtype_name(value));
   }
   return unsupported(std::string(what) + " of " + std::string(dtype_name(dtype)) +
                      ": the CUDA kernels take " + known);
+}
+
+}  // namespace
+
+Status check_value_dtype(std::string_view what, DType dtype) {
+  return check_dtype(what, dtype, kValueDTypes);
+}
+
+Status check_weight_dtype(std::string_view what, DType dtype) {
+  return check_dtype(what, dtype, kWeightDTypes);
 }
 
 Status check_groups(Format format, int64_t group_size, int64_t cols) {
@@ -70,12 +79,13 @@ Status check_rotation(int64_t block, int64_t cols) {
   return check_divides("a rotation block", block, cols);
 }
 
-Status check_pointer(std::string_view what, const void* pointer) {
+Status check_pointer(std::string_view what, const void* pointer, int64_t alignment) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): its address is what is asked
   const auto address = reinterpret_cast<uintptr_t>(pointer);
-  if (address == 0 || address % kPointerAlignment != 0) {
-    return invalid_argument(std::string(what) + " is " +
-                            (address == 0 ? "null" : "not aligned to 16 bytes"))
+  if (address == 0 || address % static_cast<uintptr_t>(alignment) != 0) {
+    return invalid_argument(
+               std::string(what) + " is " +
+               (address == 0 ? "null" : "not aligned to " + std::to_string(alignment) + " bytes"))
         .with_reason("BAD_POINTER");
   }
   return {};

@@ -2,6 +2,7 @@
 // device.
 //
 //   values          F32, BF16, in and out of every kernel; pointers aligned to 16 bytes
+//   weights         F32, BF16, F16, where a kernel reads them as they are in a checkpoint
 //   rotation        blocks that are powers of two, 16 to 256
 //   groups          powers of two: NVFP4 16, MXFP4 32, INT4 16 to 256
 //   devices         compute capability 8.0 and newer (the build's CMAKE_CUDA_ARCHITECTURES)
@@ -33,20 +34,23 @@ struct FormatSupport {
 };
 
 inline constexpr std::array kValueDTypes{DType::kF32, DType::kBf16};
+inline constexpr std::array kWeightDTypes{DType::kF32, DType::kBf16, DType::kF16};
 inline constexpr SizeRange kRotationBlocks{16, 256};
 inline constexpr std::array kFormats{FormatSupport{Format::kNvfp4, {16, 16}},
                                      FormatSupport{Format::kMxfp4, {32, 32}},
                                      FormatSupport{Format::kInt4, {16, 256}}};
-/// Bytes that every device pointer is a multiple of.
+/// Bytes that every device pointer is a multiple of, unless its kernel says less.
 inline constexpr int64_t kPointerAlignment = 16;
 
 Status check_value_dtype(std::string_view what, DType dtype);
+Status check_weight_dtype(std::string_view what, DType dtype);
 /// The group size of a format, and that it divides `cols`.
 Status check_groups(Format format, int64_t group_size, int64_t cols);
 /// The block of a rotation, and that it divides `cols`.
 Status check_rotation(int64_t block, int64_t cols);
 /// Neither null nor misaligned.
-Status check_pointer(std::string_view what, const void* pointer);
+Status check_pointer(std::string_view what, const void* pointer,
+                     int64_t alignment = kPointerAlignment);
 /// rows * cols, both not negative and few enough for one launch (2^43 elements).
 Result<int64_t> element_count(int64_t rows, int64_t cols);
 

@@ -29,5 +29,21 @@ TEST(Supported, RefusesSizesThatAreNoPowerOfTwo) {
                "groups of -16");
 }
 
+TEST(Supported, TakesF16ForWeightsOnly) {
+  EXPECT_OK(check_weight_dtype("table", DType::kF16));
+  EXPECT_FAILS(check_weight_dtype("table", DType::kF64), Code::kUnimplemented,
+               "UNSUPPORTED_ON_CUDA", "table of F64: the CUDA kernels take F32, BF16, F16");
+  EXPECT_FAILS(check_value_dtype("x", DType::kF16), Code::kUnimplemented, "UNSUPPORTED_ON_CUDA",
+               "x of F16");
+}
+
+TEST(Supported, RefusesPointersBelowTheAlignmentAskedFor) {
+  alignas(16) float x[4] = {};
+  EXPECT_OK(check_pointer("x", x));
+  EXPECT_OK(check_pointer("x", x + 1, 4));
+  EXPECT_FAILS(check_pointer("x", x + 1), Code::kInvalidArgument, "BAD_POINTER", "to 16 bytes");
+  EXPECT_FAILS(check_pointer("x", nullptr, 4), Code::kInvalidArgument, "BAD_POINTER", "null");
+}
+
 }  // namespace
 }  // namespace rotor::kernels
