@@ -1,6 +1,6 @@
-// Loads and stores of several neighbouring values in one memory access, F32 or BF16 (for loads F16
-// too) in memory and F32 in registers. Pointers are aligned to the access. One value alone is a
-// count of 1.
+// Loads and stores of several neighbouring values in one memory access or, beyond 16 bytes, in
+// accesses of 16; F32 or BF16 (for loads F16 too) in memory and F32 in registers. Pointers are
+// aligned to the access. One value alone is a count of 1.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -10,9 +10,9 @@
 
 namespace rotor::kernels {
 
-/// kCount 32-bit words that move in one access: 4, 8 or 16 bytes.
+/// kCount 32-bit words that move in accesses of up to 16 bytes.
 template <int kCount>
-struct alignas(kCount * sizeof(uint32_t)) Words {
+struct alignas(kCount < 4 ? kCount * sizeof(uint32_t) : 16) Words {
   uint32_t word[kCount];
 };
 
