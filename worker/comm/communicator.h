@@ -1,11 +1,12 @@
 // The collectives of one worker group. A group's ranks call the same operations in the same order;
 // what differs between them is only data.
 //
-// Tensors are those of the group's backend: host memory over MPI here, device memory over NCCL for
-// the CUDA backend. Strings are always host memory. Thread-safety: one caller at a time, the rank's
-// main thread. Errors: a rank that dies ends the gang (mpirun's doing). An error on one rank must
-// not leave the others waiting in a collective: every rank passes its own status to agree() before
-// the next one.
+// Tensors are those of the group's backend: host memory over MPI, device memory over NCCL for the
+// CUDA backend (nccl_communicator.h); a group of one never touches them. Operations on tensors may
+// be asynchronous, in order with the backend's own. Strings are always host memory. Thread-safety:
+// one caller at a time, the rank's main thread. Errors: a rank that dies ends the gang (mpirun's
+// doing). An error on one rank must not leave the others waiting in a collective: every rank passes
+// its own status to agree() before the next one.
 #pragma once
 
 #include <chrono>

@@ -68,6 +68,9 @@ class MpiCommunicator final : public Communicator {
   }
 
   Status broadcast(const Tensor& tensor, int root) override {
+    if (size_ == 1) {
+      return {};  // the tensor may be a GPU's, which MPI must not touch
+    }
     return broadcast_host(tensor.data(), tensor.bytes(), root);
   }
 

@@ -35,17 +35,15 @@ int run_worker(const WorkerOptions& options) {
   const MpiEnvironment mpi;
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e [rank " + std::to_string(mpi.world_rank()) +
                       "] %l: %v");
-  Result<std::unique_ptr<Communicator>> group = mpi.make_group(options.group_size);
-  if (!group.ok()) {
-    return fail(group.status());
+  Result<RankSetup> rank = set_up_rank(mpi, options.device, options.threads, options.group_size);
+  if (!rank.ok()) {
+    const int code = fail(rank.status());
+    // What NCCL stumbled over may be gone at the next start, a wrong number of ranks is the
+    // caller's.
+    const std::string& reason = rank.status().reason();
+    return reason == "BAD_GROUP_SIZE" || reason == "NCCL_ERROR" ? code : kExitConfiguration;
   }
-  Result<std::unique_ptr<Backend>> backend =
-      make_backend(options.device, options.threads, mpi.local_rank(), mpi.local_size());
-  if (!backend.ok()) {
-    fail(backend.status());
-    return kExitConfiguration;
-  }
-  return run_group(**backend, **group, options.group, drain);
+  return run_group(*rank->backend, *rank->group, options.group, drain);
 }
 
 int run_evaluation(const WorkerOptions& options) {
