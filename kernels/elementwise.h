@@ -21,7 +21,7 @@ Status add(void* x, const void* y, DType dtype, int64_t count, cudaStream_t stre
 
 /// out = gate / (1 + e^-gate) * up, all of them F32 or all BF16. out may be gate or up. In F32
 /// within 2^-15 of the true value (the fast exponential and division), then BF16 is rounded once;
-/// magnitudes below 2^-126 may become 0.
+/// what up is multiplied with may become 0 below 2^-119.
 Status silu_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
                     cudaStream_t stream);
 

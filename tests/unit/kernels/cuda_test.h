@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
@@ -12,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cuda_status.h"
 #include "kernels/device_buffer.h"
 #include "kernels/stream.h"
 #include "quant/base/dtype.h"
@@ -67,8 +70,9 @@ class CudaTest : public ::testing::Test {
     }
     std::vector<uint16_t> halves;
     for (float& value : values) {
-      halves.push_back(f32_to_bf16(value));
-      value = bf16_to_f32(halves.back());
+      const bool f16 = dtype == DType::kF16;
+      halves.push_back(f16 ? f32_to_f16(value) : f32_to_bf16(value));
+      value = f16 ? f16_to_f32(halves.back()) : bf16_to_f32(halves.back());
     }
     return upload(halves);
   }
@@ -81,16 +85,37 @@ class CudaTest : public ::testing::Test {
     return std::move(buffer).value();
   }
 
+  /// `values` in `dtype`, as upload_as makes them, for a kernel that writes over its input: with
+  /// the guard of poisoned() behind them.
+  DeviceBuffer upload_guarded(DType dtype, std::vector<float>& values) {
+    const DeviceBuffer source = upload_as(dtype, values);
+    DeviceBuffer copy = poisoned(dtype, static_cast<int64_t>(values.size()));
+    EXPECT_OK(
+        ROTOR_CUDA(cudaMemcpyAsync(copy.data(), source.data(), static_cast<size_t>(source.bytes()),
+                                   cudaMemcpyDeviceToDevice, stream())));
+    synchronize();
+    return copy;
+  }
+
+  /// The `count` values of a buffer from poisoned(); its guard must be untouched.
+  std::vector<float> download(DType dtype, int64_t count, const DeviceBuffer& buffer) {
+    std::vector<uint8_t> bytes(static_cast<size_t>(buffer.bytes()));
+    EXPECT_OK(buffer.copy_to_host(bytes.data(), buffer.bytes(), stream()));
+    synchronize();
+    std::vector<float> values(static_cast<size_t>(count));
+    EXPECT_OK(widen_to_f32(bytes.data(), dtype, count, values.data()));
+    const auto end = bytes.begin() + static_cast<std::ptrdiff_t>(count * dtype_size(dtype));
+    EXPECT_TRUE(std::all_of(end, bytes.end(), [](uint8_t byte) { return byte == 0xFF; }))
+        << "written past the end";
+    return values;
+  }
+
   /// Every value of the buffer from poisoned() is that of `expected` [rows, cols], rounded to
   /// `dtype`, bit for bit (any NaN for a NaN), and the guard is untouched.
   void expect_values(const std::vector<float>& expected, int64_t cols, DType dtype,
                      const DeviceBuffer& buffer) {
-    std::vector<uint8_t> bytes(static_cast<size_t>(buffer.bytes()));
-    ASSERT_OK(buffer.copy_to_host(bytes.data(), buffer.bytes(), stream()));
-    synchronize();
-    std::vector<float> actual(expected.size());
     const auto count = static_cast<int64_t>(expected.size());
-    ASSERT_OK(widen_to_f32(bytes.data(), dtype, count, actual.data()));
+    const std::vector<float> actual = download(dtype, count, buffer);
     for (int64_t i = 0; i < count; ++i) {
       const auto at = static_cast<size_t>(i);
       const float wanted =
@@ -101,8 +126,18 @@ class CudaTest : public ::testing::Test {
       ASSERT_TRUE(same) << "first difference at row " << i / cols << ", column " << i % cols
                         << ": wanted " << wanted << ", got " << actual[at] << "; seed " << seed_;
     }
-    for (auto i = static_cast<size_t>(count * dtype_size(dtype)); i < bytes.size(); ++i) {
-      ASSERT_EQ(bytes[i], 0xFF) << "written past the end";
+  }
+
+  /// The same within bounds: |actual - wanted| <= bound, one of each for every value.
+  void expect_near(const std::vector<double>& wanted, const std::vector<double>& bounds,
+                   int64_t cols, DType dtype, const DeviceBuffer& buffer) {
+    const auto count = static_cast<int64_t>(wanted.size());
+    const std::vector<float> actual = download(dtype, count, buffer);
+    for (int64_t i = 0; i < count; ++i) {
+      const auto at = static_cast<size_t>(i);
+      ASSERT_LE(std::abs(static_cast<double>(actual[at]) - wanted[at]), bounds[at])
+          << "first beyond its bound at row " << i / cols << ", column " << i % cols << ": wanted "
+          << wanted[at] << ", got " << actual[at] << "; seed " << seed_;
     }
   }
 
