@@ -7,6 +7,7 @@ target_sources(rotor_quant PRIVATE
   format/e4m3.cpp
   format/e8m0.cpp
   format/finite.cpp
+  gptq/column_order.cpp
   gptq/factor.cpp
   gptq/factor_sweep.cpp
   gptq/refine.cpp

@@ -28,6 +28,12 @@ __device__ __forceinline__ float device_e2m1_round(float value) {
   return __fadd_rn(copysignf(rounded, value), 0.0F);  // -0 + 0 is +0
 }
 
+/// e2m1_code: the inverse of device_e2m1_decode.
+__device__ __forceinline__ uint8_t device_e2m1_code(float rounded) {
+  const uint32_t magnitude = __float_as_uint(__fmul_rn(fabsf(rounded), 0x1p-126F)) >> 22;
+  return static_cast<uint8_t>(magnitude | (__float_as_uint(rounded) >> 28 & 8U));
+}
+
 /// int4_round.
 __device__ __forceinline__ float device_int4_round(float value) {
   return __fadd_rn(fminf(fmaxf(rintf(value), kInt4Min), kInt4Max), 0.0F);
@@ -57,5 +63,27 @@ __device__ __forceinline__ float device_e2m1_decode(uint32_t code) {
 __device__ __forceinline__ float device_int4_decode(uint32_t code) {
   return __fadd_rn(__uint_as_float(0x4B000000U | (code & 15U)), -(0x1p23F + 8.0F));
 }
+
+/// int4_code.
+__device__ __forceinline__ uint8_t device_int4_code(float rounded) {
+  return static_cast<uint8_t>(static_cast<int>(rounded) + 8);
+}
+
+/// The 4-bit rounding of each format as a type, as quant/format/rounding.h has it for the CPU.
+struct DeviceE2m1 {
+  static __device__ __forceinline__ float round(float x) { return device_e2m1_round(x); }
+  static __device__ __forceinline__ uint8_t code(float rounded) {
+    return device_e2m1_code(rounded);
+  }
+  static __device__ __forceinline__ float decode(uint32_t code) { return device_e2m1_decode(code); }
+};
+
+struct DeviceInt4 {
+  static __device__ __forceinline__ float round(float x) { return device_int4_round(x); }
+  static __device__ __forceinline__ uint8_t code(float rounded) {
+    return device_int4_code(rounded);
+  }
+  static __device__ __forceinline__ float decode(uint32_t code) { return device_int4_decode(code); }
+};
 
 }  // namespace rotor::kernels

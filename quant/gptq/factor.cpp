@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include "quant/format/finite.h"
+#include "quant/gptq/column_order.h"
 #include "quant/gptq/factor_sweep.h"
 
 namespace rotor {
@@ -16,8 +16,8 @@ namespace {
 struct Problem {
   const float* hessian;
   int64_t n;
-  std::vector<double> diagonal;  // by original column; 0 where dead
-  double mean = 1.0;             // of the diagonal over live columns
+  std::vector<float> diagonal;  // by original column
+  double mean = 1.0;            // of the diagonal over live columns
   const int32_t* order;
   const uint8_t* dead;
 };
@@ -36,45 +36,11 @@ Status check_arguments(const float* hessian, int64_t n, const FactorSettings& se
   return {};
 }
 
-/// Finds dead inputs. A rotation may leave a direction without input slightly below zero by
-/// rounding; what is further below is no Gram matrix.
-Status find_dead(Problem& problem, uint8_t* dead) {
-  constexpr double kRounding = 1e-4;  // of the largest diagonal element
-  double largest = 0.0;
-  double lowest = 0.0;
-  double sum = 0.0;
-  int64_t live = 0;
-  for (int64_t c = 0; c < problem.n; ++c) {
-    const auto value = static_cast<double>(problem.hessian[c * problem.n + c]);
-    dead[c] = value > 0.0 ? 0 : 1;
-    problem.diagonal[static_cast<size_t>(c)] = std::max(value, 0.0);
-    largest = std::max(largest, value);
-    lowest = std::min(lowest, value);
-    sum += std::max(value, 0.0);
-    live += value > 0.0 ? 1 : 0;
-  }
-  if (lowest < -kRounding * largest) {
-    return invalid_argument("the Hessian has " + std::to_string(lowest) +
-                            " on its diagonal: it is not a sum of squares of activations")
-        .with_reason("BAD_HESSIAN");
-  }
-  problem.mean = live == 0 ? 1.0 : sum / static_cast<double>(live);
-  return {};
-}
-
-void make_order(const Problem& problem, bool act_order, int32_t* order) {
-  std::iota(order, order + problem.n, 0);
-  if (act_order) {
-    std::stable_sort(order, order + problem.n, [&](int32_t a, int32_t b) {
-      return problem.diagonal[static_cast<size_t>(a)] > problem.diagonal[static_cast<size_t>(b)];
-    });
-  }
-}
-
 /// The diagonal element at `column` with damping; dead inputs count as the mean of the others.
 float damped(const Problem& problem, int32_t column, double damping) {
-  const double value =
-      problem.dead[column] != 0 ? problem.mean : problem.diagonal[static_cast<size_t>(column)];
+  const double value = problem.dead[column] != 0
+                           ? problem.mean
+                           : double{problem.diagonal[static_cast<size_t>(column)]};
   return static_cast<float>(value + damping * problem.mean);
 }
 
@@ -111,12 +77,16 @@ Result<FactorReport> factorize_hessian(const float* hessian, int64_t n,
                                        const FactorSettings& settings, float* upper, int32_t* order,
                                        uint8_t* dead, Parallel& parallel) {
   ROTOR_RETURN_IF_ERROR(check_arguments(hessian, n, settings));
-  Problem problem{hessian, n, std::vector<double>(static_cast<size_t>(n)), 1.0, order, dead};
-  ROTOR_RETURN_IF_ERROR(find_dead(problem, dead));
-  make_order(problem, settings.act_order, order);
+  Problem problem{hessian, n, std::vector<float>(static_cast<size_t>(n)), 1.0, order, dead};
+  for (int64_t c = 0; c < n; ++c) {
+    problem.diagonal[static_cast<size_t>(c)] = hessian[c * n + c];
+  }
+  ROTOR_ASSIGN_OR_RETURN(const ColumnOrder columns,
+                         order_columns(problem.diagonal, settings.act_order, order, dead));
+  problem.mean = columns.mean;
 
   FactorReport report;
-  report.dead_columns = std::count(dead, dead + n, uint8_t{1});
+  report.dead_columns = columns.dead;
   if (report.dead_columns == n) {
     report.outcome = FactorOutcome::kFailed;
     return report;
@@ -133,7 +103,7 @@ Result<FactorReport> factorize_hessian(const float* hessian, int64_t n,
     if (damping >= 1.0) {
       break;
     }
-    damping = std::min(damping * 10.0, 1.0);
+    damping = next_damping(damping);
   }
   fill_diagonal(problem, upper);
   report.outcome = FactorOutcome::kDiagonal;

@@ -11,6 +11,7 @@
 #include "quant/format/codes.h"
 #include "quant/format/finite.h"
 #include "quant/format/rounding.h"
+#include "quant/gptq/column_order.h"
 #include "quant/gptq/solve.h"
 
 namespace rotor {
@@ -155,14 +156,11 @@ class TileRefiner {
 
 /// damping * mean(diag(H)), the mean taken over live inputs as the factor does.
 double absolute_damping(const float* hessian, int64_t n, double damping) {
-  double sum = 0.0;
-  int64_t live = 0;
+  std::vector<float> diagonal(static_cast<size_t>(n));
   for (int64_t c = 0; c < n; ++c) {
-    const auto value = static_cast<double>(hessian[c * n + c]);
-    sum += std::max(value, 0.0);
-    live += value > 0.0 ? 1 : 0;
+    diagonal[static_cast<size_t>(c)] = hessian[c * n + c];
   }
-  return live == 0 ? damping : damping * sum / static_cast<double>(live);
+  return damping * mean_live(diagonal);
 }
 
 }  // namespace

@@ -19,8 +19,6 @@ constexpr int kE4m3StepsUp = 0;
 constexpr int kE4m3StepsDown = 16;  // eight steps are one octave
 constexpr int kE8m0StepsUp = 1;
 constexpr int kE8m0StepsDown = 2;
-constexpr int kInt4First = 32;  // in 32nds of absmax / 7.5
-constexpr int kInt4Last = 12;
 
 int count_of(Format format) {
   switch (format) {
@@ -29,14 +27,19 @@ int count_of(Format format) {
     case Format::kMxfp4:
       return kE8m0StepsUp + 1 + kE8m0StepsDown;
     case Format::kInt4:
-      return kInt4First - kInt4Last + 1;
+      return ScaleCandidates::kInt4First - ScaleCandidates::kInt4Last + 1;
   }
   return 0;
 }
-static_assert(kInt4First - kInt4Last + 1 <= ScaleCandidates::kMaxCount);
+static_assert(ScaleCandidates::kInt4First - ScaleCandidates::kInt4Last + 1 <=
+              ScaleCandidates::kMaxCount);
 static_assert(kE4m3StepsUp + 1 + kE4m3StepsDown <= ScaleCandidates::kMaxCount);
 
 }  // namespace
+
+int ScaleCandidates::steps_up(Format format) {
+  return format == Format::kNvfp4 ? kE4m3StepsUp : kE8m0StepsUp;
+}
 
 ScaleCandidates::ScaleCandidates(const QuantScheme& scheme, float global_scale)
     : scheme_(scheme), global_scale_(global_scale), count_(count_of(scheme.format)) {
@@ -94,8 +97,7 @@ void ScaleCandidates::all(float absmax, ScaleCandidate* out) const {
     }
     return;
   }
-  const int32_t first =
-      absmax_byte(absmax) + (scheme_.format == Format::kNvfp4 ? kE4m3StepsUp : kE8m0StepsUp);
+  const int32_t first = absmax_byte(absmax) + steps_up(scheme_.format);
   for (int i = 0; i < count_; ++i) {
     out[i] = byte_candidate(first - i);
   }

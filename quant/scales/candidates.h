@@ -20,6 +20,11 @@ struct ScaleCandidate {
 class ScaleCandidates {
  public:
   static constexpr int kMaxCount = 24;
+  static constexpr int kInt4First = 32;  // the largest of INT4's, in 32nds of absmax / 7.5
+  static constexpr int kInt4Last = 12;
+
+  /// Of the first candidate above absmax's byte (NVFP4, MXFP4).
+  static int steps_up(Format format);
 
   ScaleCandidates(const QuantScheme& scheme, float global_scale);
 
@@ -33,6 +38,9 @@ class ScaleCandidates {
   /// above absmax's to two below. INT4: absmax/7.5 times 32/32, 31/32, ..., 12/32, each rounded to
   /// scale_dtype.
   void all(float absmax, ScaleCandidate* out) const;
+
+  /// What each stored byte stands for (NVFP4, MXFP4); zeros for INT4.
+  const std::array<float, 256>& by_byte() const { return by_byte_; }
 
   /// The smallest positive scale that is stored: byte 1 of E4M3, 0 of E8M0, 2^-24 in F16 and 2^-126
   /// in BF16 and F32 (their subnormals are zero on hardware that flushes them).

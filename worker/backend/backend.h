@@ -59,12 +59,13 @@ struct FactorOptions {
 /// How far the damping ladder of algorithm.md section 3 had to go.
 enum class FactorKind : int32_t { kGptq = 0, kDiagonal = 1, kFailed = 2 };
 
-/// H'^-1 = U^T U in the permuted column order, with what led to it. Plain tensors, so that the rank
-/// which made it can broadcast it.
+/// What the solve needs of H', with what led to it. Plain tensors, so that the rank which made it
+/// can broadcast it. On the CPU H'^-1 = U^T U, places in the order of quantization
+/// (quant/gptq/solve.h); on CUDA H' = L L^T, places against it (kernels/solve.h).
 struct Factor {
-  Tensor upper;  // F32 [K, K], upper triangular, in permuted order
-  Tensor order;  // I32 [1, K]: order[i] is the original column at permuted place i
-  Tensor dead;   // U8 [1, K], by original column: 1 where H'_cc was 0
+  Tensor triangle;  // F32 [K, K]: U or L
+  Tensor order;     // I32 [1, K]: the original column at each place
+  Tensor dead;      // U8 [1, K], by original column: 1 where H'_cc was 0
   FactorKind kind = FactorKind::kGptq;
   double damping = 0.0;  // that made it succeed
 };

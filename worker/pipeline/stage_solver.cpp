@@ -14,9 +14,8 @@ namespace {
 
 using FactorKey = std::pair<double, bool>;  // damping, act-order
 
-/// Makes H' of the stage on every rank: finished and broadcast by its root, rotated by each.
-Result<Tensor> share_hessian(Backend& backend, Communicator& comm, const StageHessian& hessian,
-                             int rotation) {
+/// Gives every rank the stage's Hessian, finished.
+Result<Tensor> share_hessian(Backend& backend, Communicator& comm, const StageHessian& hessian) {
   Tensor whole = hessian.sum;
   Status mine;
   if (comm.rank() == hessian.root) {
@@ -30,44 +29,42 @@ Result<Tensor> share_hessian(Backend& backend, Communicator& comm, const StageHe
   }
   ROTOR_RETURN_IF_ERROR(comm.agree(mine));
   ROTOR_RETURN_IF_ERROR(comm.broadcast(whole, hessian.root));
+  return whole;
+}
+
+Result<Tensor> rotate_hessian(Backend& backend, const Tensor& hessian, int rotation) {
   if (rotation == 0) {
-    return whole;
+    return hessian;
   }
   ROTOR_ASSIGN_OR_RETURN(Tensor rotated,
-                         backend.allocate(DType::kF32, hessian.width, hessian.width));
-  ROTOR_RETURN_IF_ERROR(backend.rotate_hessian(whole, rotation, rotated));
+                         backend.allocate(DType::kF32, hessian.rows(), hessian.cols()));
+  ROTOR_RETURN_IF_ERROR(backend.rotate_hessian(hessian, rotation, rotated));
   return rotated;
+}
+
+/// A factor as it comes from another rank.
+Result<Factor> empty_factor(Backend& backend, int64_t width) {
+  Factor factor;
+  ROTOR_ASSIGN_OR_RETURN(factor.triangle, backend.allocate(DType::kF32, width, width));
+  ROTOR_ASSIGN_OR_RETURN(factor.order, backend.allocate(DType::kI32, 1, width));
+  ROTOR_ASSIGN_OR_RETURN(factor.dead, backend.allocate(DType::kU8, 1, width));
+  return factor;
 }
 
 /// Factorizes on the root and gives every rank the result.
 Result<Factor> share_factor(Backend& backend, Communicator& comm, const Tensor& hessian, int root,
                             const FactorOptions& options, const std::string& name) {
-  Factor factor;
-  Status mine;
-  if (comm.rank() == root) {
-    Result<Factor> made = backend.factorize(hessian, options);
-    mine = made.status();
-    if (made.ok()) {
-      factor = std::move(made).value();
-    } else {
-      mine = std::move(mine).with_context("the Hessian of " + name);
-    }
-  }
-  ROTOR_RETURN_IF_ERROR(comm.agree(mine));
+  Result<Factor> made = comm.rank() == root ? backend.factorize(hessian, options)
+                                            : empty_factor(backend, hessian.cols());
+  ROTOR_RETURN_IF_ERROR(comm.agree(made.status().with_context("the Hessian of " + name)));
+  Factor factor = std::move(made).value();
   ROTOR_RETURN_IF_ERROR(comm.broadcast_host(&factor.kind, sizeof(factor.kind), root));
   ROTOR_RETURN_IF_ERROR(comm.broadcast_host(&factor.damping, sizeof(factor.damping), root));
-  if (factor.kind == FactorKind::kFailed) {
-    return factor;
+  if (factor.kind != FactorKind::kFailed) {
+    ROTOR_RETURN_IF_ERROR(comm.broadcast(factor.triangle, root));
+    ROTOR_RETURN_IF_ERROR(comm.broadcast(factor.order, root));
+    ROTOR_RETURN_IF_ERROR(comm.broadcast(factor.dead, root));
   }
-  if (comm.rank() != root) {
-    const int64_t width = hessian.cols();
-    ROTOR_ASSIGN_OR_RETURN(factor.upper, backend.allocate(DType::kF32, width, width));
-    ROTOR_ASSIGN_OR_RETURN(factor.order, backend.allocate(DType::kI32, 1, width));
-    ROTOR_ASSIGN_OR_RETURN(factor.dead, backend.allocate(DType::kU8, 1, width));
-  }
-  ROTOR_RETURN_IF_ERROR(comm.broadcast(factor.upper, root));
-  ROTOR_RETURN_IF_ERROR(comm.broadcast(factor.order, root));
-  ROTOR_RETURN_IF_ERROR(comm.broadcast(factor.dead, root));
   return factor;
 }
 
@@ -130,40 +127,58 @@ class StageSolver {
     SolvedStage solved;
     solved.weights = original;
     solved.matrices.resize(plan_.modules.size());
-    for (auto& [index, solver] : solvers_) {
+    Status mine;  // agreed on with the next module, so that no rank waits for another's download
+    // Each solver goes once it is done: its memory is for the next.
+    for (auto it = solvers_.begin(); it != solvers_.end(); it = solvers_.erase(it)) {
+      auto& [index, solver] = *it;
       ModuleResult result = begin_result(solver.plan(), hessian_.tokens);
-      ROTOR_RETURN_IF_ERROR(solve_module(solver, &result));
+      ROTOR_RETURN_IF_ERROR(solve_module(solver, std::move(mine), &result));
       {
-        const PhaseScope phase(times_, "gather");
-        ROTOR_ASSIGN_OR_RETURN(QuantizedMatrix matrix, solver.gather(&result));
-        matrix.input_global_scale = input_global_scale_;
-        solved.matrices[index] = std::move(matrix);
+        const PhaseScope phase(times_, "gather", 0.0, solver.stored_bytes());
+        ROTOR_RETURN_IF_ERROR(solver.gather(&result));
       }
-      const PhaseScope phase(times_, "rotate");
-      LinearWeights& linear = solved.weights.linears[index];
-      ROTOR_ASSIGN_OR_RETURN(linear.weight, dequantized_weight(backend_, *solved.matrices[index]));
-      linear.transform = input_transform(options_, solver.plan(), input_global_scale_);
+      mine = finish_module(index, solver, &solved);
       solved.results.push_back(std::move(result));
     }
+    ROTOR_RETURN_IF_ERROR(comm_.agree(mine));
     return solved;
   }
 
  private:
-  Status rotate(const StageWeights& original) {
-    const PhaseScope phase(times_, "rotate");
-    ROTOR_ASSIGN_OR_RETURN(rotated_hessian_,
-                           share_hessian(backend_, comm_, hessian_, stage_rotation(plan_)));
-    std::vector<float> largest(plan_.modules.size(), 0.0F);
-    Status mine;
-    for (auto& [index, solver] : solvers_) {
-      Result<float> amax = solver.rotate(original.linears[index].weight);
-      mine = amax.status();
-      if (!mine.ok()) {
-        break;
-      }
-      largest[index] = *amax;
+  /// Not collective.
+  Status finish_module(size_t index, ModuleSolver& solver, SolvedStage* solved) {
+    LinearWeights& linear = solved->weights.linears[index];
+    {
+      const PhaseScope phase(times_, "dequantize", 0.0, solver.dequantize_bytes());
+      ROTOR_ASSIGN_OR_RETURN(linear.weight, solver.dequantized());
+      linear.transform = input_transform(options_, solver.plan(), input_global_scale_);
     }
-    ROTOR_RETURN_IF_ERROR(comm_.agree(mine));
+    if (uploader(hessian_.root, index, comm_.size()) == comm_.rank()) {
+      const PhaseScope phase(times_, "upload", 0.0, solver.stored_bytes());
+      ROTOR_ASSIGN_OR_RETURN(QuantizedMatrix matrix, solver.download());
+      matrix.input_global_scale = input_global_scale_;
+      solved->matrices[index] = std::move(matrix);
+    }
+    return {};
+  }
+
+  Status rotate(const StageWeights& original) {
+    double bytes = 0.0;
+    for (const auto& [index, solver] : solvers_) {
+      bytes += solver.rotate_bytes();
+    }
+    const PhaseScope phase(times_, "rotate", 0.0, bytes);
+    ROTOR_ASSIGN_OR_RETURN(const Tensor hessian, share_hessian(backend_, comm_, hessian_));
+    std::vector<float> largest(plan_.modules.size(), 0.0F);
+    const auto rotate_mine = [&]() -> Status {
+      ROTOR_ASSIGN_OR_RETURN(rotated_hessian_,
+                             rotate_hessian(backend_, hessian, stage_rotation(plan_)));
+      for (auto& [index, solver] : solvers_) {
+        ROTOR_ASSIGN_OR_RETURN(largest[index], solver.rotate(original.linears[index].weight));
+      }
+      return {};
+    };
+    ROTOR_RETURN_IF_ERROR(comm_.agree(rotate_mine()));
     ROTOR_RETURN_IF_ERROR(comm_.all_reduce_max(&largest));
     // Engines fuse modules of a fuse group into one weight with one global scale.
     for (const auto& [index, solver] : solvers_) {
@@ -176,33 +191,46 @@ class StageSolver {
     return {};
   }
 
-  Status solve_module(ModuleSolver& solver, ModuleResult* result) {
+  /// `mine`: what this rank has to tell of the module before.
+  Status solve_module(ModuleSolver& solver, Status mine, ModuleResult* result) {
     const ModulePlan& plan = solver.plan();
     const Factor* factor = nullptr;
     if (plan.method != Method::kRtn) {
-      const PhaseScope phase(times_, "factor");
+      const PhaseScope phase(times_, "factor", factor_flops(plan));
       ROTOR_ASSIGN_OR_RETURN(factor, factor_for(plan));
       tell_factor(plan, *factor, result);
     }
     if (factor != nullptr && factor->kind == FactorKind::kFailed) {
       factor = nullptr;
     }
-    Status mine;
-    {
-      const PhaseScope phase(times_, "scales");
-      const bool global = options_.scheme.format == Format::kNvfp4;
-      const float amax = fused_amax_.at(plan.linear.fuse_group);
-      mine = solver.search_scales(global ? nvfp4_global_scale(amax) : 1.0F, factor);
-    }
     if (mine.ok()) {
-      const PhaseScope phase(times_, "solve");
-      mine = solver.solve(factor, rotated_hessian_, options_.refine_passes);
-    }
-    if (mine.ok()) {
-      const PhaseScope phase(times_, "error");
-      mine = solver.measure(rotated_hessian_);
+      mine = solve_rows(solver, factor);
     }
     return comm_.agree(mine);
+  }
+
+  /// Not collective.
+  Status solve_rows(ModuleSolver& solver, const Factor* factor) {
+    {
+      const PhaseScope phase(times_, "scales", 0.0, solver.scale_bytes());
+      const bool global = options_.scheme.format == Format::kNvfp4;
+      const float amax = fused_amax_.at(solver.plan().linear.fuse_group);
+      ROTOR_RETURN_IF_ERROR(solver.search_scales(global ? nvfp4_global_scale(amax) : 1.0F, factor));
+    }
+    {
+      const double flops = factor == nullptr ? 0.0 : solver.solve_flops(options_.refine_passes);
+      const PhaseScope phase(times_, "solve", flops);
+      ROTOR_RETURN_IF_ERROR(solver.solve(factor, rotated_hessian_, options_.refine_passes));
+    }
+    const PhaseScope phase(times_, "error", solver.measure_flops());
+    return solver.measure(rotated_hessian_);
+  }
+
+  /// Of a Cholesky factorization, where this rank has one to make for the module.
+  double factor_flops(const ModulePlan& plan) const {
+    const bool made = factors_.contains(FactorKey(plan.damping, plan.act_order));
+    const auto width = static_cast<double>(hessian_.width);
+    return made || hessian_.root != comm_.rank() ? 0.0 : width * width * width / 3.0;
   }
 
   Result<const Factor*> factor_for(const ModulePlan& plan) {
@@ -231,6 +259,10 @@ class StageSolver {
 };
 
 }  // namespace
+
+int uploader(int root, size_t module, int ranks) {
+  return static_cast<int>((static_cast<size_t>(root) + module) % static_cast<size_t>(ranks));
+}
 
 bool needs_hessian(const StagePlan& plan) {
   return std::any_of(plan.modules.begin(), plan.modules.end(),

@@ -14,7 +14,7 @@
 #include "worker/backend/cpu/cross_entropy.h"
 #include "worker/backend/cpu/elementwise.h"
 #include "worker/backend/cpu/gemm.h"
-#include "worker/backend/cpu/operands.h"
+#include "worker/backend/operands.h"
 
 namespace rotor::worker {
 namespace cpu {

@@ -12,7 +12,7 @@
 #include "worker/backend/cpu/cpu_backend.h"
 #include "worker/backend/cpu/elementwise.h"
 #include "worker/backend/cpu/gemm.h"
-#include "worker/backend/cpu/operands.h"
+#include "worker/backend/operands.h"
 
 namespace rotor::worker::cpu {
 namespace {
@@ -84,13 +84,13 @@ Result<Factor> CpuBackend::factorize(const Tensor& hessian, const FactorOptions&
   const int64_t n = hessian.rows();
   ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, n), "factorize"));
   Factor factor;
-  ROTOR_ASSIGN_OR_RETURN(factor.upper, allocate(DType::kF32, n, n));
+  ROTOR_ASSIGN_OR_RETURN(factor.triangle, allocate(DType::kF32, n, n));
   ROTOR_ASSIGN_OR_RETURN(factor.order, allocate(DType::kI32, 1, n));
   ROTOR_ASSIGN_OR_RETURN(factor.dead, allocate(DType::kU8, 1, n));
   ROTOR_ASSIGN_OR_RETURN(
       const FactorReport report,
       factorize_hessian(hessian.as<float>(), n, {options.damping, options.act_order},
-                        factor.upper.as<float>(), factor.order.as<int32_t>(),
+                        factor.triangle.as<float>(), factor.order.as<int32_t>(),
                         factor.dead.as<uint8_t>(), *parallel_));
   factor.kind = kind_of(report.outcome);
   factor.damping = report.damping;
@@ -119,11 +119,11 @@ Result<Scales> CpuBackend::search_scales(const Tensor& w, const QuantScheme& sch
 }
 
 Result<Tensor> CpuBackend::solve_costs(const Factor& factor) {
-  const int64_t n = factor.upper.rows();
+  const int64_t n = factor.triangle.rows();
   ROTOR_RETURN_IF_ERROR(
-      expect(is_square(factor.upper, n) && factor.order.size() == n, "solve_costs"));
+      expect(is_square(factor.triangle, n) && factor.order.size() == n, "solve_costs"));
   ROTOR_ASSIGN_OR_RETURN(Tensor costs, allocate(DType::kF32, 1, n));
-  rotor::solve_costs(factor.upper.as<float>(), factor.order.as<int32_t>(), n, costs.as<float>());
+  rotor::solve_costs(factor.triangle.as<float>(), factor.order.as<int32_t>(), n, costs.as<float>());
   return costs;
 }
 
@@ -143,10 +143,10 @@ Status CpuBackend::solve(const Tensor& w, const QuantScheme& scheme, const Scale
   ROTOR_RETURN_IF_ERROR(
       expect(w.dtype() == DType::kF32 && codes_fit(codes, w.rows(), w.cols()) &&
                  is_f32(scales.effective, w.rows(), w.cols() / scheme.group_size) &&
-                 is_square(factor.upper, w.cols()) && factor.order.size() == w.cols() &&
+                 is_square(factor.triangle, w.cols()) && factor.order.size() == w.cols() &&
                  factor.dead.size() == w.cols() && factor.kind != FactorKind::kFailed,
              "solve"));
-  const SolveFactor solve_factor{factor.upper.as<float>(), factor.order.as<int32_t>(),
+  const SolveFactor solve_factor{factor.triangle.as<float>(), factor.order.as<int32_t>(),
                                  factor.dead.as<uint8_t>()};
   return solve_rows(w.as<float>(), w.rows(), w.cols(), scheme, scales.effective.as<float>(),
                     solve_factor, codes.as<uint8_t>(), *parallel_);

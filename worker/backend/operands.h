@@ -8,7 +8,7 @@
 #include "quant/base/status.h"
 #include "worker/backend/tensor.h"
 
-namespace rotor::worker::cpu {
+namespace rotor::worker {
 
 inline Status expect(bool fits, std::string_view operation) {
   return fits ? Status()
@@ -23,4 +23,4 @@ inline bool is_wide_float(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kBf16 || dtype == DType::kF16;
 }
 
-}  // namespace rotor::worker::cpu
+}  // namespace rotor::worker

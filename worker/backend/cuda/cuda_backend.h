@@ -1,0 +1,105 @@
+// The Backend on one CUDA device: activations in BF16, sums in F32, everything in order on one
+// stream.
+//
+// Precision: forward and Hessian products take BF16 and sum in F32; the factorization is F32; the
+// products inside the solve, the refinement and the error measures round their factors to TF32
+// (kernels/solve.h says why that costs nothing).
+// Determinism: no atomics on floating-point numbers, no split sums in products, and row ranges of a
+// weight give the same bits however they are cut.
+//
+// Owns: the stream, the memory pool's contents, cuBLASLt and cuSOLVER handles. Thread-safety: one
+// caller at a time; the device is current on the thread that created the backend. Fails:
+// RESOURCE_EXHAUSTED for memory with the bytes needed and free, UNIMPLEMENTED (reason
+// UNSUPPORTED_ON_CUDA) for shapes that kernels/supported.h leaves out, INTERNAL for device errors.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/cholesky.h"
+#include "kernels/gemm.h"
+#include "kernels/stream.h"
+#include "worker/backend/backend.h"
+
+namespace rotor::worker::cuda {
+
+/// The CUDA devices that this process sees; 0 where there is no driver.
+int visible_devices();
+
+class CudaBackend final : public Backend {
+ public:
+  /// Makes `device` current. Errors: FAILED_PRECONDITION (CUDA_NO_DEVICE,
+  /// CUDA_UNSUPPORTED_DEVICE).
+  static Result<std::unique_ptr<CudaBackend>> create(int device);
+  ~CudaBackend() override;
+
+  cudaStream_t stream() const { return stream_.get(); }
+  int device() const { return device_; }
+
+  DeviceInfo info() const override;
+  DType activation_dtype() const override { return DType::kBf16; }
+  int64_t row_tile() const override;
+
+  Result<Tensor> allocate(DType dtype, int64_t rows, int64_t cols) override;
+  Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes) override;
+  Status upload(const void* src, size_t bytes, const Tensor& dst) override;
+  Status download(const Tensor& src, void* dst, size_t bytes) override;
+  Status copy(const Tensor& src, const Tensor& dst) override;
+  Status synchronize() override;
+
+  Status embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) override;
+  Status rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& out) override;
+  Status linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                const Tensor& out) override;
+  Status rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
+              const Tensor& sin) override;
+  Status attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
+                   const Tensor& out) override;
+  Status gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
+                          const Tensor& out) override;
+  Status add(const Tensor& x, const Tensor& y) override;
+  Result<Loss> next_token_loss(const Tensor& x, const Tensor& head, std::span<const int32_t> ids,
+                               int64_t seq_len) override;
+
+  Status rotate(const Tensor& x, int64_t block, const Tensor& out) override;
+  Status quantize_activations(const Tensor& x, const ActivationQuant& quant,
+                              const Tensor& out) override;
+  Result<float> max_abs(const Tensor& x) override;
+
+  Status hessian_zero(const Tensor& hessian) override;
+  Status hessian_accumulate(const Tensor& x, const Tensor& hessian) override;
+  Status hessian_add(const Tensor& dst, const Tensor& src) override;
+  Status hessian_finish(const Tensor& hessian, int64_t tokens) override;
+  Status rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) override;
+  Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options) override;
+
+  Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme, float global_scale,
+                               ScaleSearch search, const Tensor& column_costs) override;
+  Result<Tensor> solve_costs(const Factor& factor) override;
+  Status refine(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                const Tensor& hessian, double damping, int passes, const Tensor& codes) override;
+  Status solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+               const Factor& factor, const Tensor& codes) override;
+  Status round_to_nearest(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                          const Tensor& codes) override;
+  Status dequantize(const Tensor& codes, const QuantScheme& scheme, const Tensor& effective_scales,
+                    const Tensor& out) override;
+  Result<std::vector<double>> quadratic_error(const Tensor& a, const Tensor& b,
+                                              const Tensor& hessian) override;
+
+ private:
+  CudaBackend(int device, kernels::Stream stream, kernels::Gemm gemm, kernels::Cholesky cholesky);
+
+  /// The tensor in `dtype`: itself, or a converted copy.
+  Result<Tensor> converted(const Tensor& tensor, DType dtype);
+  /// Of a square F32 matrix, on the host; waits.
+  Result<std::vector<float>> diagonal(const Tensor& matrix);
+
+  int device_;
+  kernels::Stream stream_;
+  kernels::Gemm gemm_;
+  kernels::Cholesky cholesky_;
+};
+
+}  // namespace rotor::worker::cuda

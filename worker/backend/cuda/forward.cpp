@@ -1,0 +1,220 @@
+// The part of the CUDA backend that runs the decoder.
+#include <algorithm>
+#include <string>
+
+#include "kernels/activation_quant.h"
+#include "kernels/attention.h"
+#include "kernels/cross_entropy.h"
+#include "kernels/cuda_status.h"
+#include "kernels/elementwise.h"
+#include "kernels/embedding.h"
+#include "kernels/hadamard.h"
+#include "kernels/reductions.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rope.h"
+#include "kernels/scratch.h"
+#include "worker/backend/cuda/cuda_backend.h"
+#include "worker/backend/operands.h"
+
+namespace rotor::worker::cuda {
+namespace {
+
+constexpr int64_t kLogitBytes = int64_t{256} << 20;  // logits that are kept at a time
+
+template <typename T>
+Result<kernels::Scratch> uploaded(std::span<const T> values, cudaStream_t stream) {
+  const auto bytes = static_cast<int64_t>(values.size_bytes());
+  ROTOR_ASSIGN_OR_RETURN(kernels::Scratch memory, kernels::Scratch::allocate(bytes, stream));
+  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemcpyAsync(
+      memory.data(), values.data(), values.size_bytes(), cudaMemcpyHostToDevice, stream)));
+  return memory;
+}
+
+/// What each row predicts: the next id of its sequence, -1 for the last row of each.
+std::vector<int32_t> next_ids(std::span<const int32_t> ids, int64_t seq_len) {
+  std::vector<int32_t> targets(ids.size(), -1);
+  for (size_t t = 0; t + 1 < ids.size(); ++t) {
+    if ((t + 1) % static_cast<size_t>(seq_len) != 0) {
+      targets[t] = ids[t + 1];
+    }
+  }
+  return targets;
+}
+
+}  // namespace
+
+Result<Tensor> CudaBackend::converted(const Tensor& tensor, DType dtype) {
+  if (tensor.empty() || tensor.dtype() == dtype) {
+    return tensor;
+  }
+  ROTOR_ASSIGN_OR_RETURN(Tensor out, allocate(dtype, tensor.rows(), tensor.cols()));
+  ROTOR_RETURN_IF_ERROR(
+      kernels::convert(tensor.data(), tensor.dtype(), tensor.size(), out.data(), dtype, stream()));
+  return out;
+}
+
+Status CudaBackend::embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(is_wide_float(table.dtype()) && table.cols() == out.cols() &&
+                                   out.rows() == static_cast<int64_t>(ids.size()),
+                               "embed"));
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= table.rows()) {
+      return invalid_argument("token id " + std::to_string(id) + " with a vocabulary of " +
+                              std::to_string(table.rows()))
+          .with_reason("BAD_TOKEN_ID");
+    }
+  }
+  ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch device_ids, uploaded(ids, stream()));
+  return kernels::embed_rows(table.data(), table.dtype(), table.rows(), table.cols(),
+                             device_ids.as<int32_t>(), out.rows(), out.data(), out.dtype(),
+                             stream());
+}
+
+Status CudaBackend::rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(x.dtype() == out.dtype() && x.rows() == out.rows() &&
+                                   x.cols() == out.cols() && weight.size() == x.cols() &&
+                                   is_wide_float(weight.dtype()),
+                               "rms_norm"));
+  return kernels::rms_norm(x.data(), x.dtype(), x.rows(), x.cols(), weight.data(), weight.dtype(),
+                           eps, out.data(), stream());
+}
+
+Status CudaBackend::linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                           const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(x.dtype() == DType::kBf16 && out.dtype() == DType::kBf16 &&
+                                   x.rows() == out.rows() && x.cols() == weight.cols() &&
+                                   out.cols() == weight.rows() &&
+                                   (bias.empty() || bias.size() == out.cols()),
+                               "linear"));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor factor, converted(weight, DType::kBf16));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor offset, converted(bias, DType::kBf16));
+  kernels::GemmCall call;
+  call.m = x.rows();
+  call.n = out.cols();
+  call.k = x.cols();
+  call.a = {x.data(), x.cols(), false};
+  call.b = {factor.data(), x.cols(), true};
+  call.out = out.data();
+  call.out_ld = out.cols();
+  call.bias = offset.data();
+  return gemm_.run(call, stream());
+}
+
+Status CudaBackend::rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
+                         const Tensor& sin) {
+  ROTOR_RETURN_IF_ERROR(expect(x.cols() % head_dim == 0 && is_f32(cos, cos.rows(), head_dim / 2) &&
+                                   is_f32(sin, cos.rows(), head_dim / 2) && cos.rows() >= seq_len,
+                               "rope"));
+  return kernels::rope(x.data(), x.dtype(), x.rows(), x.cols() / head_dim, head_dim, seq_len,
+                       cos.as<float>(), sin.as<float>(), stream());
+}
+
+Status CudaBackend::attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
+                              const Tensor& v, const Tensor& out) {
+  const int64_t tokens = shape.sequences * shape.seq_len;
+  const int64_t width = shape.heads * shape.head_dim;
+  const int64_t kv_width = shape.kv_heads * shape.head_dim;
+  ROTOR_RETURN_IF_ERROR(expect(q.rows() == tokens && q.cols() == width && out.rows() == tokens &&
+                                   out.cols() == width && k.rows() == tokens &&
+                                   k.cols() == kv_width && v.rows() == tokens &&
+                                   v.cols() == kv_width && q.dtype() == DType::kBf16,
+                               "attention"));
+  const kernels::AttentionProblem problem{.sequences = shape.sequences,
+                                          .seq_len = shape.seq_len,
+                                          .heads = shape.heads,
+                                          .kv_heads = shape.kv_heads,
+                                          .head_dim = shape.head_dim,
+                                          .scale = static_cast<float>(shape.scale),
+                                          .sliding_window = shape.sliding_window};
+  return kernels::causal_attention(problem, q.data(), k.data(), v.data(), out.data(), stream());
+}
+
+Status CudaBackend::gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
+                                     const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(kind == ActivationKind::kSilu && gate.bytes() == out.bytes() &&
+                                   up.bytes() == out.bytes() && gate.dtype() == up.dtype() &&
+                                   gate.dtype() == out.dtype(),
+                               "gated_activation"));
+  return kernels::silu_product(gate.data(), up.data(), gate.dtype(), gate.size(), out.data(),
+                               stream());
+}
+
+Status CudaBackend::add(const Tensor& x, const Tensor& y) {
+  ROTOR_RETURN_IF_ERROR(expect(x.dtype() == y.dtype() && x.size() == y.size(), "add"));
+  return kernels::add(x.data(), y.data(), x.dtype(), x.size(), stream());
+}
+
+Result<Loss> CudaBackend::next_token_loss(const Tensor& x, const Tensor& head,
+                                          std::span<const int32_t> ids, int64_t seq_len) {
+  const int64_t tokens = x.rows();
+  const int64_t vocabulary = head.rows();
+  ROTOR_RETURN_IF_ERROR(
+      expect(static_cast<int64_t>(ids.size()) == tokens && head.cols() == x.cols() && seq_len > 0,
+             "next_token_loss"));
+  const std::vector<int32_t> next = next_ids(ids, seq_len);
+  ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch targets,
+                         uploaded(std::span<const int32_t>(next), stream()));
+  ROTOR_ASSIGN_OR_RETURN(Tensor losses, allocate(DType::kF32, 1, tokens));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor weight, converted(head, DType::kBf16));
+  const int64_t rows = std::clamp<int64_t>(kLogitBytes / (vocabulary * dtype_size(DType::kF32)), 1,
+                                           std::max<int64_t>(tokens, 1));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor logits, allocate(DType::kF32, rows, vocabulary));
+  for (int64_t begin = 0; begin < tokens; begin += rows) {
+    const int64_t count = std::min(rows, tokens - begin);
+    kernels::GemmCall call;
+    call.m = count;
+    call.n = vocabulary;
+    call.k = x.cols();
+    call.a = {x.row_range(begin, count).data(), x.cols(), false};
+    call.b = {weight.data(), x.cols(), true};
+    call.out = logits.data();
+    call.out_ld = vocabulary;
+    call.out_dtype = DType::kF32;
+    ROTOR_RETURN_IF_ERROR(gemm_.run(call, stream()));
+    ROTOR_RETURN_IF_ERROR(kernels::cross_entropy(logits.data(), DType::kF32, count, vocabulary,
+                                                 targets.as<int32_t>() + begin,
+                                                 losses.as<float>() + begin, stream()));
+  }
+  std::vector<float> host(static_cast<size_t>(tokens));
+  ROTOR_RETURN_IF_ERROR(download(losses, host.data(), losses.bytes()));
+  Loss loss;
+  for (size_t t = 0; t < host.size(); ++t) {
+    loss.sum += double{host[t]};
+    loss.tokens += next[t] >= 0 ? 1 : 0;
+  }
+  return loss;
+}
+
+Status CudaBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(x.rows() == out.rows() && x.cols() == out.cols(), "rotate"));
+  if (block == 1) {
+    return x.dtype() == out.dtype()
+               ? copy(x, out)
+               : kernels::convert(x.data(), x.dtype(), x.size(), out.data(), out.dtype(), stream());
+  }
+  ROTOR_ASSIGN_OR_RETURN(const Tensor source,
+                         converted(x, x.dtype() == DType::kF16 ? DType::kF32 : x.dtype()));
+  return kernels::rotate_rows(source.data(), source.dtype(), x.rows(), x.cols(), block, out.data(),
+                              out.dtype(), stream());
+}
+
+Status CudaBackend::quantize_activations(const Tensor& x, const ActivationQuant& quant,
+                                         const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(x.rows() == out.rows() && x.cols() == out.cols(), "quantize_activations"));
+  return kernels::fake_quantize_activations(x.data(), x.dtype(), x.rows(), x.cols(), quant.format,
+                                            quant.group_size, quant.input_global_scale, out.data(),
+                                            out.dtype(), stream());
+}
+
+Result<float> CudaBackend::max_abs(const Tensor& x) {
+  ROTOR_ASSIGN_OR_RETURN(Tensor largest, allocate(DType::kF32, 1, 1));
+  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemsetAsync(largest.data(), 0, largest.bytes(), stream())));
+  ROTOR_RETURN_IF_ERROR(
+      kernels::max_abs(x.data(), x.dtype(), x.size(), largest.as<float>(), stream()));
+  float value = 0.0F;
+  ROTOR_RETURN_IF_ERROR(download(largest, &value, sizeof(value)));
+  return value;
+}
+
+}  // namespace rotor::worker::cuda

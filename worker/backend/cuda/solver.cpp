@@ -1,0 +1,231 @@
+// The part of the CUDA backend that makes Hessians and solves.
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "kernels/cuda_status.h"
+#include "kernels/dequantize.h"
+#include "kernels/gram.h"
+#include "kernels/quadratic.h"
+#include "kernels/round.h"
+#include "kernels/scale_search.h"
+#include "kernels/scratch.h"
+#include "kernels/solve.h"
+#include "kernels/symmetric.h"
+#include "quant/gptq/column_order.h"
+#include "worker/backend/cuda/cuda_backend.h"
+#include "worker/backend/operands.h"
+
+namespace rotor::worker::cuda {
+namespace {
+
+bool is_square(const Tensor& tensor, int64_t n) {
+  return is_f32(tensor, n, n);
+}
+
+/// Of one range of rows: codes, scales and weights that belong together.
+Status expect_rows(const Tensor& w, const QuantScheme& scheme, const Tensor& effective,
+                   const Tensor& codes, std::string_view operation) {
+  return expect(w.dtype() == DType::kF32 && codes.dtype() == DType::kU8 &&
+                    codes.rows() == w.rows() && codes.cols() * 2 == w.cols() &&
+                    is_f32(effective, w.rows(), w.cols() / scheme.group_size),
+                operation);
+}
+
+kernels::SolveRows solve_rows_of(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                                 const Tensor& codes) {
+  return {w.as<float>(),      w.rows(), w.cols(), scheme, scales.effective.as<float>(),
+          codes.as<uint8_t>()};
+}
+
+/// Writes values [n] to the diagonal of an otherwise empty matrix.
+Status fill_diagonal(const std::vector<float>& values, const Tensor& matrix, cudaStream_t stream) {
+  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemsetAsync(matrix.data(), 0, matrix.bytes(), stream)));
+  const size_t step = (values.size() + 1) * sizeof(float);
+  return ROTOR_CUDA(cudaMemcpy2DAsync(matrix.data(), step, values.data(), sizeof(float),
+                                      sizeof(float), values.size(), cudaMemcpyHostToDevice,
+                                      stream));
+}
+
+}  // namespace
+
+Status CudaBackend::hessian_zero(const Tensor& hessian) {
+  return ROTOR_CUDA(cudaMemsetAsync(hessian.data(), 0, hessian.bytes(), stream()));
+}
+
+Status CudaBackend::hessian_accumulate(const Tensor& x, const Tensor& hessian) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(x.dtype() == DType::kBf16 && is_square(hessian, x.cols()), "hessian_accumulate"));
+  return kernels::accumulate_gram(gemm_, x.data(), x.rows(), x.cols(), hessian.as<float>(),
+                                  stream());
+}
+
+Status CudaBackend::hessian_add(const Tensor& dst, const Tensor& src) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_square(dst, src.rows()) && is_square(src, dst.rows()), "hessian_add"));
+  return kernels::add_lower(dst.as<float>(), src.as<float>(), dst.rows(), stream());
+}
+
+Status CudaBackend::hessian_finish(const Tensor& hessian, int64_t tokens) {
+  ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, hessian.rows()) && tokens > 0, "hessian_finish"));
+  return kernels::scale_and_mirror(hessian.as<float>(), hessian.rows(), static_cast<float>(tokens),
+                                   stream());
+}
+
+Status CudaBackend::rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_square(hessian, out.rows()) && is_square(out, hessian.rows()), "rotate_hessian"));
+  return kernels::rotate_symmetric(hessian.as<float>(), hessian.rows(), block, out.as<float>(),
+                                   stream());
+}
+
+Result<std::vector<float>> CudaBackend::diagonal(const Tensor& matrix) {
+  ROTOR_ASSIGN_OR_RETURN(const Tensor device, allocate(DType::kF32, 1, matrix.rows()));
+  ROTOR_RETURN_IF_ERROR(
+      kernels::take_diagonal(matrix.as<float>(), matrix.rows(), device.as<float>(), stream()));
+  std::vector<float> host(static_cast<size_t>(matrix.rows()));
+  ROTOR_RETURN_IF_ERROR(download(device, host.data(), device.bytes()));
+  return host;
+}
+
+Result<Factor> CudaBackend::factorize(const Tensor& hessian, const FactorOptions& options) {
+  const int64_t n = hessian.rows();
+  ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, n), "factorize"));
+  ROTOR_ASSIGN_OR_RETURN(const float largest, max_abs(hessian));
+  if (!std::isfinite(largest)) {
+    return invalid_argument("the Hessian is not finite").with_reason("NOT_FINITE");
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<float> values, diagonal(hessian));
+  std::vector<int32_t> order(values.size());
+  std::vector<uint8_t> dead(values.size());
+  ROTOR_ASSIGN_OR_RETURN(const ColumnOrder columns,
+                         order_columns(values, options.act_order, order.data(), dead.data()));
+  Factor factor;
+  if (columns.dead == n) {
+    factor.kind = FactorKind::kFailed;
+    return factor;
+  }
+  std::reverse(order.begin(), order.end());
+  ROTOR_ASSIGN_OR_RETURN(factor.triangle, allocate(DType::kF32, n, n));
+  ROTOR_ASSIGN_OR_RETURN(factor.order, allocate(DType::kI32, 1, n));
+  ROTOR_ASSIGN_OR_RETURN(factor.dead, allocate(DType::kU8, 1, n));
+  ROTOR_RETURN_IF_ERROR(upload(order.data(), factor.order.bytes(), factor.order));
+  ROTOR_RETURN_IF_ERROR(upload(dead.data(), factor.dead.bytes(), factor.dead));
+
+  const auto mean = static_cast<float>(columns.mean);
+  for (double damping = options.damping;; damping = next_damping(damping)) {
+    const kernels::Damping damped{mean, static_cast<float>(damping * columns.mean)};
+    ROTOR_RETURN_IF_ERROR(kernels::gather_lower(hessian.as<float>(), n, factor.order.as<int32_t>(),
+                                                factor.dead.as<uint8_t>(), damped,
+                                                factor.triangle.as<float>(), stream()));
+    ROTOR_ASSIGN_OR_RETURN(const bool definite,
+                           cholesky_.factorize(factor.triangle.as<float>(), n, stream()));
+    if (definite) {
+      ROTOR_ASSIGN_OR_RETURN(const std::vector<float> pivots, diagonal(factor.triangle));
+      if (std::all_of(pivots.begin(), pivots.end(),
+                      [](float pivot) { return std::isfinite(pivot) && pivot > 0.0F; })) {
+        factor.damping = damping;
+        return factor;
+      }
+    }
+    if (damping >= 1.0) {
+      break;
+    }
+  }
+  std::vector<float> roots(values.size());
+  for (size_t i = 0; i < roots.size(); ++i) {
+    const auto column = static_cast<size_t>(order[i]);
+    roots[i] = std::sqrt(dead[column] != 0 ? mean : values[column]);
+  }
+  ROTOR_RETURN_IF_ERROR(fill_diagonal(roots, factor.triangle, stream()));
+  ROTOR_RETURN_IF_ERROR(synchronize());  // `roots` goes
+  factor.kind = FactorKind::kDiagonal;
+  return factor;
+}
+
+Result<Scales> CudaBackend::search_scales(const Tensor& w, const QuantScheme& scheme,
+                                          float global_scale, ScaleSearch search,
+                                          const Tensor& column_costs) {
+  ROTOR_RETURN_IF_ERROR(expect(w.dtype() == DType::kF32 && w.cols() % scheme.group_size == 0 &&
+                                   (column_costs.empty() || is_f32(column_costs, 1, w.cols())),
+                               "search_scales"));
+  const int64_t groups = w.cols() / scheme.group_size;
+  Scales scales;
+  ROTOR_ASSIGN_OR_RETURN(scales.stored,
+                         allocate(DType::kU8, w.rows(), groups * dtype_size(scheme.scale_dtype)));
+  ROTOR_ASSIGN_OR_RETURN(scales.effective, allocate(DType::kF32, w.rows(), groups));
+  ROTOR_RETURN_IF_ERROR(kernels::search_scales(
+      w.as<float>(), w.rows(), w.cols(), scheme, global_scale, search, column_costs.as<float>(),
+      scales.stored.as<uint8_t>(), scales.effective.as<float>(), stream()));
+  return scales;
+}
+
+Result<Tensor> CudaBackend::solve_costs(const Factor& factor) {
+  const int64_t n = factor.triangle.rows();
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_square(factor.triangle, n) && factor.order.size() == n, "solve_costs"));
+  ROTOR_ASSIGN_OR_RETURN(Tensor costs, allocate(DType::kF32, 1, n));
+  // 1 / U_ii of the inverse's factor is L's own diagonal.
+  ROTOR_RETURN_IF_ERROR(kernels::square_diagonal(
+      factor.triangle.as<float>(), n, factor.order.as<int32_t>(), costs.as<float>(), stream()));
+  return costs;
+}
+
+Status CudaBackend::solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                          const Factor& factor, const Tensor& codes) {
+  ROTOR_RETURN_IF_ERROR(expect_rows(w, scheme, scales.effective, codes, "solve"));
+  ROTOR_RETURN_IF_ERROR(expect(is_square(factor.triangle, w.cols()) &&
+                                   factor.order.size() == w.cols() &&
+                                   factor.kind != FactorKind::kFailed,
+                               "solve"));
+  return kernels::solve_rows(gemm_, solve_rows_of(w, scheme, scales, codes),
+                             {factor.triangle.as<float>(), factor.order.as<int32_t>()}, stream());
+}
+
+Status CudaBackend::refine(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+                           const Tensor& hessian, double damping, int passes, const Tensor& codes) {
+  ROTOR_RETURN_IF_ERROR(expect_rows(w, scheme, scales.effective, codes, "refine"));
+  ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, w.cols()), "refine"));
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<float> values, diagonal(hessian));
+  return kernels::refine_rows(gemm_, solve_rows_of(w, scheme, scales, codes), hessian.as<float>(),
+                              static_cast<float>(damping * mean_live(values)), passes, stream());
+}
+
+Status CudaBackend::round_to_nearest(const Tensor& w, const QuantScheme& scheme,
+                                     const Scales& scales, const Tensor& codes) {
+  ROTOR_RETURN_IF_ERROR(expect_rows(w, scheme, scales.effective, codes, "round_to_nearest"));
+  return kernels::round_rows(scheme.format, scheme.group_size, w.as<float>(),
+                             scales.effective.as<float>(), w.rows(), w.cols(), codes.as<uint8_t>(),
+                             stream());
+}
+
+Status CudaBackend::dequantize(const Tensor& codes, const QuantScheme& scheme,
+                               const Tensor& effective_scales, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(
+      codes.dtype() == DType::kU8 && codes.rows() == out.rows() && codes.cols() * 2 == out.cols() &&
+          is_f32(effective_scales, out.rows(), out.cols() / scheme.group_size),
+      "dequantize"));
+  return kernels::dequantize_codes(scheme.format, scheme.group_size, codes.as<uint8_t>(),
+                                   effective_scales.as<float>(), out.rows(), out.cols(), out.data(),
+                                   out.dtype(), stream());
+}
+
+Result<std::vector<double>> CudaBackend::quadratic_error(const Tensor& a, const Tensor& b,
+                                                         const Tensor& hessian) {
+  ROTOR_RETURN_IF_ERROR(expect(a.dtype() == DType::kF32 && is_square(hessian, a.cols()) &&
+                                   (b.empty() || is_f32(b, a.rows(), a.cols())),
+                               "quadratic_error"));
+  ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch device,
+                         kernels::Scratch::allocate(a.rows() * int64_t{sizeof(double)}, stream()));
+  ROTOR_RETURN_IF_ERROR(
+      kernels::quadratic_rows(gemm_, a.as<float>(), b.empty() ? nullptr : b.as<float>(), a.rows(),
+                              a.cols(), hessian.as<float>(), device.as<double>(), stream()));
+  std::vector<double> errors(static_cast<size_t>(a.rows()));
+  ROTOR_RETURN_IF_ERROR(
+      ROTOR_CUDA(cudaMemcpyAsync(errors.data(), device.data(), errors.size() * sizeof(double),
+                                 cudaMemcpyDeviceToHost, stream())));
+  ROTOR_RETURN_IF_ERROR(synchronize());
+  return errors;
+}
+
+}  // namespace rotor::worker::cuda
