@@ -221,9 +221,8 @@ Status LayerQuantizer::solve(size_t stage, const StageHessian& hessian, LayerWei
 Status LayerQuantizer::upload(size_t stage, SolvedStage& solved) {
   const PhaseScope phase(result_->phases, "upload");
   for (size_t i = 0; i < solved.matrices.size(); ++i) {
-    const auto owner = static_cast<int>((stage + i) % static_cast<size_t>(context_.comm.size()));
-    if (!solved.matrices[i].has_value() || owner != context_.comm.rank()) {
-      continue;
+    if (!solved.matrices[i].has_value()) {
+      continue;  // not quantized, or another rank's to upload
     }
     ROTOR_ASSIGN_OR_RETURN(
         std::vector<StoredTensor> tensors,

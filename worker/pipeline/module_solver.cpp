@@ -34,14 +34,15 @@ ModuleSolver::ModuleSolver(Backend& backend, Communicator& comm, const QuantSche
       cols_(plan.linear.in_features),
       row_begin_(split_rows(rows_, backend.row_tile(), comm.size())) {
   const auto rank = static_cast<size_t>(comm.rank());
-  mine_ = row_begin_[rank + 1] - row_begin_[rank];
+  first_ = row_begin_[rank];
+  mine_ = row_begin_[rank + 1] - first_;
 }
 
 Result<float> ModuleSolver::rotate(const Tensor& weight) {
   if (mine_ == 0) {
     return 0.0F;
   }
-  const Tensor rows = weight.row_range(row_begin_[static_cast<size_t>(comm_.rank())], mine_);
+  const Tensor rows = weight.row_range(first_, mine_);
   ROTOR_ASSIGN_OR_RETURN(rotated_, backend_.allocate(DType::kF32, mine_, cols_));
   ROTOR_RETURN_IF_ERROR(backend_.rotate(rows, std::max(plan_.rotation, 1), rotated_));
   ROTOR_ASSIGN_OR_RETURN(const float largest, backend_.max_abs(rotated_));
@@ -71,19 +72,19 @@ Status ModuleSolver::search_scales(float global_scale, const Factor* factor) {
 }
 
 Status ModuleSolver::solve(const Factor* factor, const Tensor& hessian, int refine_passes) {
+  ROTOR_ASSIGN_OR_RETURN(codes_, backend_.allocate(DType::kU8, rows_, cols_ / 2));
   if (mine_ == 0) {
     return {};
   }
-  ROTOR_ASSIGN_OR_RETURN(codes_, backend_.allocate(DType::kU8, mine_, cols_ / 2));
   if (factor == nullptr) {
-    return backend_.round_to_nearest(rotated_, scheme_, scales_, codes_);
+    return backend_.round_to_nearest(rotated_, scheme_, scales_, my_codes());
   }
-  ROTOR_RETURN_IF_ERROR(backend_.solve(rotated_, scheme_, scales_, *factor, codes_));
+  ROTOR_RETURN_IF_ERROR(backend_.solve(rotated_, scheme_, scales_, *factor, my_codes()));
   if (refine_passes == 0 || factor->kind != FactorKind::kGptq) {
     return {};
   }
   return backend_.refine(rotated_, scheme_, scales_, hessian, factor->damping, refine_passes,
-                         codes_);
+                         my_codes());
 }
 
 Status ModuleSolver::measure(const Tensor& hessian) {
@@ -91,7 +92,7 @@ Status ModuleSolver::measure(const Tensor& hessian) {
     return {};
   }
   ROTOR_ASSIGN_OR_RETURN(Tensor values, backend_.allocate(DType::kF32, mine_, cols_));
-  ROTOR_RETURN_IF_ERROR(backend_.dequantize(codes_, scheme_, scales_.effective, values));
+  ROTOR_RETURN_IF_ERROR(backend_.dequantize(my_codes(), scheme_, scales_.effective, values));
   ROTOR_ASSIGN_OR_RETURN(const std::vector<double> solved,
                          backend_.quadratic_error(rotated_, values, hessian));
   ROTOR_ASSIGN_OR_RETURN(Tensor rounded, backend_.allocate(DType::kU8, mine_, cols_ / 2));
@@ -108,54 +109,107 @@ Status ModuleSolver::measure(const Tensor& hessian) {
   return {};
 }
 
-Result<QuantizedMatrix> ModuleSolver::gather(ModuleResult* result) {
+Status ModuleSolver::widen_to_all_rows() {
+  Scales all;
+  const int64_t row_scales = groups() * dtype_size(scheme_.scale_dtype);
+  ROTOR_ASSIGN_OR_RETURN(all.stored, backend_.allocate(DType::kU8, rows_, row_scales));
+  ROTOR_ASSIGN_OR_RETURN(all.effective, backend_.allocate(DType::kF32, rows_, groups()));
+  if (mine_ > 0) {
+    ROTOR_RETURN_IF_ERROR(backend_.copy(scales_.stored, all.stored.row_range(first_, mine_)));
+    ROTOR_RETURN_IF_ERROR(backend_.copy(scales_.effective, all.effective.row_range(first_, mine_)));
+  }
+  scales_ = std::move(all);
+  return {};
+}
+
+Result<std::vector<double>> ModuleSolver::gather_errors() {
+  const std::string mine(reinterpret_cast<const char*>(errors_.data()),
+                         errors_.size() * sizeof(double));
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> all, comm_.all_gather(mine));
+  std::vector<double> errors(static_cast<size_t>(rows_) * kErrorsPerRow);
+  size_t at = 0;
+  for (const std::string& of_rank : all) {
+    if (!of_rank.empty()) {
+      std::memcpy(errors.data() + at, of_rank.data(), of_rank.size());
+    }
+    at += of_rank.size() / sizeof(double);
+  }
+  return errors;
+}
+
+Status ModuleSolver::gather(ModuleResult* result) {
+  rotated_ = Tensor();
+  if (comm_.size() > 1) {
+    ROTOR_RETURN_IF_ERROR(comm_.agree(widen_to_all_rows()));
+    ROTOR_RETURN_IF_ERROR(comm_.all_gather_rows(codes_, row_begin_));
+    ROTOR_RETURN_IF_ERROR(comm_.all_gather_rows(scales_.stored, row_begin_));
+    ROTOR_RETURN_IF_ERROR(comm_.all_gather_rows(scales_.effective, row_begin_));
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<double> errors, gather_errors());
+  double solved = 0.0;
+  double nearest = 0.0;
+  double whole = 0.0;
+  for (size_t at = 0; at < errors.size(); at += kErrorsPerRow) {
+    solved += errors[at];
+    nearest += errors[at + 1];
+    whole += errors[at + 2];
+  }
+  result->relative_error = whole > 0.0 ? solved / whole : 0.0;
+  result->rtn_relative_error = whole > 0.0 ? nearest / whole : 0.0;
+  return {};
+}
+
+Result<Tensor> ModuleSolver::dequantized() {
+  ROTOR_ASSIGN_OR_RETURN(Tensor weight,
+                         backend_.allocate(backend_.activation_dtype(), rows_, cols_));
+  ROTOR_RETURN_IF_ERROR(backend_.dequantize(codes_, scheme_, scales_.effective, weight));
+  return weight;
+}
+
+Result<QuantizedMatrix> ModuleSolver::download() {
   QuantizedMatrix matrix;
   matrix.scheme = scheme_;
   matrix.rows = rows_;
   matrix.cols = cols_;
   matrix.global_scale = global_scale_;
-  const auto row_codes = static_cast<size_t>(cols_ / 2);
-  const auto row_scales = static_cast<size_t>(matrix.groups() * dtype_size(scheme_.scale_dtype));
-  const auto rows = static_cast<size_t>(rows_);
-  matrix.codes.resize(rows * row_codes);
-  matrix.scales.resize(rows * row_scales);
-  std::vector<double> errors(rows * kErrorsPerRow);
-
-  const auto first = static_cast<size_t>(row_begin_[static_cast<size_t>(comm_.rank())]);
-  const auto count = static_cast<size_t>(mine_);
-  Status status;
-  if (mine_ > 0) {
-    status = backend_.download(codes_, matrix.codes.data() + first * row_codes, count * row_codes);
-    if (status.ok()) {
-      status = backend_.download(scales_.stored, matrix.scales.data() + first * row_scales,
-                                 count * row_scales);
-    }
-    std::memcpy(errors.data() + first * kErrorsPerRow, errors_.data(),
-                count * kErrorsPerRow * sizeof(double));
-  }
-  ROTOR_RETURN_IF_ERROR(comm_.agree(status));
-  for (int rank = 0; rank < comm_.size() && comm_.size() > 1; ++rank) {
-    const auto begin = static_cast<size_t>(row_begin_[static_cast<size_t>(rank)]);
-    const size_t n = static_cast<size_t>(row_begin_[static_cast<size_t>(rank) + 1]) - begin;
-    ROTOR_RETURN_IF_ERROR(
-        comm_.broadcast_host(matrix.codes.data() + begin * row_codes, n * row_codes, rank));
-    ROTOR_RETURN_IF_ERROR(
-        comm_.broadcast_host(matrix.scales.data() + begin * row_scales, n * row_scales, rank));
-    ROTOR_RETURN_IF_ERROR(comm_.broadcast_host(errors.data() + begin * kErrorsPerRow,
-                                               n * kErrorsPerRow * sizeof(double), rank));
-  }
-
-  double solved = 0.0;
-  double nearest = 0.0;
-  double whole = 0.0;
-  for (size_t row = 0; row < rows; ++row) {
-    solved += errors[row * kErrorsPerRow];
-    nearest += errors[row * kErrorsPerRow + 1];
-    whole += errors[row * kErrorsPerRow + 2];
-  }
-  result->relative_error = whole > 0.0 ? solved / whole : 0.0;
-  result->rtn_relative_error = whole > 0.0 ? nearest / whole : 0.0;
+  matrix.codes.resize(codes_.bytes());
+  matrix.scales.resize(scales_.stored.bytes());
+  ROTOR_RETURN_IF_ERROR(backend_.download(codes_, matrix.codes.data(), matrix.codes.size()));
+  ROTOR_RETURN_IF_ERROR(
+      backend_.download(scales_.stored, matrix.scales.data(), matrix.scales.size()));
   return matrix;
+}
+
+double ModuleSolver::rotate_bytes() const {
+  // BF16 in, F32 out, and once more for the largest magnitude.
+  return static_cast<double>(mine_ * cols_) * 10.0;
+}
+
+double ModuleSolver::scale_bytes() const {
+  return static_cast<double>(mine_ * cols_ * 4 + mine_ * groups() * 5);
+}
+
+double ModuleSolver::solve_flops(int refine_passes) const {
+  // A row's columns are each corrected by all before them: K^2/2 multiply-adds; a refinement takes
+  // K^2 to begin with and in every pass.
+  const double square = static_cast<double>(mine_) * static_cast<double>(cols_ * cols_);
+  return square * (1.0 + (refine_passes > 0 ? 2.0 * (1 + refine_passes) : 0.0));
+}
+
+double ModuleSolver::measure_flops() const {
+  constexpr double kForms = kErrorsPerRow;
+  return kForms * 2.0 * static_cast<double>(mine_) * static_cast<double>(cols_ * cols_);
+}
+
+double ModuleSolver::dequantize_bytes() const {
+  const auto out = static_cast<double>(dtype_size(backend_.activation_dtype()));
+  return static_cast<double>(rows_ * cols_) * (0.5 + out) +
+         static_cast<double>(rows_ * groups() * 4);
+}
+
+double ModuleSolver::stored_bytes() const {
+  return static_cast<double>(rows_ * cols_ / 2 +
+                             rows_ * groups() * dtype_size(scheme_.scale_dtype));
 }
 
 }  // namespace rotor::worker

@@ -1,7 +1,8 @@
 // One weight of a stage on this rank: its rotated rows, its scales, its codes, its errors. The
 // steps are separate because the group has to agree on something between them.
 //
-// Not collective but for gather(). Thread-safety: main thread.
+// Codes and scales stay on the backend and are gathered there; only download() brings them to the
+// host. Not collective but for gather(). Thread-safety: main thread.
 #pragma once
 
 #include <vector>
@@ -30,10 +31,29 @@ class ModuleSolver {
   Status solve(const Factor* factor, const Tensor& hessian, int refine_passes);
   /// Errors of this rank's rows against H' [K, K]; reads what solve() made.
   Status measure(const Tensor& hessian);
-  /// Collective: every rank gets all codes, scales and errors.
-  Result<QuantizedMatrix> gather(ModuleResult* result);
+  /// Collective: every rank gets all codes and scales, on its backend, and the errors. Lets go of
+  /// the rotated rows: none of the calls above may follow.
+  Status gather(ModuleResult* result);
+  /// After gather(): the dequantized weight [N, K] in the backend's activation dtype, rotated.
+  Result<Tensor> dequantized();
+  /// After gather(): all codes and scales in host memory.
+  Result<QuantizedMatrix> download();
+
+  /// What the steps take on this rank's rows, for the timer: operations and bytes to be moved.
+  double rotate_bytes() const;
+  double scale_bytes() const;
+  double solve_flops(int refine_passes) const;
+  double measure_flops() const;
+  /// Of all rows, and of what gather() and download() move.
+  double dequantize_bytes() const;
+  double stored_bytes() const;
 
  private:
+  int64_t groups() const { return cols_ / scheme_.group_size; }
+  Tensor my_codes() const { return codes_.row_range(first_, mine_); }
+  Status widen_to_all_rows();
+  Result<std::vector<double>> gather_errors();
+
   Backend& backend_;
   Communicator& comm_;
   QuantScheme scheme_;
@@ -41,10 +61,11 @@ class ModuleSolver {
   int64_t rows_ = 0;
   int64_t cols_ = 0;
   std::vector<int64_t> row_begin_;  // by rank, and the end
+  int64_t first_ = 0;               // of the rows of this rank
   int64_t mine_ = 0;                // rows of this rank
-  Tensor rotated_;
-  Scales scales_;
-  Tensor codes_;
+  Tensor rotated_;                  // mine
+  Tensor codes_;                    // of all rows; before gather() only mine are set
+  Scales scales_;                   // mine; of all rows after gather()
   float global_scale_ = 1.0F;
   std::vector<double> errors_;  // by row of this rank: W'-Q, W'-round, W'
 };

@@ -31,7 +31,8 @@ struct StageHessian {
 struct SolvedStage {
   StageWeights weights;  // quantized linears dequantized, with their input transforms
   std::vector<ModuleResult> results;
-  /// By module of the stage plan; empty where it is not quantized. The same on every rank.
+  /// By module of the stage plan, on the rank that uploads it (uploader()) alone; empty where it is
+  /// not quantized.
   std::vector<std::optional<QuantizedMatrix>> matrices;
 };
 
@@ -47,8 +48,12 @@ Result<SolvedStage> solve_stage(Backend& backend, Communicator& comm, const Quan
                                 const StagePlan& plan, const StageWeights& original,
                                 const StageHessian& hessian, PhaseTimes& times);
 
-/// The dequantized weight of a matrix on the backend: what solve_stage and a reader of committed
-/// codes both multiply with.
+/// The rank that uploads a module of a stage: other ranks for a stage's modules, and for stages
+/// whose Hessians have other roots.
+int uploader(int root, size_t module, int ranks);
+
+/// The dequantized weight of a matrix in host memory, on the backend: for committed layers. The
+/// same bits as solve_stage gives.
 Result<Tensor> dequantized_weight(Backend& backend, const QuantizedMatrix& matrix);
 
 }  // namespace rotor::worker
