@@ -67,6 +67,10 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   app.add_option("--heartbeat-seconds", options.heartbeat_seconds,
                  "How often a worker group reports itself")
       ->capture_default_str();
+  app.add_option("--max-lost-leases", options.most_lost_leases,
+                 "Leases of a job that are lost in a row, without a commit, until it is paused")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   app.add_option("--log-level", options.log_level, "What is logged to stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical", "off"}))
       ->capture_default_str();

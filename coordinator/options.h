@@ -22,6 +22,7 @@ struct CoordinatorOptions {
   std::string output_root;                // checkpoints are made below it
   double lease_seconds = 20.0;            // silence after which a lease is given away
   double heartbeat_seconds = 3.0;         // how often a worker group reports itself
+  int most_lost_leases = 5;               // of a job in a row, without a commit, until it is paused
   std::string log_level = "info";         // trace, debug, info, warning, error, critical, off
 };
 

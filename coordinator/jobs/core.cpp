@@ -142,6 +142,13 @@ void Core::fail_job(OpenJob& job, const Status& cause) {
   }
 }
 
+void Core::pause_job(OpenJob& job, const Status& cause) {
+  if (const Status paused = stop_job(job, v1::JOB_STATE_PAUSED, cause); !paused.ok()) {
+    spdlog::error("{} cannot be paused: {}; its cause was: {}", job.record.name(),
+                  paused.to_string(), cause.to_string());
+  }
+}
+
 void Core::pause_for_disk(OpenJob& job, const Status& cause) {
   if (job.record.state == v1::JOB_STATE_PAUSED) {
     return;
@@ -153,18 +160,13 @@ void Core::pause_for_disk(OpenJob& job, const Status& cause) {
       kStoreMargin;
   const std::string path =
       finalizing ? parent_directory(job.record.output_path) : options_.state_dir;
-  const Status paused =
-      stop_job(job, v1::JOB_STATE_PAUSED,
-               resource_exhausted("no space left below " + path + ": " + std::to_string(needed) +
-                                  " bytes are needed; the job goes on by itself when they are "
-                                  "free (" +
-                                  cause.message() + ")")
-                   .with_reason("DISK_FULL")
-                   .with_detail("path", path)
-                   .with_detail("bytes_needed", std::to_string(needed)));
-  if (!paused.ok()) {
-    spdlog::error("{} cannot be paused: {}", job.record.name(), paused.to_string());
-  }
+  pause_job(job, resource_exhausted("no space left below " + path + ": " + std::to_string(needed) +
+                                    " bytes are needed; the job goes on by itself when they are "
+                                    "free (" +
+                                    cause.message() + ")")
+                     .with_reason("DISK_FULL")
+                     .with_detail("path", path)
+                     .with_detail("bytes_needed", std::to_string(needed)));
 }
 
 void Core::poke() {

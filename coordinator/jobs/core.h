@@ -4,6 +4,7 @@
 //   PENDING -> RUNNING -> FINALIZING -> SUCCEEDED
 //   PENDING, RUNNING -> PAUSED (by a user) -> PENDING or RUNNING
 //   RUNNING, FINALIZING -> PAUSED (DISK_FULL) -> back, by itself
+//   RUNNING -> PAUSED (LEASES_LOST: its workers die again and again) -> RUNNING (by a user)
 //   any of these -> CANCELLED, FAILED
 //
 // Every change of a job is written to the store together with its event before anybody sees it. A
@@ -119,6 +120,7 @@ class Core {
   /// Ends the job's leases, then change_state; drops it from memory where it has ended.
   Status stop_job(OpenJob& job, v1::JobState state, const Status& cause);
   void fail_job(OpenJob& job, const Status& cause);
+  void pause_job(OpenJob& job, const Status& cause);
   void pause_for_disk(OpenJob& job, const Status& cause);
   /// Back from PAUSED to where the job was.
   Status unpause(OpenJob& job);
@@ -147,7 +149,10 @@ class Core {
   void note_source(int64_t sequence, const Status& checked,
                    std::shared_ptr<const PreparedJob> prepared);
   Status give_lease(const Offer& offer);
-  void end_lease(OpenJob& job, int64_t fence, const std::string& reason, bool tell_worker);
+  /// Returns whether work that it was given for is still open.
+  bool end_lease(OpenJob& job, int64_t fence, const std::string& reason, bool tell_worker);
+  /// Ends the lease of a group that died or fell silent; pauses the job after too many of them.
+  void lose_lease(OpenJob& job, int64_t fence, const std::string& reason);
   /// The lease if `fence` is a running one of that job; `group` 0 for any.
   Result<Lease*> find_lease(const std::string& name, int64_t fence, int64_t group);
 

@@ -103,6 +103,7 @@ Status Core::record_commit(const v1::CommitLayer& commit, const std::string& fil
   ROTOR_RETURN_IF_ERROR(saved);
   spdlog::info("{}: layer {} committed, {} of {}", job->record.name(), layer.layer,
                job->record.committed_layers, job->record.layers);
+  job->lost_leases = 0;
   layer.report.Clear();
   job->layers.emplace(layer.layer, std::move(layer));
   return {};

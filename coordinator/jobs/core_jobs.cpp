@@ -117,6 +117,7 @@ Result<v1::Job> Core::resume(const std::string& name) {
 
 Status Core::unpause(OpenJob& job) {
   job.source_checked = false;
+  job.lost_leases = 0;
   if (job.complete()) {
     return change_state(job, v1::JOB_STATE_FINALIZING, {});
   }

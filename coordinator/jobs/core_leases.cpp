@@ -95,7 +95,7 @@ void Core::end_expired_leases() {
       }
     }
     for (const int64_t fence : expired) {
-      end_lease(*job, fence, "EXPIRED", true);
+      lose_lease(*job, fence, "EXPIRED");
     }
   }
 }
@@ -277,10 +277,10 @@ Status Core::give_lease(const Offer& offer) {
   return {};
 }
 
-void Core::end_lease(OpenJob& job, int64_t fence, const std::string& reason, bool tell_worker) {
+bool Core::end_lease(OpenJob& job, int64_t fence, const std::string& reason, bool tell_worker) {
   const auto found = job.leases.find(fence);
   if (found == job.leases.end()) {
-    return;
+    return false;
   }
   const Lease lease = std::move(found->second);
   job.leases.erase(found);
@@ -320,6 +320,32 @@ void Core::end_lease(OpenJob& job, int64_t fence, const std::string& reason, boo
   }
   spdlog::info("{}: fence {} is over: {}", job.record.name(), fence, reason);
   poke();
+  return lost;
+}
+
+void Core::lose_lease(OpenJob& job, int64_t fence, const std::string& reason) {
+  const auto found = job.leases.find(fence);
+  if (found == job.leases.end()) {
+    return;
+  }
+  const Lease& lease = found->second;
+  const std::string layers =
+      "layers " + std::to_string(lease.first) + " to " + std::to_string(lease.end);
+  const auto holder = groups_.find(lease.group);
+  const std::string worker = holder == groups_.end() ? "a group" : holder->second.describe();
+  if (!end_lease(job, fence, reason, true) || ++job.lost_leases < options_.most_lost_leases) {
+    return;
+  }
+  const std::string last =
+      worker + (reason == "EXPIRED" ? " fell silent" : " died or left") + " with " + layers;
+  pause_job(job, aborted(std::to_string(job.lost_leases) +
+                         " leases in a row were lost before a layer was committed, the last when " +
+                         last + "; see its log (out of memory, a crash), then resume the job")
+                     .with_reason("LEASES_LOST")
+                     .with_detail("leases", std::to_string(job.lost_leases))
+                     .with_detail("worker", worker)
+                     .with_detail("lost", reason)
+                     .with_detail("remedy", "rotor resume " + job.record.name()));
 }
 
 }  // namespace rotor::coordinator

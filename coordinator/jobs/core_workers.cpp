@@ -69,13 +69,15 @@ void Core::detach(int64_t group) {
   if (found == groups_.end()) {
     return;
   }
-  const Group gone = std::move(found->second);
-  groups_.erase(found);
+  const Group& gone = found->second;
   spdlog::info("group {} is gone: {}", gone.id, gone.describe());
   const auto job = jobs_.find(gone.job);
-  if (job != jobs_.end()) {
-    end_lease(*job->second, gone.fence, gone.draining ? "DRAINED" : "WORKER_LOST", false);
+  if (job != jobs_.end() && gone.draining) {
+    end_lease(*job->second, gone.fence, "DRAINED", false);
+  } else if (job != jobs_.end()) {
+    lose_lease(*job->second, gone.fence, "WORKER_LOST");
   }
+  groups_.erase(found);
 }
 
 Group* Core::hear(int64_t group) {

@@ -31,6 +31,7 @@ struct OpenJob {
   std::shared_ptr<const PreparedJob> prepared;  // null until first needed after a restart
   std::map<int32_t, LayerRecord> layers;        // committed; reports stay in the store
   std::map<int64_t, Lease> leases;              // by fence
+  int lost_leases = 0;                          // in a row, since a commit or a resume
   bool source_checked = false;                  // since workers were last idle on it
   bool check_now = false;                       // without waiting for a worker: after a restart
   Clock::Time retry_at;                         // do not look at the source, or assemble, before

@@ -6,6 +6,7 @@
 
 #include "ops/cli/client.h"
 #include "ops/cli/exit_code.h"
+#include "proto/errors.h"
 
 namespace rotor::cli {
 namespace {
@@ -15,6 +16,9 @@ constexpr auto kDrainTime = std::chrono::seconds(25);
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr double kCoordinatorStopSeconds = 10;
 
+constexpr char kLeasesLost[] = "LEASES_LOST";
+constexpr char kRemedy[] = "see the log; the same command goes on from the last committed layer";
+
 }  // namespace
 
 Status Supervisor::run(const v1::Job& job) {
@@ -23,8 +27,9 @@ Status Supervisor::run(const v1::Job& job) {
   if (!failure.ok()) {
     return failure;
   }
+  Status paused;
   JobsClient client(coordinator_.address(), kConnectSeconds, [&] {
-    failure = tick(view);
+    failure = paused.ok() ? tick(view) : paused;
     return failure.ok();
   });
   const Status watched =
@@ -36,6 +41,14 @@ Status Supervisor::run(const v1::Job& job) {
                        gang_keeper_.proven();
                      }
                      view.event(event);
+                     // Nobody but this command could resume it, and the gang stands as it did.
+                     if (event.state().state() == v1::JOB_STATE_PAUSED &&
+                         event.state().cause().reason() == kLeasesLost) {
+                       paused = from_cause(event.state().cause())
+                                    .with_reason(kReasonNoProgress)
+                                    .with_detail("remedy", kRemedy)
+                                    .with_detail("log", gang_.setup().log.string());
+                     }
                    });
   return failure.ok() ? watched : failure;
 }

@@ -122,6 +122,20 @@ TEST_F(QuantizeRunTest, GivesAGangUpThatKeepsDyingAndShowsItsLog) {
   EXPECT_NE(tail.find("out of luck"), std::string::npos);
 }
 
+TEST_F(QuantizeRunTest, GivesAJobUpThatIsPausedOverLostLeases) {
+  std::thread job([&] {
+    await("gang", 1);
+    jobs_.add_state(v1::JOB_STATE_PAUSED,
+                    aborted("5 leases in a row were lost").with_reason("LEASES_LOST"));
+  });
+  EXPECT_EQ(go(), 1);
+  job.join();
+  EXPECT_EQ(json()["error"]["reason"], "NO_PROGRESS");
+  EXPECT_NE(std::string(json()["error"]["message"]).find("5 leases"), std::string::npos);
+  EXPECT_NE(std::string(json()["error"]["details"]["remedy"]).find("same command"),
+            std::string::npos);
+}
+
 TEST_F(QuantizeRunTest, DoesNotRepeatWrongConfiguration) {
   gang("echo no CUDA device; exit 78");
   EXPECT_EQ(go(), 78);

@@ -18,18 +18,21 @@ ParsedCommandLine parse(std::vector<const char*> arguments) {
 TEST(Options, AreReadFromTheCommandLine) {
   const ParsedCommandLine parsed =
       parse({"--state-dir", "/s", "--model-root", "/m", "--output-root", "/o", "--data-root", "/a",
-             "--data-root", "/b", "--listen", "0.0.0.0:0", "--lease-seconds", "7.5"});
+             "--data-root", "/b", "--listen", "0.0.0.0:0", "--lease-seconds", "7.5",
+             "--max-lost-leases", "2"});
   ASSERT_FALSE(parsed.exit_code.has_value()) << parsed.text;
   EXPECT_EQ(parsed.options.state_dir, "/s");
   EXPECT_EQ(parsed.options.data_roots, (std::vector<std::string>{"/a", "/b"}));
   EXPECT_EQ(parsed.options.listen, "0.0.0.0:0");
   EXPECT_EQ(parsed.options.lease_seconds, 7.5);
   EXPECT_EQ(parsed.options.heartbeat_seconds, 3.0);
+  EXPECT_EQ(parsed.options.most_lost_leases, 2);
 }
 
 TEST(Options, WrongUsageIsExitCode2AndHelpIs0) {
   EXPECT_EQ(parse({"--no-such-option"}).exit_code, kExitUsage);
   EXPECT_EQ(parse({"--state-dir", "/s"}).exit_code, kExitUsage);
+  EXPECT_EQ(parse({"--max-lost-leases", "0"}).exit_code, kExitUsage);
   EXPECT_EQ(parse({"--help"}).exit_code, kExitDone);
   EXPECT_NE(parse({"--help"}).text.find("--output-root"), std::string::npos);
 }

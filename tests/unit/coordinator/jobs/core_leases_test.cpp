@@ -196,6 +196,63 @@ TEST_F(CoreLeases, ThreeFailuresWithoutACommitFailTheJob) {
   EXPECT_EQ(job(name).cause().reason(), "DEVICE_LOST");
 }
 
+TEST_F(CoreLeases, LeasesLostInARowPauseTheJobUntilItIsResumed) {
+  const std::string name = submit();
+  const auto lose = [&](int count, bool silent) {
+    for (int i = 0; i < count; ++i) {
+      EXPECT_EQ(job(name).state() == v1::JOB_STATE_PAUSED, false) << i;
+      CoreWorker worker(core_.get(), "a");
+      core_->tick();
+      ASSERT_TRUE(worker.next_lease().has_value()) << i;
+      if (silent) {
+        clock_.advance(seconds(21));
+        core_->tick();
+      }
+    }
+  };
+  const int most = demo_.options().most_lost_leases;
+  ASSERT_EQ(most, 5);
+  lose(most - 1, false);
+  {
+    CoreWorker worker(core_.get(), "a");
+    core_->tick();
+    const auto lease = worker.next_lease();
+    ASSERT_TRUE(lease.has_value());
+    ASSERT_OK(worker.put_and_commit(*lease, 0));  // begins the count anew
+  }
+  lose(most - 2, true);
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
+  lose(1, true);
+  const v1::Job paused = job(name);
+  EXPECT_EQ(paused.state(), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(paused.cause().reason(), "LEASES_LOST");
+  EXPECT_NE(paused.cause().message().find("host-a (1 ranks, cpu) fell silent with layers 1 to 4"),
+            std::string::npos)
+      << paused.cause().message();
+  EXPECT_EQ(paused.cause().details().at("leases"), "5");
+  CoreWorker worker(core_.get(), "b");
+  core_->tick();
+  EXPECT_FALSE(worker.next_lease().has_value());
+  ASSERT_OK(core_->resume(name));
+  core_->tick();
+  EXPECT_TRUE(worker.next_lease().has_value());
+  worker.leave();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
+  run_to_end();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(CoreLeases, AGroupThatDrainsLosesNothing) {
+  const std::string name = submit();
+  for (int i = 0; i < 2 * demo_.options().most_lost_leases; ++i) {
+    CoreWorker worker(core_.get(), "a");
+    core_->tick();
+    ASSERT_TRUE(worker.next_lease().has_value()) << i;
+    core_->draining(worker.group(), "SIGTERM");
+  }
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
+}
+
 TEST_F(CoreLeases, Faults27_BadDataFailsTheJobAtOnce) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
