@@ -1,7 +1,6 @@
 #include "kernels/gemm.h"
 
-#include <array>
-#include <limits>
+#include <algorithm>
 #include <string>
 
 #include "kernels/cuda_status.h"
@@ -82,14 +81,17 @@ struct Layouts {
   Layout second;  // of a
   Layout out;
 
-  Status make(const GemmCall& call, int64_t m, int64_t n) {
+  Status make(const GemmCall& call) {
     const GemmOperand& a = call.a;
     const GemmOperand& b = call.b;
-    ROTOR_RETURN_IF_ERROR(make_layout(first, call.in_dtype, b.transposed ? n : call.k,
-                                      b.transposed ? call.k : n, b.ld, call.batch, b.batch_stride));
-    ROTOR_RETURN_IF_ERROR(make_layout(second, call.in_dtype, a.transposed ? call.k : m,
-                                      a.transposed ? m : call.k, a.ld, call.batch, a.batch_stride));
-    return make_layout(out, call.out_dtype, m, n, call.out_ld, call.batch, call.out_batch_stride);
+    ROTOR_RETURN_IF_ERROR(make_layout(first, call.in_dtype, b.transposed ? call.n : call.k,
+                                      b.transposed ? call.k : call.n, b.ld, call.batch,
+                                      b.batch_stride));
+    ROTOR_RETURN_IF_ERROR(make_layout(second, call.in_dtype, a.transposed ? call.k : call.m,
+                                      a.transposed ? call.m : call.k, a.ld, call.batch,
+                                      a.batch_stride));
+    return make_layout(out, call.out_dtype, call.m, call.n, call.out_ld, call.batch,
+                       call.out_batch_stride);
   }
 };
 
@@ -113,10 +115,29 @@ Status make_desc(MatmulDesc& desc, const GemmCall& call) {
   return set(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, call.bias);
 }
 
+/// The call whose algorithm this one takes.
+GemmCall canonical(const GemmCall& call) {
+  GemmCall result = call;
+  if (call.any_m) {
+    result.m = kCanonicalSize;
+    if (call.a.transposed) {
+      result.a.ld = std::max(call.a.ld, kCanonicalSize);
+    }
+  }
+  if (call.any_n) {
+    result.n = kCanonicalSize;
+    result.out_ld = kCanonicalSize;
+    if (!call.b.transposed) {
+      result.b.ld = kCanonicalSize;
+    }
+  }
+  return result;
+}
+
 Result<cublasLtMatmulAlgo_t> choose(cublasLtHandle_t handle, const MatmulDesc& desc,
-                                    const GemmCall& call, int64_t m, int64_t n) {
+                                    const GemmCall& call) {
   Layouts layouts;
-  ROTOR_RETURN_IF_ERROR(layouts.make(call, m, n));
+  ROTOR_RETURN_IF_ERROR(layouts.make(call));
   Preference preference;
   ROTOR_RETURN_IF_ERROR(check(cublasLtMatmulPreferenceCreate(preference.address()),
                               "cublasLtMatmulPreferenceCreate"));
@@ -166,33 +187,34 @@ Status Gemm::run(const GemmCall& call, cudaStream_t stream) {
   if (call.m == 0 || call.n == 0 || call.batch == 0) {
     return {};
   }
-  const Key key{call.any_m ? kCanonicalSize : call.m,
-                call.any_n ? kCanonicalSize : call.n,
-                call.k,
-                call.a.ld,
-                call.b.ld,
-                call.out_ld,
-                call.batch,
-                call.a.batch_stride,
-                call.b.batch_stride,
-                call.out_batch_stride,
-                call.a.transposed,
-                call.b.transposed,
-                call.full_f32,
-                call.bias != nullptr,
-                call.beta != 0.0F,
-                call.in_dtype,
-                call.out_dtype};
+  const GemmCall model = canonical(call);
+  const Key key{model.m,
+                model.n,
+                model.k,
+                model.a.ld,
+                model.b.ld,
+                model.out_ld,
+                model.batch,
+                model.a.batch_stride,
+                model.b.batch_stride,
+                model.out_batch_stride,
+                model.a.transposed,
+                model.b.transposed,
+                model.full_f32,
+                model.bias != nullptr,
+                model.beta != 0.0F,
+                model.in_dtype,
+                model.out_dtype};
   MatmulDesc desc;
   ROTOR_RETURN_IF_ERROR(make_desc(desc, call).with_context(describe(call)));
   auto found = algorithms_.find(key);
   if (found == algorithms_.end()) {
-    Result<cublasLtMatmulAlgo_t> chosen = choose(handle_.get(), desc, call, key.m, key.n);
+    Result<cublasLtMatmulAlgo_t> chosen = choose(handle_.get(), desc, model);
     ROTOR_RETURN_IF_ERROR(chosen.status().with_context(describe(call)));
     found = algorithms_.emplace(key, *chosen).first;
   }
   Layouts layouts;
-  ROTOR_RETURN_IF_ERROR(layouts.make(call, call.m, call.n));
+  ROTOR_RETURN_IF_ERROR(layouts.make(call));
   return check(cublasLtMatmul(handle_.get(), desc.get(), &call.alpha, call.b.data,
                               layouts.first.get(), call.a.data, layouts.second.get(), &call.beta,
                               call.out, layouts.out.get(), call.out, layouts.out.get(),

@@ -50,7 +50,7 @@ struct GemmCall {
   /// F32 operands as they are, on the ordinary cores.
   bool full_f32 = false;
   /// The bits of a row of out do not depend on m, those of a column not on n: the algorithm is then
-  /// the one for kCanonicalSize of them.
+  /// the one for kCanonicalSize of them. Leading dimensions must be multiples of 4 elements.
   bool any_m = false;
   bool any_n = false;
 };

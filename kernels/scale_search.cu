@@ -74,9 +74,15 @@ __device__ Candidate rounded_candidate(const Search& search, float scale) {
 }
 
 __device__ Candidate absmax_candidate(const Search& search, const float* by_byte, float absmax) {
-  return search.format == Format::kInt4
-             ? rounded_candidate(search, __fdiv_rn(absmax, kInt4Range))
-             : byte_candidate(search, by_byte, absmax_byte(search, absmax));
+  switch (search.format) {
+    case Format::kNvfp4:
+      break;
+    case Format::kMxfp4:
+      return byte_candidate(search, by_byte, device_e8m0_activation_byte(absmax));
+    case Format::kInt4:
+      return rounded_candidate(search, __fdiv_rn(absmax, kInt4Range));
+  }
+  return byte_candidate(search, by_byte, absmax_byte(search, absmax));
 }
 
 __device__ Candidate candidate(const Search& search, const float* by_byte, float absmax, int first,

@@ -161,9 +161,9 @@ class RowSolver {
 Status check(const SolveRows& rows) {
   ROTOR_RETURN_IF_ERROR(check_groups(rows.scheme.format, rows.scheme.group_size, rows.cols));
   ROTOR_RETURN_IF_ERROR(element_count(rows.rows, rows.cols).status());
-  ROTOR_RETURN_IF_ERROR(check_pointer("w", rows.w));
-  ROTOR_RETURN_IF_ERROR(check_pointer("effective", rows.effective));
-  return check_pointer("codes", rows.codes);
+  ROTOR_RETURN_IF_ERROR(check_pointer("w", rows.w, alignof(float)));
+  ROTOR_RETURN_IF_ERROR(check_pointer("effective", rows.effective, alignof(float)));
+  return check_pointer("codes", rows.codes, 1);
 }
 
 }  // namespace

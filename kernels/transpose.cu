@@ -58,8 +58,8 @@ __global__ void __launch_bounds__(kTileThreads)
 
 Status check(const void* in, const void* out, int64_t rows, int64_t cols, int64_t ld) {
   ROTOR_RETURN_IF_ERROR(element_count(rows, cols).status());
-  ROTOR_RETURN_IF_ERROR(check_pointer("in", in));
-  ROTOR_RETURN_IF_ERROR(check_pointer("out", out));
+  ROTOR_RETURN_IF_ERROR(check_pointer("in", in, 1));
+  ROTOR_RETURN_IF_ERROR(check_pointer("out", out, 1));
   if (ld < rows) {
     return invalid_argument("lines of " + std::to_string(ld) + " for " + std::to_string(rows) +
                             " rows")

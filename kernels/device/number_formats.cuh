@@ -45,11 +45,16 @@ __device__ __forceinline__ float device_e4m3_round(float value) {
   return __half2float(__half(__nv_cvt_fp8_to_halfraw(byte, __NV_E4M3)));
 }
 
-/// e8m0_decode(e8m0_activation_byte(absmax)).
-__device__ __forceinline__ float device_e8m0_activation_scale(float absmax) {
+/// e8m0_activation_byte.
+__device__ __forceinline__ int device_e8m0_activation_byte(float absmax) {
   const uint32_t bits = __float_as_uint(absmax);
   const int above = (bits & 0x600000U) == 0x600000U ? 1 : 0;
-  const int byte = min(max(static_cast<int>(bits >> 23) - 2 + above, 0), int{kE8m0MaxByte});
+  return min(max(static_cast<int>(bits >> 23) - 2 + above, 0), int{kE8m0MaxByte});
+}
+
+/// e8m0_decode(e8m0_activation_byte(absmax)).
+__device__ __forceinline__ float device_e8m0_activation_scale(float absmax) {
+  const int byte = device_e8m0_activation_byte(absmax);
   return byte == 0 ? 0x1p-127F : __uint_as_float(static_cast<uint32_t>(byte) << 23);
 }
 

@@ -85,8 +85,15 @@ int32_t ScaleCandidates::absmax_byte(float absmax) const {
 }
 
 ScaleCandidate ScaleCandidates::absmax_candidate(float absmax) const {
-  return scheme_.format == Format::kInt4 ? rounded_candidate(absmax / kInt4Range)
-                                         : byte_candidate(absmax_byte(absmax));
+  switch (scheme_.format) {
+    case Format::kNvfp4:
+      break;
+    case Format::kMxfp4:
+      return byte_candidate(e8m0_activation_byte(absmax));
+    case Format::kInt4:
+      return rounded_candidate(absmax / kInt4Range);
+  }
+  return byte_candidate(absmax_byte(absmax));
 }
 
 void ScaleCandidates::all(float absmax, ScaleCandidate* out) const {

@@ -13,3 +13,6 @@ target_sources(rotor_worker_test PRIVATE
   model/decoder_test.cpp
   model/layer_weights_test.cpp
   model/rope_test.cpp)
+if(ROTOR_HAVE_CUDA)
+  target_sources(rotor_worker_test PRIVATE backend/cuda/cuda_backend_test.cpp)
+endif()

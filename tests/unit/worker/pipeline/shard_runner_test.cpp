@@ -10,77 +10,16 @@
 #include <vector>
 
 #include "quant/base/sha256.h"
+#include "tests/support/memory_sink.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/thread_group.h"
 
 namespace rotor::worker {
 namespace {
 
-/// What all ranks of a run hand in, and what an earlier run committed.
-struct Store {
-  std::mutex mutex;
-  std::map<std::string, StoredTensor> tensors;
-  std::vector<LayerResult> layers;
-  std::vector<int> computed;
-};
-
-class MemorySink final : public LayerSink {
- public:
-  explicit MemorySink(Store& store) : store_(store) {}
-
-  Status check(bool at_boundary) override {
-    const bool stop = at_boundary && stop_after_ == static_cast<int>(store_.computed.size());
-    return stop ? cancelled("stop").with_reason("DRAINING") : Status();
-  }
-  Status stage_done(int, int, int, const std::vector<ModuleResult>& modules) override {
-    EXPECT_FALSE(modules.empty());
-    return {};
-  }
-  Status put(int, std::vector<StoredTensor> tensors) override {
-    const std::lock_guard lock(store_.mutex);
-    for (StoredTensor& tensor : tensors) {
-      put_.push_back({tensor.spec, ""});
-      const std::string name = tensor.spec.name;
-      EXPECT_TRUE(store_.tensors.emplace(name, std::move(tensor)).second) << name << " came twice";
-    }
-    return {};
-  }
-  Result<std::vector<UploadedTensor>> flush(int) override { return std::exchange(put_, {}); }
-  Status commit(const LayerResult& result, const std::vector<UploadedTensor>& tensors) override {
-    EXPECT_FALSE(tensors.empty());
-    store_.layers.push_back(result);
-    store_.computed.push_back(result.layer);
-    return {};
-  }
-  Result<MemorySource> fetch(int, const std::vector<TensorSpec>& expected) override {
-    MemorySource source;
-    for (const TensorSpec& spec : expected) {
-      const auto found = store_.tensors.find(spec.name);
-      if (found == store_.tensors.end()) {
-        return not_found(spec.name);
-      }
-      EXPECT_EQ(found->second.spec, spec);
-      source.add(found->second);
-    }
-    return source;
-  }
-  void stop_after(int layers) { stop_after_ = layers; }
-
- private:
-  Store& store_;
-  std::vector<UploadedTensor> put_;
-  int stop_after_ = -1;
-};
-
-TokenWindows windows(int64_t sequences, int64_t seq_len, unsigned seed) {
-  TokenWindows made;
-  made.seq_len = seq_len;
-  for (int64_t i = 0; i < sequences * seq_len; ++i) {
-    seed = seed * 1664525U + 1013904223U;
-    made.ids.push_back(static_cast<int32_t>((seed >> 8) % 2048U));
-  }
-  return made;
-}
+using testing_support::MemorySink;
+using testing_support::random_windows;
+using testing_support::Store;
 
 QuantOptions recipe(Propagate propagate, Sequential sequential = Sequential::kStage) {
   QuantOptions options;
@@ -108,9 +47,9 @@ Result<std::optional<EvalResult>> run(Store& store, int ranks, const QuantOption
     task.first_layer = first;
     task.end_layer = end;
     task.committed = committed;
-    task.calibration = windows(6, 48, 1);
+    task.calibration = random_windows(6, 48, 1);
     if (evaluate) {
-      task.evaluation = windows(5, 40, 2);
+      task.evaluation = random_windows(5, 40, 2);
     }
     Result<std::optional<EvalResult>> mine =
         ShardRunner(*backend, comm, *model, *plan, sink, std::move(task)).run();
