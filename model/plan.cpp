@@ -172,6 +172,13 @@ Status check_width(const Linear& linear, const QuantScheme& scheme) {
 
 }  // namespace
 
+int default_micro_batch_sequences(int64_t sequences, int64_t seq_len, int lanes) {
+  constexpr int64_t kTokens = 8192;
+  const int64_t full = kTokens / std::max<int64_t>(seq_len, 1);
+  const int64_t spread = sequences / std::max(lanes, 1);
+  return static_cast<int>(std::max<int64_t>(std::min(full, spread), 1));
+}
+
 bool glob_match(const std::string& pattern, const std::string& name) {
   // Greedy match that goes back to the last star alone: linear in practice, quadratic at worst.
   size_t p = 0;

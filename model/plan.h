@@ -45,6 +45,10 @@ struct QuantOptions {
   int micro_batch_sequences = 1;
 };
 
+/// Sequences of a micro-batch where nothing else is asked for: 8192 tokens, at which products run
+/// at full speed, but no more than leave every lane a micro-batch.
+int default_micro_batch_sequences(int64_t sequences, int64_t seq_len, int lanes);
+
 /// Something that was not done as asked for, and counts against the job's limit.
 struct FallbackNote {
   std::string kind;  // "SMALLER_ROTATION", "DAMPING_RAISED", "DIAGONAL_HESSIAN", "ROUND_TO_NEAREST"

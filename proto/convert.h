@@ -12,7 +12,7 @@ namespace rotor {
 
 /// Version of everything that decides the bytes of a checkpoint. Raised with every change that
 /// alters them; a job is never resumed under another one.
-inline constexpr int kAlgorithmVersion = 1;
+inline constexpr int kAlgorithmVersion = 2;
 
 /// The spec with every default filled in. Defaults follow the format: NVFP4 mr-gptq with rotation
 /// 16, MXFP4 mr-gptq with rotation 128, INT4 gptq with group 128 and no rotation; all with mse

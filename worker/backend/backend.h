@@ -139,6 +139,9 @@ class Backend {
                                       const Tensor& out) = 0;
   /// Largest |x|; NaN where x holds a NaN, Inf where it holds an infinity.
   virtual Result<float> max_abs(const Tensor& x) = 0;
+  /// running [1, 1] F32 = the larger of it and max|x|; a NaN counts as larger than an infinity. For
+  /// checks that can be looked at later: does not wait.
+  virtual Status fold_max_abs(const Tensor& x, const Tensor& running) = 0;
 
   // --- Hessians: F32 [K, K], only the lower triangle valid until hessian_finish ---
   virtual Status hessian_zero(const Tensor& hessian) = 0;

@@ -31,10 +31,7 @@ double stage_flops(const Stage& stage, const ModelConfig& config, const BatchSha
 
 LayerQuantizer::LayerQuantizer(const LayerContext& context, const LayerPlan& layer,
                                const LayerWeights& original)
-    : context_(context),
-      layer_(layer),
-      original_(original),
-      input_amax_(layer.stages.size(), 0.0F) {}
+    : context_(context), layer_(layer), original_(original), peaks_(layer.stages.size()) {}
 
 Result<LayerWeights> LayerQuantizer::run(bool needs_output, LayerResult* result) {
   result_ = result;
@@ -84,20 +81,45 @@ Result<Tensor> LayerQuantizer::input_of(size_t stage, const StageWeights& weight
 
 Status LayerQuantizer::accumulate(size_t stage, const MicroBatch& batch, const Tensor& input,
                                   const Tensor& hessian) {
-  const StagePlan& plan = layer_.stages[stage];
-  ROTOR_ASSIGN_OR_RETURN(float largest,
-                         finite_max(context_.backend, input, batch,
-                                    "the input of " + plan.stage.linears.front().name));
-  const QuantOptions& options = context_.plan.options;
-  if (options.activations == Activations::kA4 && stage_rotation(plan) > 0) {
-    ROTOR_ASSIGN_OR_RETURN(Tensor rotated,
-                           context_.backend.allocate(input.dtype(), input.rows(), input.cols()));
-    ROTOR_RETURN_IF_ERROR(context_.backend.rotate(input, stage_rotation(plan), rotated));
-    ROTOR_ASSIGN_OR_RETURN(largest, context_.backend.max_abs(rotated));
+  Backend& backend = context_.backend;
+  const auto count = static_cast<int64_t>(context_.batches.size());
+  Tensor& peaks = peaks_[stage];
+  if (peaks.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(peaks, backend.allocate(DType::kF32, 2 * count, 1));
+    const std::vector<float> zeros(static_cast<size_t>(2 * count), 0.0F);
+    ROTOR_RETURN_IF_ERROR(backend.upload(zeros.data(), peaks.bytes(), peaks));
   }
-  input_amax_[stage] = std::max(input_amax_[stage], largest);
+  const int64_t place = batch.index - context_.batches.front().index;
+  ROTOR_RETURN_IF_ERROR(backend.fold_max_abs(input, peaks.row_range(place, 1)));
+  if (rotates_inputs(stage)) {
+    ROTOR_ASSIGN_OR_RETURN(Tensor rotated,
+                           backend.allocate(input.dtype(), input.rows(), input.cols()));
+    ROTOR_RETURN_IF_ERROR(backend.rotate(input, stage_rotation(layer_.stages[stage]), rotated));
+    ROTOR_RETURN_IF_ERROR(backend.fold_max_abs(rotated, peaks.row_range(count + place, 1)));
+  }
   const PhaseScope phase(result_->phases, "hessian", hessian_flops(input.rows(), input.cols()));
-  return context_.backend.hessian_accumulate(input, hessian);
+  return backend.hessian_accumulate(input, hessian);
+}
+
+bool LayerQuantizer::rotates_inputs(size_t stage) const {
+  return context_.plan.options.activations == Activations::kA4 &&
+         stage_rotation(layer_.stages[stage]) > 0;
+}
+
+Result<float> LayerQuantizer::largest_input(size_t stage) {
+  const size_t count = context_.batches.size();
+  if (count == 0) {
+    return 0.0F;
+  }
+  std::vector<float> peaks(2 * count);
+  ROTOR_RETURN_IF_ERROR(
+      context_.backend.download(peaks_[stage], peaks.data(), peaks_[stage].bytes()));
+  const std::string what = "the input of " + layer_.stages[stage].stage.linears.front().name;
+  for (size_t i = 0; i < count; ++i) {
+    ROTOR_RETURN_IF_ERROR(expect_finite(peaks[i], context_.batches[i], what));
+  }
+  const auto begin = peaks.begin() + (rotates_inputs(stage) ? static_cast<ptrdiff_t>(count) : 0);
+  return *std::max_element(begin, begin + static_cast<ptrdiff_t>(count));
 }
 
 Result<StageHessian> LayerQuantizer::stage_hessian(size_t stage) {
@@ -190,9 +212,16 @@ Result<std::vector<StageHessian>> LayerQuantizer::block_hessians(bool move) {
 Status LayerQuantizer::agree_on_inputs(std::vector<StageHessian>* hessians,
                                        const std::vector<size_t>& stages) {
   std::vector<float> largest;
+  Status mine;
   for (const size_t stage : stages) {
-    largest.push_back(input_amax_[stage]);
+    Result<float> found = largest_input(stage);
+    if (!found.ok()) {
+      mine = found.status();
+      break;
+    }
+    largest.push_back(*found);
   }
+  ROTOR_RETURN_IF_ERROR(context_.comm.agree(mine));
   ROTOR_RETURN_IF_ERROR(context_.comm.all_reduce_max(&largest));
   for (size_t i = 0; i < stages.size(); ++i) {
     (*hessians)[hessians->size() == 1 ? 0 : stages[i]].input_amax = largest[i];

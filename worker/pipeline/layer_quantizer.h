@@ -52,6 +52,8 @@ class LayerQuantizer {
   Status accumulate(size_t stage, const MicroBatch& batch, const Tensor& input,
                     const Tensor& hessian);
   Status agree_on_inputs(std::vector<StageHessian>* hessians, const std::vector<size_t>& stages);
+  bool rotates_inputs(size_t stage) const;
+  Result<float> largest_input(size_t stage);
   Status solve(size_t stage, const StageHessian& hessian, LayerWeights* weights);
   Status upload(size_t stage, SolvedStage& solved);
   Status finish(size_t stage, const StageWeights& weights, MicroBatch& batch);
@@ -62,7 +64,10 @@ class LayerQuantizer {
   const LayerPlan& layer_;
   const LayerWeights& original_;
   LayerResult* result_ = nullptr;
-  std::vector<float> input_amax_;  // by stage: this rank's largest |rotated input|
+  /// By stage: F32 [2 * micro-batches of this rank, 1], the largest |input| of each, and behind
+  /// them the largest |rotated input| where activations are quantized. Looked at once a stage, so
+  /// that no micro-batch waits for the device.
+  std::vector<Tensor> peaks_;
 };
 
 /// Floating-point operations of a stage's linears, and of the attention behind qkv, on `tokens`

@@ -47,9 +47,8 @@ Result<std::vector<MicroBatch>> embed_batches(Backend& backend, Decoder& decoder
 /// The token ids of a micro-batch.
 std::span<const int32_t> batch_ids(const TokenWindows& windows, const MicroBatch& batch);
 
-/// INVALID_ARGUMENT (reason NOT_FINITE) naming `what` and the batch's sequences, if x holds NaN or
-/// Inf; else the largest |x|.
-Result<float> finite_max(Backend& backend, const Tensor& x, const MicroBatch& batch,
-                         const std::string& what);
+/// INVALID_ARGUMENT (reason NOT_FINITE) naming `what` and the batch's sequences, unless `largest`,
+/// the batch's largest magnitude, is finite.
+Status expect_finite(float largest, const MicroBatch& batch, const std::string& what);
 
 }  // namespace rotor::worker

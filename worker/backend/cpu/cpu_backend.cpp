@@ -3,6 +3,7 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -199,6 +200,16 @@ Result<float> CpuBackend::max_abs(const Tensor& x) {
   std::vector<float> storage;
   ROTOR_ASSIGN_OR_RETURN(const float* values, widened(x, storage));
   return cpu::max_abs(values, x.size(), *parallel_);
+}
+
+Status CpuBackend::fold_max_abs(const Tensor& x, const Tensor& running) {
+  ROTOR_RETURN_IF_ERROR(expect(is_f32(running, 1, 1), "fold_max_abs"));
+  ROTOR_ASSIGN_OR_RETURN(const float largest, max_abs(x));
+  float* folded = running.as<float>();
+  if (!(largest <= *folded) && !std::isnan(*folded)) {
+    *folded = largest;
+  }
+  return {};
 }
 
 }  // namespace cpu

@@ -48,6 +48,7 @@ class CpuBackend final : public Backend {
   Status quantize_activations(const Tensor& x, const ActivationQuant& quant,
                               const Tensor& out) override;
   Result<float> max_abs(const Tensor& x) override;
+  Status fold_max_abs(const Tensor& x, const Tensor& running) override;
 
   Status hessian_zero(const Tensor& hessian) override;
   Status hessian_accumulate(const Tensor& x, const Tensor& hessian) override;

@@ -209,12 +209,17 @@ Status CudaBackend::quantize_activations(const Tensor& x, const ActivationQuant&
 
 Result<float> CudaBackend::max_abs(const Tensor& x) {
   ROTOR_ASSIGN_OR_RETURN(Tensor largest, allocate(DType::kF32, 1, 1));
-  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemsetAsync(largest.data(), 0, largest.bytes(), stream())));
   ROTOR_RETURN_IF_ERROR(
-      kernels::max_abs(x.data(), x.dtype(), x.size(), largest.as<float>(), stream()));
+      ROTOR_CUDA(cudaMemsetAsync(largest.data(), 0, largest.bytes(), stream())));
+  ROTOR_RETURN_IF_ERROR(fold_max_abs(x, largest));
   float value = 0.0F;
   ROTOR_RETURN_IF_ERROR(download(largest, &value, sizeof(value)));
   return value;
+}
+
+Status CudaBackend::fold_max_abs(const Tensor& x, const Tensor& running) {
+  ROTOR_RETURN_IF_ERROR(expect(is_f32(running, 1, 1), "fold_max_abs"));
+  return kernels::max_abs(x.data(), x.dtype(), x.size(), running.as<float>(), stream());
 }
 
 }  // namespace rotor::worker::cuda
