@@ -1,0 +1,185 @@
+// rotor-bench: what a layer of a known model costs on this machine, without a service; and models
+// of random weights to time whole jobs on.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "quant/base/exit_codes.h"
+#include "worker/bench/layer_bench.h"
+#include "worker/bench/make_checkpoint.h"
+#include "worker/comm/mpi_environment.h"
+#include "worker/program/device.h"
+
+namespace rotor::worker::bench {
+namespace {
+
+struct LayerCommand {
+  LayerBenchOptions bench;
+  std::string shape;
+  std::string device = "auto";
+  int threads = 0;
+  Format format = Format::kNvfp4;
+  int64_t group_size = 0;
+  int rotation = -1;  // the recipe's
+  bool block = false;
+};
+
+struct CheckpointCommand {
+  CheckpointOptions checkpoint;
+  std::string shape;
+};
+
+int fail(const Status& status) {
+  spdlog::error("{}", status.to_string());
+  return exit_code_of(status.code());
+}
+
+/// An option whose values are the names of an enum.
+template <typename Enum>
+void add_choice(CLI::App* app, const std::string& name, Enum& choice,
+                std::initializer_list<Enum> values, const std::string& what) {
+  std::map<std::string, Enum> by_name;
+  std::vector<std::string> names;
+  for (const Enum value : values) {
+    names.emplace_back(to_string(value));
+    by_name.emplace(names.back(), value);
+  }
+  app->add_option_function<std::string>(
+         name, [&choice, by_name](const std::string& text) { choice = by_name.at(text); }, what)
+      ->check(CLI::IsMember(names));
+}
+
+int recipe_rotation(Method method, Format format) {
+  if (method != Method::kMrGptq) {
+    return 0;
+  }
+  return format == Format::kNvfp4 ? 16 : 128;
+}
+
+Status complete(LayerCommand* command) {
+  ROTOR_ASSIGN_OR_RETURN(command->bench.shape, find_shape(command->shape));
+  QuantOptions& quant = command->bench.quant;
+  ROTOR_ASSIGN_OR_RETURN(quant.scheme,
+                         make_scheme(command->format, command->group_size, DType::kBf16));
+  quant.rotation =
+      command->rotation >= 0 ? command->rotation : recipe_rotation(quant.method, command->format);
+  quant.sequential = command->block ? Sequential::kBlock : Sequential::kStage;
+  return {};
+}
+
+int run_layer(LayerCommand& command) {
+  const MpiEnvironment mpi;
+  if (const Status status = complete(&command); !status.ok()) {
+    return fail(status);
+  }
+  Result<RankSetup> rank = set_up_rank(mpi, command.device, command.threads, 0);
+  if (!rank.ok()) {
+    fail(rank.status());
+    return kExitConfiguration;
+  }
+  const Result<LayerBenchResult> result =
+      run_layer_bench(*rank->backend, *rank->group, command.bench);
+  if (!result.ok()) {
+    return fail(result.status());
+  }
+  if (mpi.world_rank() == 0) {
+    const std::string json =
+        layer_bench_json(command.bench, *result, rank->backend->info(), rank->group->size());
+    std::printf("%s\n", json.c_str());
+  }
+  return kExitDone;
+}
+
+int run_make_checkpoint(CheckpointCommand& command) {
+  Result<ModelShape> shape = find_shape(command.shape);
+  if (!shape.ok()) {
+    return fail(shape.status());
+  }
+  command.checkpoint.shape = *shape;
+  const Result<int64_t> bytes = make_checkpoint(command.checkpoint);
+  if (!bytes.ok()) {
+    return fail(bytes.status());
+  }
+  spdlog::info("{}: {} bytes of tensors", command.checkpoint.directory, *bytes);
+  return kExitDone;
+}
+
+CLI::App* add_layer(CLI::App& app, LayerCommand& command) {
+  CLI::App* layer = app.add_subcommand(
+      "layer", "Quantize one random decoder layer and print times as JSON; works under mpirun");
+  QuantOptions& quant = command.bench.quant;
+  layer->add_option("--shape", command.shape, "tiny, llama-8b, llama-70b, ...")->required();
+  layer->add_option("--sequences", command.bench.sequences, "Calibration sequences")
+      ->check(CLI::PositiveNumber);
+  layer->add_option("--seq-len", command.bench.seq_len, "Tokens a sequence")
+      ->check(CLI::PositiveNumber);
+  add_choice(layer, "--format", command.format, {Format::kNvfp4, Format::kMxfp4, Format::kInt4},
+             "Of the weights");
+  layer->add_option("--group-size", command.group_size, "Of int4; 0: 128");
+  add_choice(layer, "--method", quant.method, {Method::kRtn, Method::kGptq, Method::kMrGptq},
+             "How codes are found");
+  add_choice(layer, "--activations", quant.activations, {Activations::kA16, Activations::kA4},
+             "Of the quantized model");
+  layer->add_option("--rotation", command.rotation,
+                    "Hadamard block; 0: none; default: the recipe's");
+  add_choice(layer, "--scale-search", quant.scale_search, {ScaleSearch::kAbsmax, ScaleSearch::kMse},
+             "How scales are found");
+  layer->add_flag("--act-order,!--no-act-order", quant.act_order, "Columns by importance");
+  layer->add_option("--refine", quant.refine_passes, "Passes of descent behind GPTQ; 0: none")
+      ->check(CLI::NonNegativeNumber);
+  layer->add_flag("--block", command.block, "All Hessians in one pass of the original weights");
+  layer->add_option("--micro-batch", quant.micro_batch_sequences, "Sequences a micro-batch")
+      ->check(CLI::PositiveNumber);
+  layer->add_option("--lanes", quant.lanes, "Partial Hessians that are summed in a tree")
+      ->check(CLI::PositiveNumber);
+  layer->add_option("--repeat", command.bench.repeat, "Timed runs; the best one counts")
+      ->check(CLI::PositiveNumber);
+  layer->add_option("--seed", command.bench.seed, "Of weights and activations");
+  layer->add_option("--device", command.device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  layer->add_option("--threads", command.threads, "CPU threads a rank; 0: its share of the cores")
+      ->check(CLI::NonNegativeNumber);
+  return layer;
+}
+
+CLI::App* add_make_checkpoint(CLI::App& app, CheckpointCommand& command) {
+  CLI::App* make = app.add_subcommand("make-checkpoint", "Write a model of random weights");
+  make->add_option("--shape", command.shape, "tiny, llama-8b, llama-70b, ...")->required();
+  make->add_option("--layers", command.checkpoint.layers,
+                   "Decoder layers; 0: as many as the shape has")
+      ->check(CLI::NonNegativeNumber);
+  make->add_option("--output", command.checkpoint.directory, "A new directory")->required();
+  make->add_option("--max-shard-size", command.checkpoint.max_shard_bytes, "Bytes a shard")
+      ->check(CLI::PositiveNumber);
+  make->add_option("--seed", command.checkpoint.seed, "Of the weights");
+  return make;
+}
+
+int main(int argc, char** argv) {
+  LayerCommand layer;
+  CheckpointCommand checkpoint;
+  CLI::App app("Benchmarks of Rotor that need no service");
+  app.require_subcommand(1);
+  const CLI::App* layer_app = add_layer(app, layer);
+  add_make_checkpoint(app, checkpoint);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitDone : kExitUsage;
+  }
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("rotor-bench"));
+  return layer_app->parsed() ? run_layer(layer) : run_make_checkpoint(checkpoint);
+}
+
+}  // namespace
+}  // namespace rotor::worker::bench
+
+int main(int argc, char** argv) {
+  return rotor::worker::bench::main(argc, argv);
+}
