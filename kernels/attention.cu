@@ -149,8 +149,10 @@ Status causal_attention(const AttentionProblem& problem, const void* q, const vo
                             .window = static_cast<int>(window),
                             .tiles = 0,
                             .scale = problem.scale * std::numbers::log2e_v<float>};
+  // The fastest of those measured on an H100. Three spilled registers of the first cost less than
+  // smaller tiles.
   if (problem.head_dim <= 64) {
-    return launch_attention<AttentionTiles<64, 2, 4, 64, 2>>(problem, arguments, stream);
+    return launch_attention<AttentionTiles<64, 2, 4, 128, 2>>(problem, arguments, stream);
   }
   if (problem.head_dim <= 128) {
     return launch_attention<AttentionTiles<128, 2, 4, 64, 2>>(problem, arguments, stream);

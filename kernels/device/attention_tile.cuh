@@ -61,6 +61,7 @@ __device__ __forceinline__ void start_copy(uint32_t tile, const __nv_bfloat16* h
                                            int first, int last, int head_dim) {
   const int chunk = static_cast<int>(threadIdx.x) % S::kChunks;
   const bool real = chunk * 8 < head_dim;
+  static_assert(kRows * S::kChunks % S::kThreads == 0);
   const __nv_bfloat16* column = head + (real ? chunk * 8 : 0);
 #pragma unroll
   for (int i = 0; i < kRows * S::kChunks / S::kThreads; ++i) {

@@ -30,7 +30,7 @@ struct Grid {
 template <typename... Params>
 Status launch_grid(const char* name, void (*kernel)(Params...), const Grid& grid,
                    cudaStream_t stream, const std::type_identity_t<Params>&... arguments) {
-  constexpr int64_t kFreeSharedBytes = 48 * 1024;
+  constexpr int64_t kFreeSharedBytes = 32 * 1024;  // of 48 KiB: a kernel's static memory counts too
   if (grid.blocks > std::numeric_limits<int32_t>::max()) {
     return invalid_argument(std::string(name) + ": " + std::to_string(grid.blocks) +
                             " blocks are more than one launch can have")

@@ -67,9 +67,10 @@ class Attention : public CudaTest {
 
  private:
   /// One query in F64. With weights w, and A = sum w |v|: rounding a weight to BF16 moves it by
-  /// 2^-9 of itself, so the sum by 2^-9 A; rounding the output is 2^-9 A again. A score summed in
-  /// F32 is off by head_dim 2^-23 sum |q k| at most, and e^score by as much of itself, above and
-  /// below the fraction. F32 sums over keys, and exponentials to 2^-21, stay below 2^-12 A.
+  /// 2^-8 of itself at most, so the output by 2^-8 A, and rounding that is 2^-8 of itself. A score
+  /// summed in F32 is off by head_dim 2^-23 sum |q k| at most, and e^score by as much of itself,
+  /// above and below the fraction. F32 sums over keys, and exponentials to 2^-21, stay below
+  /// 2^-12 A.
   static void attend(const AttentionProblem& problem, const Inputs& inputs, int64_t row,
                      int64_t head, bool exact, std::vector<double>& wanted,
                      std::vector<double>& bounds) {
@@ -112,7 +113,7 @@ class Attention : public CudaTest {
       }
       const auto at = static_cast<size_t>((row * problem.heads + head) * dim + d);
       wanted[at] = value;
-      bounds[at] = (0x1p-8 + 0x1p-12 + off) * size;
+      bounds[at] = 0x1p-8 * std::abs(value) + (0x1p-8 + 0x1p-12 + off) * size;
     }
   }
 };
