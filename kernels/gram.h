@@ -1,11 +1,7 @@
 // X^T X on tensor cores: the sum that a Hessian is (algorithm.md, H).
 //
-// Only the lower triangle is wanted, so it is cut into squares, halving the diagonal blocks level
-// by level; the squares of a level are one batched product. With 16 diagonal blocks 53 % of the
-// full product is computed.
-//
-// Thread-safety: as Gemm. Cost: tokens * n^2 multiply-adds and a sixteenth of that at BF16 rates;
-// one read and write of the triangle a call.
+// Thread-safety: as Gemm. Cost: tokens * n^2 multiply-adds and a sixteenth of that at BF16 rates
+// (kernels/triangle.h); one read and write of the triangle a call.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -1,8 +1,10 @@
 // The error measure of algorithm.md section 4 on the GPU: what quant/error/quadratic.h does, with
-// products whose factors are rounded to TF32.
+// products whose factors are rounded to BF16. The measure is a sum of many such products, whose
+// roundings average out: it comes out within 1e-3 of its value.
 //
 // Thread-safety: as Gemm; enqueues on the caller's stream. A row's bits do not depend on how many
-// rows are in the call. Cost: n^2 multiply-adds a row on tensor cores; scratch of twice the rows.
+// rows are in the call. Cost: n^2 multiply-adds a row at BF16 rates; scratch of 1.5 times the rows
+// and half of H.
 #pragma once
 
 #include <cuda_runtime_api.h>

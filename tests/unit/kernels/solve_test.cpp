@@ -240,7 +240,7 @@ TEST_P(SolveTest, ReachesTheTextbooksObjectiveAndRefinementLowersIt) {
       {mean_value, static_cast<float>(kDamping) * mean_value}, lower.as<float>(), stream()));
   Result<Cholesky> cholesky = Cholesky::create();
   ASSERT_OK(cholesky);
-  Result<bool> definite = cholesky->factorize(lower.as<float>(), cols_, stream());
+  Result<bool> definite = cholesky->factorize(*gemm_, lower.as<float>(), cols_, stream());
   ASSERT_OK(definite);
   ASSERT_TRUE(*definite);
 

@@ -119,7 +119,7 @@ Result<Factor> CudaBackend::factorize(const Tensor& hessian, const FactorOptions
                                                 factor.dead.as<uint8_t>(), damped,
                                                 factor.triangle.as<float>(), stream()));
     ROTOR_ASSIGN_OR_RETURN(const bool definite,
-                           cholesky_.factorize(factor.triangle.as<float>(), n, stream()));
+                           cholesky_.factorize(gemm_, factor.triangle.as<float>(), n, stream()));
     if (definite) {
       ROTOR_ASSIGN_OR_RETURN(const std::vector<float> pivots, diagonal(factor.triangle));
       if (std::all_of(pivots.begin(), pivots.end(),
