@@ -26,7 +26,8 @@ struct LayerCommand {
   int threads = 0;
   Format format = Format::kNvfp4;
   int64_t group_size = 0;
-  int rotation = -1;  // the recipe's
+  int rotation = -1;    // the recipe's
+  int micro_batch = 0;  // a job's default
   bool block = false;
 };
 
@@ -69,6 +70,10 @@ Status complete(LayerCommand* command) {
                          make_scheme(command->format, command->group_size, DType::kBf16));
   quant.rotation =
       command->rotation >= 0 ? command->rotation : recipe_rotation(quant.method, command->format);
+  quant.micro_batch_sequences =
+      command->micro_batch > 0 ? command->micro_batch
+                               : default_micro_batch_sequences(command->bench.sequences,
+                                                               command->bench.seq_len, quant.lanes);
   quant.sequential = command->block ? Sequential::kBlock : Sequential::kStage;
   return {};
 }
@@ -134,8 +139,8 @@ CLI::App* add_layer(CLI::App& app, LayerCommand& command) {
   layer->add_option("--refine", quant.refine_passes, "Passes of descent behind GPTQ; 0: none")
       ->check(CLI::NonNegativeNumber);
   layer->add_flag("--block", command.block, "All Hessians in one pass of the original weights");
-  layer->add_option("--micro-batch", quant.micro_batch_sequences, "Sequences a micro-batch")
-      ->check(CLI::PositiveNumber);
+  layer->add_option("--micro-batch", command.micro_batch, "Sequences a micro-batch; 0: a job's")
+      ->check(CLI::NonNegativeNumber);
   layer->add_option("--lanes", quant.lanes, "Partial Hessians that are summed in a tree")
       ->check(CLI::PositiveNumber);
   layer->add_option("--repeat", command.bench.repeat, "Timed runs; the best one counts")

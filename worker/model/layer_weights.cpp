@@ -1,13 +1,9 @@
 #include "worker/model/layer_weights.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace rotor::worker {
 namespace {
-
-// Host memory for a tensor on its way to the backend.
-constexpr int64_t kStagingBytes = int64_t{64} << 20;
 
 std::string shape_text(int64_t rows, int64_t cols) {
   std::string text("[");
@@ -41,17 +37,7 @@ Result<Tensor> load_tensor(Backend& backend, WeightSource& source, const std::st
                            int64_t rows, int64_t cols) {
   ROTOR_ASSIGN_OR_RETURN(const WeightSource::Shape shape, source.shape(name));
   ROTOR_RETURN_IF_ERROR(check_tensor(name, shape, rows, cols));
-  ROTOR_ASSIGN_OR_RETURN(Tensor tensor, backend.allocate(shape.dtype, rows, cols));
-  const int64_t row_bytes = cols * dtype_size(shape.dtype);
-  const int64_t step = std::max<int64_t>(1, kStagingBytes / std::max<int64_t>(1, row_bytes));
-  std::vector<char> staging(static_cast<size_t>(std::min(rows, step) * row_bytes));
-  for (int64_t row = 0; row < rows; row += step) {
-    const int64_t count = std::min(step, rows - row);
-    ROTOR_RETURN_IF_ERROR(source.read_rows(name, row, count, staging.data()));
-    ROTOR_RETURN_IF_ERROR(backend.upload(staging.data(), static_cast<size_t>(count * row_bytes),
-                                         tensor.row_range(row, count)));
-  }
-  return tensor;
+  return source.load(backend, name, shape);
 }
 
 Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source, const Stage& stage,

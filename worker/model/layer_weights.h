@@ -28,11 +28,10 @@ class WeightSource {
   virtual ~WeightSource() = default;
   /// Errors: NOT_FOUND where the model has no such tensor.
   virtual Result<Shape> shape(const std::string& name) = 0;
-  /// Copies rows [row_begin, row_begin + row_count) as they are stored into host memory `dst`. A
-  /// source shared by several ranks may be collective: every rank then asks for the same rows in
-  /// the same order, which load_layer and load_ends do.
-  virtual Status read_rows(const std::string& name, int64_t row_begin, int64_t row_count,
-                           void* dst) = 0;
+  /// The tensor, of which shape() told `shape`. A source shared by several ranks may be collective:
+  /// every rank then asks for the same tensors in the same order, which load_layer and load_ends
+  /// do, and gets the same error.
+  virtual Result<Tensor> load(Backend& backend, const std::string& name, const Shape& shape) = 0;
 };
 
 /// What is done to the input of a linear before it is multiplied.

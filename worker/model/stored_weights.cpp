@@ -23,11 +23,10 @@ Result<WeightSource::Shape> StoredWeights::shape(const std::string& name) {
       .with_detail("tensor", name);
 }
 
-Status StoredWeights::read_rows(const std::string& name, int64_t row_begin, int64_t row_count,
-                                void* dst) {
-  ROTOR_ASSIGN_OR_RETURN(const Shape stored, shape(name));
-  const int64_t row_bytes = stored.cols * dtype_size(stored.dtype);
-  return source_.read(name, row_begin * row_bytes, dst, static_cast<size_t>(row_count * row_bytes));
+Result<Tensor> StoredWeights::load(Backend& backend, const std::string& name, const Shape& shape) {
+  ROTOR_ASSIGN_OR_RETURN(Tensor tensor, backend.allocate(shape.dtype, shape.rows, shape.cols));
+  ROTOR_RETURN_IF_ERROR(loader_.load(backend, name, 0, tensor));
+  return tensor;
 }
 
 }  // namespace rotor::worker

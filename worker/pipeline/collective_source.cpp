@@ -1,12 +1,15 @@
 #include "worker/pipeline/collective_source.h"
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "worker/pipeline/lane_tree.h"
 
 namespace rotor::worker {
+namespace {
+
+constexpr size_t kAlignment = 256;  // of shares in the arena: what copies to a device like
+
+}  // namespace
 
 CollectiveSource::~CollectiveSource() {
   join();
@@ -35,64 +38,85 @@ Result<WeightSource::Shape> CollectiveSource::shape(const std::string& name) {
   return shape;
 }
 
-void CollectiveSource::read_ahead(std::vector<std::string> names) {
-  join();
-  ahead_.clear();
-  thread_ = std::thread([this, names = std::move(names)] {
-    for (const std::string& name : names) {
-      const TensorSpec* spec = reader_.find(name);
-      if (spec == nullptr) {
-        continue;  // whoever asks for it gets the error
-      }
-      const Range mine = share(spec->byte_size(), comm_.size(), comm_.rank());
-      Ahead ahead;
-      ahead.bytes.resize(static_cast<size_t>(mine.size()));
-      ahead.status = reader_.read(name, mine.begin, ahead.bytes.data(), ahead.bytes.size());
-      ahead_[name] = std::move(ahead);
-    }
-  });
+std::vector<int64_t> CollectiveSource::shares(int64_t rows) const {
+  std::vector<int64_t> begin;
+  for (int rank = 0; rank <= comm_.size(); ++rank) {
+    begin.push_back(share(rows, comm_.size(), rank).begin);
+  }
+  return begin;
 }
 
-Status CollectiveSource::read_rows(const std::string& name, int64_t row_begin, int64_t row_count,
-                                   void* dst) {
-  ROTOR_ASSIGN_OR_RETURN(const Shape found, shape(name));
-  const int64_t row_bytes = found.cols * dtype_size(found.dtype);
-  const Range wanted{row_begin * row_bytes, (row_begin + row_count) * row_bytes};
-  // Shares are those of the whole tensor, so that rows asked for piece by piece meet what was read
-  // ahead.
-  const auto part_of = [&](int rank) {
-    const Range whole = share(found.rows * row_bytes, comm_.size(), rank);
-    const int64_t begin = std::clamp(whole.begin, wanted.begin, wanted.end);
-    return Range{begin, std::clamp(whole.end, begin, wanted.end)};
-  };
-  const auto at = [&](int64_t offset) { return static_cast<char*>(dst) + (offset - wanted.begin); };
-
+void CollectiveSource::read_ahead(Backend& backend, const std::vector<std::string>& names) {
   join();
-  const Range mine = part_of(comm_.rank());
-  Status status;
+  ahead_.clear();
+  ahead_status_ = Status();
+  struct Share {
+    std::string name;
+    Range bytes;
+    size_t place;
+  };
+  std::vector<Share> mine;
+  size_t total = 0;
+  for (const std::string& name : names) {
+    const Result<Shape> found = shape(name);
+    if (!found.ok()) {
+      continue;  // whoever asks for it gets the error
+    }
+    const Range rows = share(found->rows, comm_.size(), comm_.rank());
+    const int64_t row_bytes = found->cols * dtype_size(found->dtype);
+    mine.push_back({name, {rows.begin * row_bytes, rows.end * row_bytes}, total});
+    ahead_[name] = total;
+    total +=
+        (static_cast<size_t>(rows.size() * row_bytes) + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  if (total == 0) {
+    return;
+  }
+  if (arena_ == nullptr || arena_->bytes() < total) {
+    arena_.reset();
+    Result<std::shared_ptr<Buffer>> made = backend.allocate_host(total);
+    if (!made.ok()) {
+      ahead_.clear();  // then each tensor is read when it is asked for
+      return;
+    }
+    arena_ = std::move(made).value();
+  }
+  std::vector<ReadPiece> pieces;
+  for (const Share& part : mine) {
+    append_pieces(part.name, part.bytes.begin, part.bytes.size(),
+                  static_cast<char*>(arena_->data()) + part.place, &pieces);
+  }
+  thread_ = std::thread(
+      [this, pieces = std::move(pieces)] { ahead_status_ = read_pieces(reader_, pieces); });
+}
+
+Status CollectiveSource::upload_share(Backend& backend, const std::string& name, int64_t row_begin,
+                                      const Tensor& rows) {
   const auto ahead = ahead_.find(name);
-  if (ahead != ahead_.end()) {
-    const int64_t first = share(found.rows * row_bytes, comm_.size(), comm_.rank()).begin;
-    status = ahead->second.status;
-    if (status.ok() && mine.size() > 0) {
-      std::memcpy(at(mine.begin), ahead->second.bytes.data() + (mine.begin - first),
-                  static_cast<size_t>(mine.size()));
-    }
-    if (row_begin + row_count == found.rows) {
-      ahead_.erase(ahead);
-    }
-  } else if (mine.size() > 0) {
-    status = reader_.read(name, mine.begin, at(mine.begin), static_cast<size_t>(mine.size()));
+  if (ahead == ahead_.end()) {
+    return loader_.load(backend, name, row_begin, rows);
   }
-  ROTOR_RETURN_IF_ERROR(comm_.agree(status));
-  for (int root = 0; root < comm_.size() && comm_.size() > 1; ++root) {
-    const Range part = part_of(root);
-    if (part.size() > 0) {
-      ROTOR_RETURN_IF_ERROR(
-          comm_.broadcast_host(at(part.begin), static_cast<size_t>(part.size()), root));
-    }
+  ROTOR_RETURN_IF_ERROR(ahead_status_);
+  const char* bytes = static_cast<const char*>(arena_->data()) + ahead->second;
+  return backend.upload(bytes, rows.bytes(), rows);
+}
+
+Result<Tensor> CollectiveSource::load(Backend& backend, const std::string& name,
+                                      const Shape& shape) {
+  join();
+  const std::vector<int64_t> begin = shares(shape.rows);
+  const auto rank = static_cast<size_t>(comm_.rank());
+  const int64_t count = begin[rank + 1] - begin[rank];
+  Result<Tensor> tensor = backend.allocate(shape.dtype, shape.rows, shape.cols);
+  Status mine = tensor.status();
+  if (mine.ok() && count > 0) {
+    mine = upload_share(backend, name, begin[rank], tensor->row_range(begin[rank], count));
   }
-  return {};
+  ROTOR_RETURN_IF_ERROR(comm_.agree(mine));
+  if (comm_.size() > 1) {
+    ROTOR_RETURN_IF_ERROR(comm_.all_gather_rows(*tensor, begin));
+  }
+  return tensor;
 }
 
 }  // namespace rotor::worker

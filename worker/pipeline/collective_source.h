@@ -1,11 +1,13 @@
 // A model's weights read once a group instead of once a rank: each rank preads its share of every
-// tensor, a run of bytes, and the group passes the shares round. The next layer's shares are read
-// ahead by a thread while the current layer is worked on.
+// tensor, a run of rows, uploads it, and the group gathers the shares on its backend. The next
+// layer's shares are read ahead, into host memory that the backend moves fast, while the current
+// layer is worked on.
 //
-// Collective: every rank asks for the same rows in the same order.
-// Thread-safety: the rank's main thread; the read-ahead thread touches only its own buffers.
-// Errors: those of the checkpoint reader (a shard that changed, row 23 of faults.md), agreed over
-// the group.
+// Collective: every rank asks for the same tensors in the same order.
+// Owns: host memory for the largest share of a layer, kept from layer to layer, and one thread.
+// Thread-safety: the rank's main thread; the read-ahead thread touches only that memory.
+// Errors: those of the checkpoint reader (a shard that changed, row 23 of faults.md) and of the
+// backend, agreed over the group.
 #pragma once
 
 #include <map>
@@ -17,34 +19,37 @@
 #include "quant/checkpoint/checkpoint_reader.h"
 #include "worker/comm/communicator.h"
 #include "worker/model/layer_weights.h"
+#include "worker/model/tensor_loader.h"
 
 namespace rotor::worker {
 
 class CollectiveSource final : public WeightSource {
  public:
   CollectiveSource(const CheckpointReader& reader, Communicator& comm)
-      : reader_(reader), comm_(comm) {}
+      : reader_(reader), comm_(comm), loader_(reader) {}
   ~CollectiveSource() override;
 
   Result<Shape> shape(const std::string& name) override;
-  Status read_rows(const std::string& name, int64_t row_begin, int64_t row_count,
-                   void* dst) override;
+  Result<Tensor> load(Backend& backend, const std::string& name, const Shape& shape) override;
 
-  /// Begins to read this rank's share of whole tensors; those of the last call that nobody asked
-  /// for are dropped. Errors show when the tensor is read.
-  void read_ahead(std::vector<std::string> names);
+  /// Begins to read this rank's share of whole tensors; those of the last call are dropped. Errors
+  /// show when a tensor of them is loaded.
+  void read_ahead(Backend& backend, const std::vector<std::string>& names);
 
  private:
-  struct Ahead {
-    Status status;
-    std::vector<char> bytes;
-  };
+  /// The first row of each rank's share, and the end.
+  std::vector<int64_t> shares(int64_t rows) const;
+  Status upload_share(Backend& backend, const std::string& name, int64_t row_begin,
+                      const Tensor& rows);
   void join();
 
   const CheckpointReader& reader_;
   Communicator& comm_;
+  TensorLoader loader_;
+  std::shared_ptr<Buffer> arena_;
+  std::map<std::string, size_t> ahead_;  // places in the arena
   std::thread thread_;
-  std::map<std::string, Ahead> ahead_;  // written by thread_ until it is joined
+  Status ahead_status_;  // written by thread_ until it is joined
 };
 
 }  // namespace rotor::worker

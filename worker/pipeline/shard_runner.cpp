@@ -123,7 +123,7 @@ void ShardRunner::read_ahead(int index) {
       }
     }
   }
-  source_.read_ahead(std::move(names));
+  source_.read_ahead(backend_, names);
 }
 
 Status ShardRunner::forward(const LayerPlan& layer, const LayerWeights& weights,

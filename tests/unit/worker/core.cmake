@@ -12,7 +12,8 @@ target_sources(rotor_worker_test PRIVATE
   eval/runnable_checkpoint_test.cpp
   model/decoder_test.cpp
   model/layer_weights_test.cpp
-  model/rope_test.cpp)
+  model/rope_test.cpp
+  model/tensor_loader_test.cpp)
 if(ROTOR_HAVE_CUDA)
   target_sources(rotor_worker_test PRIVATE backend/cuda/cuda_backend_test.cpp)
 endif()

@@ -2,44 +2,78 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/thread_group.h"
 
 namespace rotor::worker {
 namespace {
 
 constexpr char kTensor[] = "model.layers.1.mlp.down_proj.weight";  // BF16 [256, 768]
-constexpr int64_t kRowBytes = 768 * 2;
+constexpr char kVector[] = "model.norm.weight";                    // one row: one rank reads it
 
-std::unique_ptr<CheckpointReader> open_demo() {
+std::unique_ptr<CheckpointReader> open_checkpoint(const std::string& directory) {
   Result<std::unique_ptr<CheckpointReader>> reader =
-      CheckpointReader::open(posix_file_system(), std::string(ROTOR_SOURCE_DIR) + "/demo/model");
+      CheckpointReader::open(posix_file_system(), directory);
   EXPECT_TRUE(reader.ok()) << reader.status().to_string();
   return std::move(reader).value();
 }
 
-TEST(CollectiveSource, GivesTheBytesOfTheFileHoweverTheyAreAskedFor) {
+std::unique_ptr<CheckpointReader> open_demo() {
+  return open_checkpoint(std::string(ROTOR_SOURCE_DIR) + "/demo/model");
+}
+
+std::vector<uint8_t> load(CollectiveSource& source, Backend& backend, const std::string& name) {
+  Result<Tensor> tensor = source.load(backend, name, source.shape(name).value());
+  EXPECT_OK(tensor);
+  std::vector<uint8_t> bytes(tensor->bytes());
+  EXPECT_OK(backend.download(*tensor, bytes.data(), bytes.size()));
+  return bytes;
+}
+
+TEST(CollectiveSource, GivesTheBytesOfTheFile) {
   const std::unique_ptr<CheckpointReader> reader = open_demo();
-  const std::vector<uint8_t> expected = read_tensor(*reader, kTensor).value();
   for (const bool ahead : {false, true}) {
-    for (const int ranks : {1, 2, 3}) {
-      for (const int64_t rows_a_call : {int64_t{256}, int64_t{100}, int64_t{1}}) {
-        rotor::testing::run_ranks(ranks, [&](Communicator& comm) {
-          CollectiveSource source(*reader, comm);
+    for (const int ranks : {1, 2, 3, 7}) {
+      rotor::testing::run_ranks(ranks, [&](Communicator& comm) {
+        const std::unique_ptr<Backend> backend = make_cpu_backend(1);
+        CollectiveSource source(*reader, comm);
+        for (int layer = 0; layer < 2; ++layer) {  // the memory of the first is used again
           if (ahead) {
-            source.read_ahead({kTensor, "model.norm.weight", "no.such.tensor"});
+            source.read_ahead(*backend, {kTensor, kVector, "no.such.tensor"});
           }
-          std::vector<uint8_t> got(expected.size(), 0xAB);
-          for (int64_t row = 0; row < 256; row += rows_a_call) {
-            const int64_t count = std::min<int64_t>(rows_a_call, 256 - row);
-            ASSERT_TRUE(source.read_rows(kTensor, row, count, got.data() + row * kRowBytes).ok());
-          }
-          EXPECT_EQ(got, expected) << ranks << " ranks, " << rows_a_call << " rows a call";
-        });
-      }
+          EXPECT_EQ(load(source, *backend, kVector), read_tensor(*reader, kVector).value());
+          EXPECT_EQ(load(source, *backend, kTensor), read_tensor(*reader, kTensor).value());
+          const char* other = "model.layers.0.mlp.up_proj.weight";  // not read ahead
+          EXPECT_EQ(load(source, *backend, other), read_tensor(*reader, other).value());
+        }
+      });
     }
+  }
+}
+
+TEST(CollectiveSource, AShardThatWasCutIsEveryRanksError) {
+  const rotor::testing::TemporaryDirectory directory;
+  const std::string shard = directory / "model.safetensors";
+  ASSERT_OK(copy_file(posix_file_system(),
+                      std::string(ROTOR_SOURCE_DIR) + "/demo/model/model.safetensors", shard));
+  const std::unique_ptr<CheckpointReader> reader = open_checkpoint(directory.path());
+  std::filesystem::resize_file(shard, 100'000);
+  for (const bool ahead : {false, true}) {
+    rotor::testing::run_ranks(3, [&](Communicator& comm) {
+      const std::unique_ptr<Backend> backend = make_cpu_backend(1);
+      CollectiveSource source(*reader, comm);
+      if (ahead) {
+        source.read_ahead(*backend, {kTensor});
+      }
+      const Status status = source.load(*backend, kTensor, source.shape(kTensor).value()).status();
+      EXPECT_EQ(status.reason(), "SOURCE_CHANGED") << status.to_string();
+      EXPECT_NE(status.message().find(shard), std::string::npos) << status.to_string();
+    });
   }
 }
 
