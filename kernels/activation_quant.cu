@@ -10,13 +10,23 @@
 namespace rotor::kernels {
 namespace {
 
+/// The static scale of the whole input.
+struct InputScale {
+  GlobalScale kind;
+  float divisor;  // G
+  float stored;   // G or its reciprocal, as the layout keeps it
+};
+
 template <Format kFormat>
-__device__ __forceinline__ float activation_scale(float absmax, float input_global_scale) {
+__device__ __forceinline__ float activation_scale(float absmax, const InputScale& input) {
   if constexpr (kFormat == Format::kNvfp4) {
-    const float stored = __fdiv_rn(__fmul_rn(input_global_scale, absmax), kE2m1Max);
-    return __fdiv_rn(device_e4m3_round(stored), input_global_scale);
+    const float stored = device_e4m3_round(__fdiv_rn(__fmul_rn(input.divisor, absmax), kE2m1Max));
+    return input.kind == GlobalScale::kMultiplier ? __fmul_rn(stored, input.stored)
+                                                  : __fdiv_rn(stored, input.stored);
   } else if constexpr (kFormat == Format::kMxfp4) {
-    return device_e8m0_activation_scale(absmax);
+    return input.kind == GlobalScale::kThree
+               ? __fdiv_rn(device_e8m0_decode(device_e8m0_floor(absmax)), 3.0F)
+               : device_e8m0_decode(device_e8m0_activation_byte(absmax));
   } else {
     return __fdiv_rn(absmax, kInt4Range);
   }
@@ -25,10 +35,10 @@ __device__ __forceinline__ float activation_scale(float absmax, float input_glob
 /// Values of one group, `absmax_bits` the largest magnitude in the whole of it.
 template <Format kFormat, int kWidth>
 __device__ __forceinline__ void fake_quantize(float (&values)[kWidth], uint32_t absmax_bits,
-                                              float input_global_scale) {
+                                              const InputScale& input) {
   const bool finite = absmax_bits < kInfinityBits;
   const float scale =
-      finite ? activation_scale<kFormat>(__uint_as_float(absmax_bits), input_global_scale) : 0.0F;
+      finite ? activation_scale<kFormat>(__uint_as_float(absmax_bits), input) : 0.0F;
   const float bare = finite ? 0.0F : __int_as_float(0x7FC00000);  // where no scale divides
 #pragma unroll
   for (float& value : values) {
@@ -45,8 +55,7 @@ __device__ __forceinline__ void fake_quantize(float (&values)[kWidth], uint32_t 
 
 template <Format kFormat, typename In, typename Out>
 __global__ void __launch_bounds__(kBlockThreads)
-    fake_quantize_kernel(const In* x, int64_t count, int group_size, float input_global_scale,
-                         Out* out) {
+    fake_quantize_kernel(const In* x, int64_t count, int group_size, InputScale input, Out* out) {
   using Tile = WarpTile<kTileWidth<In, Out>>;
   Tile tile;
   tile.load(x, count);
@@ -72,7 +81,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   }
 #pragma unroll
   for (int j = 0; j < Tile::kVectors; ++j) {
-    fake_quantize<kFormat>(tile.values[j], absmax[j], input_global_scale);
+    fake_quantize<kFormat>(tile.values[j], absmax[j], input);
   }
   tile.store(out, count);
 }
@@ -92,7 +101,7 @@ auto* kernel_of(Format format) {
 Status check_global_scale(Format format, float input_global_scale) {
   if (format == Format::kNvfp4 && !(std::isfinite(input_global_scale) && input_global_scale > 0)) {
     return invalid_argument("input_global_scale " + std::to_string(input_global_scale) +
-                            ": nvfp4 divides by it, so it is finite and positive")
+                            ": nvfp4 scales by it, so it is finite and positive")
         .with_reason("BAD_SCALE");
   }
   return {};
@@ -101,9 +110,10 @@ Status check_global_scale(Format format, float input_global_scale) {
 }  // namespace
 
 Status fake_quantize_activations(const void* x, DType x_dtype, int64_t tokens, int64_t cols,
-                                 Format format, int64_t group_size, float input_global_scale,
-                                 void* out, DType out_dtype, cudaStream_t stream) {
-  ROTOR_RETURN_IF_ERROR(check_groups(format, group_size, cols));
+                                 const QuantScheme& scheme, float input_global_scale, void* out,
+                                 DType out_dtype, cudaStream_t stream) {
+  const Format format = scheme.format;
+  ROTOR_RETURN_IF_ERROR(check_groups(format, scheme.group_size, cols));
   ROTOR_RETURN_IF_ERROR(check_global_scale(format, input_global_scale));
   ROTOR_RETURN_IF_ERROR(check_value_dtype("x", x_dtype));
   ROTOR_RETURN_IF_ERROR(check_value_dtype("out", out_dtype));
@@ -113,11 +123,14 @@ Status fake_quantize_activations(const void* x, DType x_dtype, int64_t tokens, i
   }
   ROTOR_RETURN_IF_ERROR(check_pointer("x", x));
   ROTOR_RETURN_IF_ERROR(check_pointer("out", out));
+  const bool multiplies = scheme.global == GlobalScale::kMultiplier;
+  const InputScale input{scheme.global, multiplies ? 1.0F / input_global_scale : input_global_scale,
+                         input_global_scale};
   return with_typed(x, x_dtype, [&]<typename In>(const In* source) {
     return with_typed(out, out_dtype, [&]<typename Out>(Out* destination) {
       return launch("fake_quantize_activations", kernel_of<In, Out>(format), count,
                     kBlockThreads / kWarpSize * kWarpRun, stream, source, count,
-                    static_cast<int>(group_size), input_global_scale, destination);
+                    static_cast<int>(scheme.group_size), input, destination);
     });
   });
 }

@@ -23,6 +23,9 @@ struct Search {
   int64_t groups;
   int64_t groups_per_row;
   float global_scale;
+  double unit_up;
+  double unit_down;
+  bool thirds;
   bool mse;
   int candidates;
   int steps_up;             // of the first candidate above absmax's byte
@@ -36,8 +39,8 @@ struct Candidate {
 };
 
 __device__ int absmax_byte(const Search& search, float absmax) {
-  const auto unit = static_cast<float>(static_cast<double>(absmax) *
-                                       static_cast<double>(search.global_scale) / 6.0);
+  const auto unit =
+      static_cast<float>(static_cast<double>(absmax) * search.unit_up / search.unit_down);
   if (search.format == Format::kNvfp4) {
     return __nv_cvt_float_to_fp8(unit, __NV_SATFINITE, __NV_E4M3);
   }
@@ -78,7 +81,9 @@ __device__ Candidate absmax_candidate(const Search& search, const float* by_byte
     case Format::kNvfp4:
       break;
     case Format::kMxfp4:
-      return byte_candidate(search, by_byte, device_e8m0_activation_byte(absmax));
+      return byte_candidate(
+          search, by_byte,
+          search.thirds ? device_e8m0_floor(absmax) : device_e8m0_activation_byte(absmax));
     case Format::kInt4:
       return rounded_candidate(search, __fdiv_rn(absmax, kInt4Range));
   }
@@ -215,6 +220,9 @@ Status search_scales(const float* w, int64_t rows, int64_t cols, const QuantSche
   shared.groups = count / scheme.group_size;
   shared.groups_per_row = cols / scheme.group_size;
   shared.global_scale = global_scale;
+  shared.unit_up = candidates.unit_up();
+  shared.unit_down = candidates.unit_down();
+  shared.thirds = scheme.global == GlobalScale::kThree;
   shared.mse = search == ScaleSearch::kMse;
   shared.candidates = candidates.count();
   shared.steps_up = ScaleCandidates::steps_up(scheme.format);

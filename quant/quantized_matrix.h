@@ -22,8 +22,8 @@ struct QuantizedMatrix {
   int64_t cols = 0;
   std::vector<uint8_t> codes;
   std::vector<uint8_t> scales;
-  float global_scale = 1.0F;        // divisor of the scales; NVFP4's G, else 1
-  float input_global_scale = 0.0F;  // a4 NVFP4: 2688 / amax of the (rotated) input; 0: none
+  float global_scale = 1.0F;        // as scheme.global says; 1 where the scheme has none
+  float input_global_scale = 0.0F;  // with a4, the same for the (rotated) input; 0: none
 
   int64_t groups() const { return cols / scheme.group_size; }
 };

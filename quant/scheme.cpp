@@ -1,19 +1,32 @@
 #include "quant/scheme.h"
 
 namespace rotor {
+namespace {
 
-Result<QuantScheme> make_scheme(Format format, int64_t int4_group, DType model_dtype) {
+GlobalScale global_of(Format format, Layout layout) {
+  if (format == Format::kNvfp4 && layout == Layout::kModelOpt) {
+    return GlobalScale::kMultiplier;
+  }
+  if (format == Format::kMxfp4 && layout == Layout::kFpQuant) {
+    return GlobalScale::kThree;
+  }
+  return GlobalScale::kDivisor;
+}
+
+}  // namespace
+
+Result<QuantScheme> make_scheme(Format format, int64_t int4_group, DType model_dtype,
+                                Layout layout) {
   QuantScheme scheme;
-  scheme.format = format;
   switch (format) {
     case Format::kNvfp4:
-      scheme = {format, 16, DType::kF8E4M3};
+      scheme = {format, 16, DType::kF8E4M3, global_of(format, layout)};
       break;
     case Format::kMxfp4:
-      scheme = {format, 32, DType::kU8};
+      scheme = {format, 32, DType::kU8, global_of(format, layout)};
       break;
     case Format::kInt4:
-      scheme = {format, int4_group == 0 ? 128 : int4_group, model_dtype};
+      scheme = {format, int4_group == 0 ? 128 : int4_group, model_dtype, GlobalScale::kDivisor};
       if (scheme.group_size < 0 || scheme.group_size % 8 != 0) {
         return invalid_argument("group size " + std::to_string(int4_group) +
                                 " for int4: choose a positive multiple of 8, such as 32 or 128")
@@ -34,6 +47,10 @@ Result<QuantScheme> make_scheme(Format format, int64_t int4_group, DType model_d
         .with_reason("BAD_GROUP_SIZE");
   }
   return scheme;
+}
+
+bool has_global_scale(const QuantScheme& scheme) {
+  return scheme.format == Format::kNvfp4 || scheme.global == GlobalScale::kThree;
 }
 
 std::string_view to_string(Format value) {

@@ -16,19 +16,32 @@ enum class ScaleSearch { kAbsmax, kMse };
 enum class Activations { kA16, kA4 };
 enum class Layout { kCompressedTensors, kFpQuant, kModelOpt };
 
-/// The numbers of one format. An effective scale is decode(stored scale) / global_scale, where
-/// global_scale is NVFP4's per-tensor divisor G (algorithm.md section 2) and 1 for MXFP4 and INT4.
+/// What a stored group scale is worth: how it goes together with the global scale that the layout
+/// keeps for the whole tensor. The solver searches scales by this, so that what it uses is what the
+/// file says.
+enum class GlobalScale {
+  kDivisor,     // effective = stored / global; NVFP4: 2688 / amax, MXFP4 and INT4: 1
+  kMultiplier,  // effective = stored * global; NVFP4 in ModelOpt: amax / 2688
+  kThree,       // effective = stored / 3; MXFP4 in FP-Quant
+};
+
+/// The numbers of one format, as one layout stores them (algorithm.md section 2).
 struct QuantScheme {
   Format format = Format::kNvfp4;
   int64_t group_size = 16;             // columns that share a scale
-  DType scale_dtype = DType::kF8E4M3;  // as stored: F8_E4M3, U8 (E8M0 exponent), or BF16/F16/F32
+  DType scale_dtype = DType::kF8E4M3;  // what the bits are: E4M3, U8 (E8M0 exponent), BF16/F16/F32
+  GlobalScale global = GlobalScale::kDivisor;
   bool operator==(const QuantScheme&) const = default;
 };
 
 /// NVFP4: group 16, E4M3. MXFP4: group 32, E8M0 in U8. INT4: `int4_group` (0: 128) and
 /// `model_dtype` scales (BF16, F16 or F32). Error: a group that is not positive and a multiple of
 /// 8, or given for another format and not that format's own.
-Result<QuantScheme> make_scheme(Format format, int64_t int4_group, DType model_dtype);
+Result<QuantScheme> make_scheme(Format format, int64_t int4_group, DType model_dtype,
+                                Layout layout = Layout::kCompressedTensors);
+
+/// Whether weights and, with a4, inputs of this scheme have a global scale in the file.
+bool has_global_scale(const QuantScheme& scheme);
 
 /// "nvfp4", "mxfp4", "int4"; "rtn", "gptq", "mr-gptq"; "absmax", "mse"; "a16", "a4";
 /// "compressed-tensors", "fp-quant", "modelopt": as the command line writes them.

@@ -52,9 +52,13 @@ __device__ __forceinline__ int device_e8m0_activation_byte(float absmax) {
   return min(max(static_cast<int>(bits >> 23) - 2 + above, 0), int{kE8m0MaxByte});
 }
 
-/// e8m0_decode(e8m0_activation_byte(absmax)).
-__device__ __forceinline__ float device_e8m0_activation_scale(float absmax) {
-  const int byte = device_e8m0_activation_byte(absmax);
+/// e8m0_floor.
+__device__ __forceinline__ int device_e8m0_floor(float absmax) {
+  return min(static_cast<int>(__float_as_uint(absmax) >> 23), int{kE8m0MaxByte});
+}
+
+/// e8m0_decode of a byte up to 254.
+__device__ __forceinline__ float device_e8m0_decode(int byte) {
   return byte == 0 ? 0x1p-127F : __uint_as_float(static_cast<uint32_t>(byte) << 23);
 }
 

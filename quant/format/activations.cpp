@@ -24,12 +24,20 @@ float group_absmax(const float* x, int64_t count) {
   return std::bit_cast<float>(largest);
 }
 
-float activation_scale(Format format, float absmax, float input_global_scale) {
-  switch (format) {
+float nvfp4_stored_scale(float absmax, float divisor) {
+  return e4m3_decode(e4m3_encode(divisor * absmax / kE2m1Max));
+}
+
+float activation_scale(const QuantScheme& scheme, float absmax, float input_global_scale) {
+  switch (scheme.format) {
     case Format::kNvfp4:
-      return e4m3_decode(e4m3_encode(input_global_scale * absmax / kE2m1Max)) / input_global_scale;
+      if (scheme.global == GlobalScale::kMultiplier) {
+        return nvfp4_stored_scale(absmax, 1.0F / input_global_scale) * input_global_scale;
+      }
+      return nvfp4_stored_scale(absmax, input_global_scale) / input_global_scale;
     case Format::kMxfp4:
-      return e8m0_decode(e8m0_activation_byte(absmax));
+      return scheme.global == GlobalScale::kThree ? e8m0_decode(e8m0_floor(absmax)) / 3.0F
+                                                  : e8m0_decode(e8m0_activation_byte(absmax));
     case Format::kInt4:
       return absmax / kInt4Range;
   }
@@ -50,9 +58,10 @@ void fake_quantize_group(const float* x, int64_t count, Format format, float sca
 
 }  // namespace
 
-void fake_quantize_activations(const float* x, int64_t tokens, int64_t cols, Format format,
-                               int64_t group_size, float input_global_scale, float* out,
+void fake_quantize_activations(const float* x, int64_t tokens, int64_t cols,
+                               const QuantScheme& scheme, float input_global_scale, float* out,
                                Parallel& parallel) {
+  const int64_t group_size = scheme.group_size;
   parallel.for_each(tokens, [&](int64_t token) {
     for (int64_t c = token * cols; c < (token + 1) * cols; c += group_size) {
       const float absmax = group_absmax(x + c, group_size);
@@ -60,12 +69,12 @@ void fake_quantize_activations(const float* x, int64_t tokens, int64_t cols, For
         std::fill_n(out + c, group_size, std::numeric_limits<float>::quiet_NaN());
         continue;
       }
-      const float scale = activation_scale(format, absmax, input_global_scale);
+      const float scale = activation_scale(scheme, absmax, input_global_scale);
       if (scale == 0.0F) {
         std::fill_n(out + c, group_size, 0.0F);
         continue;
       }
-      fake_quantize_group(x + c, group_size, format, scale, out + c);
+      fake_quantize_group(x + c, group_size, scheme.format, scale, out + c);
     }
   });
 }

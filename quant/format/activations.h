@@ -12,15 +12,16 @@
 
 namespace rotor {
 
-/// out [tokens, cols] = x with every group of `group_size` columns of a row rounded to what 4 bits
-/// and one scale hold. out may be x; cols is a multiple of group_size. The scale of a group:
-///   NVFP4  e4m3(input_global_scale * absmax / 6) / input_global_scale, the static G of the input;
-///   MXFP4  2^(e8m0_activation_byte(absmax) - 127);
+/// out [tokens, cols] = x with every group of scheme.group_size columns of a row rounded to what 4
+/// bits and one scale hold. out may be x; cols is a multiple of the group. The scale of a group:
+///   NVFP4  e4m3(G * absmax / 6) / G, G = input_global_scale; where the layout's global scale is a
+///          multiplier g, e4m3(G * absmax / 6) * g with G = 1 / g in F32;
+///   MXFP4  2^(e8m0_activation_byte(absmax) - 127), or 2^(e8m0_floor(absmax) - 127) / 3;
 ///   INT4   absmax / 7.5 in F32, codes -8..7 (a dynamic symmetric group scale; nothing is stored).
 /// A group whose scale is zero becomes zeros. A NaN makes its group NaN, an infinity its group NaN:
 /// bad activations stay visible. `input_global_scale` is used by NVFP4 alone, finite and positive.
-void fake_quantize_activations(const float* x, int64_t tokens, int64_t cols, Format format,
-                               int64_t group_size, float input_global_scale, float* out,
+void fake_quantize_activations(const float* x, int64_t tokens, int64_t cols,
+                               const QuantScheme& scheme, float input_global_scale, float* out,
                                Parallel& parallel);
 
 }  // namespace rotor

@@ -62,10 +62,12 @@ float decode_scale(DType dtype, const uint8_t* stored, int64_t index) {
   }
 }
 
-void effective_scales(DType dtype, const uint8_t* stored, int64_t count, float global_scale,
-                      float* out) {
+void effective_scales(const QuantScheme& scheme, const uint8_t* stored, int64_t count,
+                      float global_scale, float* out) {
+  const bool multiplies = scheme.global == GlobalScale::kMultiplier;
   for (int64_t i = 0; i < count; ++i) {
-    out[i] = decode_scale(dtype, stored, i) / global_scale;
+    const float scale = decode_scale(scheme.scale_dtype, stored, i);
+    out[i] = multiplies ? scale * global_scale : scale / global_scale;
   }
 }
 
@@ -113,7 +115,7 @@ Status dequantize_rows(const QuantizedMatrix& matrix, int64_t row_begin, int64_t
   }
   std::vector<float> effective(static_cast<size_t>(matrix.groups()));
   for (int64_t row = row_begin; row < row_begin + count; ++row) {
-    effective_scales(scheme.scale_dtype, matrix.scales.data() + row * scale_bytes, matrix.groups(),
+    effective_scales(scheme, matrix.scales.data() + row * scale_bytes, matrix.groups(),
                      matrix.global_scale, effective.data());
     dequantize_row(code_values(scheme.format), scheme.group_size,
                    matrix.codes.data() + row * (matrix.cols / 2), effective.data(), matrix.cols,

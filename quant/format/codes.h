@@ -26,9 +26,10 @@ inline float dequantized(float code_value, float effective_scale) {
 /// F32).
 float decode_scale(DType dtype, const uint8_t* stored, int64_t index);
 
-/// out[i] = decode(stored[i]) / global_scale in F32, for `count` scales.
-void effective_scales(DType dtype, const uint8_t* stored, int64_t count, float global_scale,
-                      float* out);
+/// out[i] = decode(stored[i]) / global_scale in F32, or times it where scheme.global says so, for
+/// `count` scales.
+void effective_scales(const QuantScheme& scheme, const uint8_t* stored, int64_t count,
+                      float global_scale, float* out);
 
 /// Byte j of `packed` takes codes[2j] in its low nibble and codes[2j + 1] in its high one. `count`
 /// is even.

@@ -28,6 +28,10 @@ uint8_t e8m0_activation_byte(float absmax) {
   return clamp_byte(biased_exponent - 2 + above);
 }
 
+uint8_t e8m0_floor(float absmax) {
+  return clamp_byte(static_cast<int32_t>(std::bit_cast<uint32_t>(absmax) >> 23));
+}
+
 uint8_t e8m0_ceil(float value) {
   if (value <= 0x1p-127F) {
     return 0;

@@ -17,6 +17,10 @@ float e8m0_decode(uint8_t byte);
 /// finite and not negative; 0 gives byte 0.
 uint8_t e8m0_activation_byte(float absmax);
 
+/// The byte engines choose in FP-Quant, whose scales are thirds: 127 + floor(log2 absmax); clamped
+/// to 0..254. `absmax` is finite and not negative; 0 gives byte 0.
+uint8_t e8m0_floor(float absmax);
+
 /// The smallest byte whose scale is not below `value`; clamped to 0..254. `value` is finite and not
 /// negative.
 uint8_t e8m0_ceil(float value);

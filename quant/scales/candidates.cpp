@@ -42,13 +42,17 @@ int ScaleCandidates::steps_up(Format format) {
 }
 
 ScaleCandidates::ScaleCandidates(const QuantScheme& scheme, float global_scale)
-    : scheme_(scheme), global_scale_(global_scale), count_(count_of(scheme.format)) {
+    : scheme_(scheme),
+      global_scale_(global_scale),
+      unit_up_(scheme.global == GlobalScale::kMultiplier ? 1.0 : double{global_scale}),
+      unit_down_(scheme.global == GlobalScale::kMultiplier ? 6.0 * double{global_scale} : 6.0),
+      count_(count_of(scheme.format)) {
   if (scheme.format != Format::kInt4) {
     std::array<uint8_t, 256> bytes{};
     for (size_t byte = 0; byte < bytes.size(); ++byte) {
       bytes[byte] = static_cast<uint8_t>(byte);
     }
-    effective_scales(scheme.scale_dtype, bytes.data(), 256, global_scale, by_byte_.data());
+    effective_scales(scheme, bytes.data(), 256, global_scale, by_byte_.data());
   }
 }
 
@@ -79,8 +83,7 @@ ScaleCandidate ScaleCandidates::rounded_candidate(float scale) const {
 
 int32_t ScaleCandidates::absmax_byte(float absmax) const {
   // In F64, so that a power of two stays one through the division by 6.
-  const auto unit =
-      static_cast<float>(static_cast<double>(absmax) * static_cast<double>(global_scale_) / 6.0);
+  const auto unit = static_cast<float>(double{absmax} * unit_up_ / unit_down_);
   return scheme_.format == Format::kNvfp4 ? e4m3_encode(unit) : e8m0_ceil(unit);
 }
 
@@ -89,7 +92,8 @@ ScaleCandidate ScaleCandidates::absmax_candidate(float absmax) const {
     case Format::kNvfp4:
       break;
     case Format::kMxfp4:
-      return byte_candidate(e8m0_activation_byte(absmax));
+      return byte_candidate(scheme_.global == GlobalScale::kThree ? e8m0_floor(absmax)
+                                                                  : e8m0_activation_byte(absmax));
     case Format::kInt4:
       return rounded_candidate(absmax / kInt4Range);
   }

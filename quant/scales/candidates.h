@@ -13,7 +13,7 @@ namespace rotor {
 /// A scale as it is stored (its bits in the low bytes) and what it stands for.
 struct ScaleCandidate {
   uint32_t stored = 0;
-  float effective = 0.0F;  // decode(stored) / global_scale
+  float effective = 0.0F;  // what it is worth with the global scale (QuantScheme::global)
 };
 
 /// `absmax` below: the largest magnitude of the group, a finite normal F32 number.
@@ -28,7 +28,8 @@ class ScaleCandidates {
 
   ScaleCandidates(const QuantScheme& scheme, float global_scale);
 
-  /// NVFP4 and INT4: nearest to absmax/6, absmax/7.5. MXFP4: the smallest that does not clip.
+  /// NVFP4 and INT4: nearest to absmax/6, absmax/7.5. MXFP4: what engines choose for activations
+  /// (quant/format/e8m0.h), which clips by a seventh at most, or in FP-Quant not at all.
   ScaleCandidate absmax_candidate(float absmax) const;
 
   /// The number of candidates that all() writes.
@@ -38,6 +39,10 @@ class ScaleCandidates {
   /// above absmax's to two below. INT4: absmax/7.5 times 32/32, 31/32, ..., 12/32, each rounded to
   /// scale_dtype.
   void all(float absmax, ScaleCandidate* out) const;
+
+  /// absmax / 6 in units of the stored scale is absmax * unit_up() / unit_down(), in F64.
+  double unit_up() const { return unit_up_; }
+  double unit_down() const { return unit_down_; }
 
   /// What each stored byte stands for (NVFP4, MXFP4); zeros for INT4.
   const std::array<float, 256>& by_byte() const { return by_byte_; }
@@ -53,6 +58,8 @@ class ScaleCandidates {
 
   QuantScheme scheme_;
   float global_scale_;
+  double unit_up_;
+  double unit_down_;
   int count_;
   std::array<float, 256> by_byte_{};  // effective scales of NVFP4 and MXFP4
 };

@@ -22,6 +22,7 @@ namespace {
 // group's result does not depend on its neighbours.
 constexpr int kLanes = 32;
 constexpr int64_t kRowsPerPiece = 16;
+constexpr float kSmallestAmax = 0x1p-100F;  // of what nvfp4_global_scale tells apart
 using Lanes = std::array<float, kLanes>;
 
 struct Search {
@@ -137,8 +138,20 @@ Status check_shapes(int64_t cols, const QuantScheme& scheme, const ScaleOptions&
 }  // namespace
 
 float nvfp4_global_scale(float amax) {
-  constexpr float kSmallestAmax = 0x1p-100F;
   return amax == 0.0F ? 1.0F : kE4m3Max * kE2m1Max / std::max(amax, kSmallestAmax);
+}
+
+float global_scale_for(const QuantScheme& scheme, float amax) {
+  if (scheme.global == GlobalScale::kThree) {
+    return 3.0F;
+  }
+  if (scheme.format != Format::kNvfp4) {
+    return 1.0F;
+  }
+  if (scheme.global == GlobalScale::kMultiplier) {
+    return amax == 0.0F ? 1.0F : std::max(amax, kSmallestAmax) / (kE4m3Max * kE2m1Max);
+  }
+  return nvfp4_global_scale(amax);
 }
 
 Status search_scales(const float* w, int64_t rows, int64_t cols, const QuantScheme& scheme,

@@ -19,6 +19,11 @@ namespace rotor {
 /// 2^-100, which keeps G and the smallest stored scale over G normal F32 numbers.
 float nvfp4_global_scale(float amax);
 
+/// The global scale that goes with weights (or inputs) of largest magnitude amax, in the direction
+/// of scheme.global: NVFP4's G or amax / 2688 (1 and 2^-100 / 2688 at the ends, as above); 3 and 1
+/// where it is fixed.
+float global_scale_for(const QuantScheme& scheme, float amax);
+
 struct ScaleOptions {
   ScaleSearch search = ScaleSearch::kMse;
   /// Weight d_c of column c in the sum that mse minimizes, >= 0 and finite: diag(H') for `hessian`.
@@ -27,11 +32,12 @@ struct ScaleOptions {
 };
 
 /// Scales of w [rows, cols] F32: `stored` [rows, cols/group_size] elements of scheme.scale_dtype as
-/// bytes, `effective` [rows, cols/group_size] F32 = decode(stored) / global_scale. Every stored
-/// scale is finite and positive; a group of zeros (or of subnormal numbers) gets the smallest one.
+/// bytes, `effective` [rows, cols/group_size] F32 what they are worth with global_scale. Every
+/// stored scale is finite and positive; a group of zeros (or of subnormal numbers) gets the
+/// smallest one.
 ///
-/// - absmax: NVFP4 and INT4 the storable scale nearest to absmax/6, absmax/7.5; MXFP4 the smallest
-///   that does not clip.
+/// - absmax: NVFP4 and INT4 the storable scale nearest to absmax/6, absmax/7.5; MXFP4 the one that
+///   engines choose for activations.
 /// - mse: of the candidates in scales/candidates.h, the one with the least sum over the group of
 ///   d_c (w_c - Q(w_c))^2; the larger scale wins a tie.
 ///

@@ -38,12 +38,12 @@ BENCHMARK(rotate)
 void fake_quantize(benchmark::State& state) {
   Bench& b = bench();
   const auto format = static_cast<Format>(state.range(0));
-  const int64_t group = make_scheme(format, 0, DType::kBf16)->group_size;
+  const QuantScheme scheme = *make_scheme(format, 0, DType::kBf16);
   const DType dtype = dtype_of(state.range(1));
   b.fill(dtype);
   b.run(state, 2 * kCount * dtype_size(dtype), [&] {
-    return fake_quantize_activations(b.in.data(), dtype, kRows, kCols, format, group, 400.0F,
-                                     b.out.data(), dtype, b.stream.get());
+    return fake_quantize_activations(b.in.data(), dtype, kRows, kCols, scheme, 400.0F, b.out.data(),
+                                     dtype, b.stream.get());
   });
 }
 BENCHMARK(fake_quantize)

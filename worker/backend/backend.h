@@ -45,9 +45,8 @@ struct AttentionShape {
 
 /// How activations are quantized at run time (formats.md section 1, "Activations with a4").
 struct ActivationQuant {
-  Format format = Format::kNvfp4;
-  int64_t group_size = 16;
-  float input_global_scale = 1.0F;  // NVFP4 only
+  QuantScheme scheme;
+  float input_global_scale = 1.0F;  // NVFP4 only, in the direction of scheme.global
   bool operator==(const ActivationQuant&) const = default;
 };
 
@@ -73,7 +72,7 @@ struct Factor {
 /// Stored scales of a range of rows and what they decode to.
 struct Scales {
   Tensor stored;     // scheme.scale_dtype as U8 bytes [n, groups * dtype_size]
-  Tensor effective;  // F32 [n, groups]: decode(stored) / global_scale
+  Tensor effective;  // F32 [n, groups]: what they are worth with the global scale
 };
 
 struct Loss {

@@ -20,8 +20,8 @@ Status bad_module(Status status, const std::string& module) {
 /// is the one that the job propagates with.
 Result<Tensor> dequantize(Backend& backend, const QuantizedMatrix& matrix) {
   std::vector<float> scales(static_cast<size_t>(matrix.rows * matrix.groups()));
-  effective_scales(matrix.scheme.scale_dtype, matrix.scales.data(),
-                   static_cast<int64_t>(scales.size()), matrix.global_scale, scales.data());
+  effective_scales(matrix.scheme, matrix.scales.data(), static_cast<int64_t>(scales.size()),
+                   matrix.global_scale, scales.data());
   ROTOR_ASSIGN_OR_RETURN(const Tensor effective,
                          backend.allocate(DType::kF32, matrix.rows, matrix.groups()));
   ROTOR_RETURN_IF_ERROR(backend.upload(scales.data(), effective.bytes(), effective));
@@ -153,14 +153,11 @@ Result<LinearWeights> RunnableCheckpoint::quantized_linear(Backend& backend,
     weights.transform.rotation = rotation->block;
   }
   if (quantization_.activations == Activations::kA4) {
-    const Format format = matrix.scheme.format;
-    if (format == Format::kNvfp4 && !(matrix.input_global_scale > 0.0F)) {
-      return data_loss("has no input_global_scale, which a4 needs").with_reason("BAD_CHECKPOINT");
+    if (has_global_scale(matrix.scheme) && !(matrix.input_global_scale > 0.0F)) {
+      return data_loss("has no global scale of its input, which a4 needs")
+          .with_reason("BAD_CHECKPOINT");
     }
-    weights.transform.quant = ActivationQuant{format, matrix.scheme.group_size, 1.0F};
-    if (format == Format::kNvfp4) {
-      weights.transform.quant->input_global_scale = matrix.input_global_scale;
-    }
+    weights.transform.quant = ActivationQuant{matrix.scheme, matrix.input_global_scale};
   }
   ROTOR_ASSIGN_OR_RETURN(weights.weight, dequantize(backend, matrix));
   return weights;

@@ -186,8 +186,9 @@ class StageSolver {
       amax = std::max(amax, largest[index]);
     }
     const bool static_input =
-        options_.activations == Activations::kA4 && options_.scheme.format == Format::kNvfp4;
-    input_global_scale_ = static_input ? nvfp4_global_scale(hessian_.input_amax) : 0.0F;
+        options_.activations == Activations::kA4 && has_global_scale(options_.scheme);
+    input_global_scale_ =
+        static_input ? global_scale_for(options_.scheme, hessian_.input_amax) : 0.0F;
     return {};
   }
 
@@ -213,9 +214,8 @@ class StageSolver {
   Status solve_rows(ModuleSolver& solver, const Factor* factor) {
     {
       const PhaseScope phase(times_, "scales", 0.0, solver.scale_bytes());
-      const bool global = options_.scheme.format == Format::kNvfp4;
       const float amax = fused_amax_.at(solver.plan().linear.fuse_group);
-      ROTOR_RETURN_IF_ERROR(solver.search_scales(global ? nvfp4_global_scale(amax) : 1.0F, factor));
+      ROTOR_RETURN_IF_ERROR(solver.search_scales(global_scale_for(options_.scheme, amax), factor));
     }
     {
       const double flops = factor == nullptr ? 0.0 : solver.solve_flops(options_.refine_passes);
@@ -283,8 +283,7 @@ InputTransform input_transform(const QuantOptions& options, const ModulePlan& mo
   InputTransform transform;
   transform.rotation = module.rotation;
   if (options.activations == Activations::kA4) {
-    transform.quant =
-        ActivationQuant{options.scheme.format, options.scheme.group_size, input_global_scale};
+    transform.quant = ActivationQuant{options.scheme, input_global_scale};
   }
   return transform;
 }
@@ -292,8 +291,8 @@ InputTransform input_transform(const QuantOptions& options, const ModulePlan& mo
 Result<Tensor> dequantized_weight(Backend& backend, const QuantizedMatrix& matrix) {
   const QuantScheme& scheme = matrix.scheme;
   std::vector<float> scales(static_cast<size_t>(matrix.rows * matrix.groups()));
-  effective_scales(scheme.scale_dtype, matrix.scales.data(), matrix.rows * matrix.groups(),
-                   matrix.global_scale, scales.data());
+  effective_scales(scheme, matrix.scales.data(), matrix.rows * matrix.groups(), matrix.global_scale,
+                   scales.data());
   ROTOR_ASSIGN_OR_RETURN(Tensor effective,
                          backend.allocate(DType::kF32, matrix.rows, matrix.groups()));
   ROTOR_RETURN_IF_ERROR(backend.upload(scales.data(), scales.size() * sizeof(float), effective));

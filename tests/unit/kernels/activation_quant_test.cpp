@@ -8,36 +8,39 @@
 namespace rotor::kernels {
 namespace {
 
-struct Case {
-  Format format;
-  int64_t group_size;
-};
+constexpr QuantScheme scheme_of(Format format, int64_t group,
+                                GlobalScale global = GlobalScale::kDivisor) {
+  return {format, group, DType::kU8, global};
+}
 
-constexpr Case kCases[] = {{Format::kNvfp4, 16}, {Format::kMxfp4, 32}, {Format::kInt4, 16},
-                           {Format::kInt4, 32},  {Format::kInt4, 64},  {Format::kInt4, 128},
-                           {Format::kInt4, 256}};
+constexpr QuantScheme kCases[] = {
+    scheme_of(Format::kNvfp4, 16), scheme_of(Format::kNvfp4, 16, GlobalScale::kMultiplier),
+    scheme_of(Format::kMxfp4, 32), scheme_of(Format::kMxfp4, 32, GlobalScale::kThree),
+    scheme_of(Format::kInt4, 16),  scheme_of(Format::kInt4, 32),
+    scheme_of(Format::kInt4, 64),  scheme_of(Format::kInt4, 128),
+    scheme_of(Format::kInt4, 256)};
 
 class ActivationQuant : public CudaTest {
  protected:
   /// x [rows, cols] against the CPU, for every dtype in and out.
-  void check(const std::vector<float>& x, int64_t cols, const Case& what, float global_scale) {
+  void check(const std::vector<float>& x, int64_t cols, const QuantScheme& what,
+             float global_scale) {
     const auto count = static_cast<int64_t>(x.size());
     for (const DType in : {DType::kF32, DType::kBf16}) {
       std::vector<float> held = x;
       const DeviceBuffer source = upload_as(in, held);
       std::vector<float> expected(held.size());
       SerialParallel serial;
-      rotor::fake_quantize_activations(held.data(), count / cols, cols, what.format,
-                                       what.group_size, global_scale, expected.data(), serial);
+      rotor::fake_quantize_activations(held.data(), count / cols, cols, what, global_scale,
+                                       expected.data(), serial);
       for (const DType out : {DType::kF32, DType::kBf16}) {
         SCOPED_TRACE(::testing::Message()
                      << to_string(what.format) << " groups of " << what.group_size << ", "
                      << count / cols << " x " << cols << ", " << dtype_name(in) << " to "
                      << dtype_name(out) << ", global scale " << global_scale);
         const DeviceBuffer result = poisoned(out, count);
-        ASSERT_OK(fake_quantize_activations(source.data(), in, count / cols, cols, what.format,
-                                            what.group_size, global_scale, result.data(), out,
-                                            stream()));
+        ASSERT_OK(fake_quantize_activations(source.data(), in, count / cols, cols, what,
+                                            global_scale, result.data(), out, stream()));
         expect_values(expected, cols, out, result);
       }
     }
@@ -45,7 +48,7 @@ class ActivationQuant : public CudaTest {
 };
 
 TEST_F(ActivationQuant, GivesTheCpusBitsForEveryFormatShapeAndDtype) {
-  for (const Case& what : kCases) {
+  for (const QuantScheme& what : kCases) {
     for (const int64_t cols :
          {what.group_size, 3 * what.group_size, 11 * what.group_size, int64_t{28672}}) {
       for (const int64_t rows : {1, 3}) {
@@ -58,7 +61,7 @@ TEST_F(ActivationQuant, GivesTheCpusBitsForEveryFormatShapeAndDtype) {
 TEST_F(ActivationQuant, GivesTheCpusBitsForEveryExponent) {
   // Any pattern of bits: subnormals, infinities and NaNs too, one exponent a group.
   std::uniform_int_distribution<uint32_t> mantissa(0, 0x807FFFFF);
-  for (const Case& what : kCases) {
+  for (const QuantScheme& what : kCases) {
     std::vector<float> x(static_cast<size_t>(256 * what.group_size));
     for (size_t i = 0; i < x.size(); ++i) {
       const auto exponent = static_cast<uint32_t>(i / static_cast<size_t>(what.group_size));
@@ -73,7 +76,7 @@ TEST_F(ActivationQuant, GivesTheCpusBitsForEveryExponent) {
 TEST_F(ActivationQuant, RoundsTiesAsTheCpu) {
   // Halves of every step up to past the largest value, both signs, at a scale that is exact.
   std::vector<float> x;
-  for (const Case& what : kCases) {
+  for (const QuantScheme& what : kCases) {
     x.assign(static_cast<size_t>(8 * what.group_size), 0.0F);
     for (size_t i = 0; i < x.size(); ++i) {
       const float step = static_cast<float>(i % 32) * 0.25F;
@@ -84,7 +87,7 @@ TEST_F(ActivationQuant, RoundsTiesAsTheCpu) {
 }
 
 TEST_F(ActivationQuant, ZerosStayAndBadValuesSpoilTheirGroup) {
-  for (const Case& what : kCases) {
+  for (const QuantScheme& what : kCases) {
     const auto group = static_cast<size_t>(what.group_size);
     std::vector<float> x(4 * group, 0.0F);
     x[group - 1] = -0.0F;
@@ -99,11 +102,11 @@ TEST_F(ActivationQuant, InPlaceIsTheSame) {
   const std::vector<float> x = random_values(5 * 96);
   std::vector<float> expected(x.size());
   SerialParallel serial;
-  rotor::fake_quantize_activations(x.data(), 5, 96, Format::kMxfp4, 32, 1.0F, expected.data(),
-                                   serial);
+  const QuantScheme scheme = scheme_of(Format::kMxfp4, 32);
+  rotor::fake_quantize_activations(x.data(), 5, 96, scheme, 1.0F, expected.data(), serial);
   DeviceBuffer buffer = poisoned(DType::kF32, 5 * 96);
   ASSERT_OK(buffer.copy_from_host(x.data(), 5 * 96 * 4, stream()));
-  ASSERT_OK(fake_quantize_activations(buffer.data(), DType::kF32, 5, 96, Format::kMxfp4, 32, 1.0F,
+  ASSERT_OK(fake_quantize_activations(buffer.data(), DType::kF32, 5, 96, scheme, 1.0F,
                                       buffer.data(), DType::kF32, stream()));
   expect_values(expected, 96, DType::kF32, buffer);
 }
@@ -111,8 +114,8 @@ TEST_F(ActivationQuant, InPlaceIsTheSame) {
 TEST(ActivationQuantArguments, AreRefusedBeforeTheDeviceIsTouched) {
   alignas(16) float x[64] = {};
   const auto quantize = [&](Format format, int64_t group, int64_t cols, float global_scale) {
-    return fake_quantize_activations(x, DType::kF32, 1, cols, format, group, global_scale, x,
-                                     DType::kF32, nullptr);
+    return fake_quantize_activations(x, DType::kF32, 1, cols, scheme_of(format, group),
+                                     global_scale, x, DType::kF32, nullptr);
   };
   EXPECT_FAILS(quantize(Format::kNvfp4, 32, 64, 1.0F), Code::kUnimplemented, "UNSUPPORTED_ON_CUDA",
                "nvfp4: 16; mxfp4: 32; int4: powers of two from 16 to 256");
@@ -125,8 +128,8 @@ TEST(ActivationQuantArguments, AreRefusedBeforeTheDeviceIsTouched) {
     EXPECT_FAILS(quantize(Format::kNvfp4, 16, 64, bad), Code::kInvalidArgument, "BAD_SCALE",
                  "input_global_scale");
   }
-  EXPECT_FAILS(fake_quantize_activations(x, DType::kF32, 1, 64, Format::kMxfp4, 32, 1.0F, x,
-                                         DType::kF16, nullptr),
+  EXPECT_FAILS(fake_quantize_activations(x, DType::kF32, 1, 64, scheme_of(Format::kMxfp4, 32), 1.0F,
+                                         x, DType::kF16, nullptr),
                Code::kUnimplemented, "UNSUPPORTED_ON_CUDA", "out of F16");
 }
 

@@ -64,7 +64,7 @@ class ScaleSearchTest : public CudaTest {
     for (float& cost : costs) {
       cost = cost * cost + 0.01F;
     }
-    const float global = scheme.format == Format::kNvfp4 ? nvfp4_global_scale(3.0F) : 1.0F;
+    const float global = global_scale_for(scheme, 3.0F);
     const Found found = on_device(w, rows, cols, scheme, global, search, costs);
     Found expected = found;
     ASSERT_OK(rotor::search_scales(w.data(), rows, cols, scheme, global, {search, costs},
@@ -72,7 +72,7 @@ class ScaleSearchTest : public CudaTest {
     const auto bytes = static_cast<size_t>(dtype_size(scheme.scale_dtype));
     for (size_t g = 0; g < found.effective.size(); ++g) {
       float decoded = 0.0F;
-      effective_scales(scheme.scale_dtype, found.stored.data() + g * bytes, 1, global, &decoded);
+      effective_scales(scheme, found.stored.data() + g * bytes, 1, global, &decoded);
       ASSERT_EQ(decoded, found.effective[g]) << "group " << g;
       if (found.effective[g] == expected.effective[g]) {
         continue;
@@ -95,7 +95,10 @@ TEST_F(ScaleSearchTest, FindsWhatTheCpuFinds) {
     for (const bool weighted : {false, true}) {
       check({Format::kNvfp4, 16, DType::kF8E4M3}, 1, 16, search, weighted);
       check({Format::kNvfp4, 16, DType::kF8E4M3}, 77, 1040, search, weighted);
+      check({Format::kNvfp4, 16, DType::kF8E4M3, GlobalScale::kMultiplier}, 77, 1040, search,
+            weighted);
       check({Format::kMxfp4, 32, DType::kU8}, 33, 416, search, weighted);
+      check({Format::kMxfp4, 32, DType::kU8, GlobalScale::kThree}, 33, 416, search, weighted);
       for (const int64_t group : {16, 32, 64, 128, 256}) {
         for (const DType dtype : {DType::kBf16, DType::kF16, DType::kF32}) {
           check({Format::kInt4, group, dtype}, 7, 3 * group, search, weighted);

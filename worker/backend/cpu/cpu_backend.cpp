@@ -188,9 +188,10 @@ Status CpuBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {
 Status CpuBackend::quantize_activations(const Tensor& x, const ActivationQuant& quant,
                                         const Tensor& out) {
   ROTOR_RETURN_IF_ERROR(expect(is_f32(x, out.rows(), out.cols()) && out.dtype() == DType::kF32 &&
-                                   quant.group_size > 0 && x.cols() % quant.group_size == 0,
+                                   quant.scheme.group_size > 0 &&
+                                   x.cols() % quant.scheme.group_size == 0,
                                "quantize_activations"));
-  fake_quantize_activations(x.as<float>(), x.rows(), x.cols(), quant.format, quant.group_size,
+  fake_quantize_activations(x.as<float>(), x.rows(), x.cols(), quant.scheme,
                             quant.input_global_scale, out.as<float>(), *parallel_);
   return {};
 }

@@ -202,15 +202,14 @@ Status CudaBackend::quantize_activations(const Tensor& x, const ActivationQuant&
                                          const Tensor& out) {
   ROTOR_RETURN_IF_ERROR(
       expect(x.rows() == out.rows() && x.cols() == out.cols(), "quantize_activations"));
-  return kernels::fake_quantize_activations(x.data(), x.dtype(), x.rows(), x.cols(), quant.format,
-                                            quant.group_size, quant.input_global_scale, out.data(),
-                                            out.dtype(), stream());
+  return kernels::fake_quantize_activations(x.data(), x.dtype(), x.rows(), x.cols(), quant.scheme,
+                                            quant.input_global_scale, out.data(), out.dtype(),
+                                            stream());
 }
 
 Result<float> CudaBackend::max_abs(const Tensor& x) {
   ROTOR_ASSIGN_OR_RETURN(Tensor largest, allocate(DType::kF32, 1, 1));
-  ROTOR_RETURN_IF_ERROR(
-      ROTOR_CUDA(cudaMemsetAsync(largest.data(), 0, largest.bytes(), stream())));
+  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemsetAsync(largest.data(), 0, largest.bytes(), stream())));
   ROTOR_RETURN_IF_ERROR(fold_max_abs(x, largest));
   float value = 0.0F;
   ROTOR_RETURN_IF_ERROR(download(largest, &value, sizeof(value)));

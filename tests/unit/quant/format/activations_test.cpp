@@ -23,11 +23,13 @@ std::vector<float> random_activations(size_t count, unsigned seed) {
 }
 
 std::vector<float> quantize(const std::vector<float>& x, int64_t cols, Format format,
-                            int64_t group_size, float global_scale) {
+                            int64_t group_size, float global_scale,
+                            GlobalScale global = GlobalScale::kDivisor) {
   std::vector<float> out(x.size());
   SerialParallel serial;
-  fake_quantize_activations(x.data(), static_cast<int64_t>(x.size()) / cols, cols, format,
-                            group_size, global_scale, out.data(), serial);
+  fake_quantize_activations(x.data(), static_cast<int64_t>(x.size()) / cols, cols,
+                            {format, group_size, DType::kU8, global}, global_scale, out.data(),
+                            serial);
   return out;
 }
 
@@ -58,6 +60,40 @@ TEST(FakeQuantize, Mxfp4UsesTheRulesExponent) {
   EXPECT_EQ(quantize(x, 32, Format::kMxfp4, 32, 1.0F)[1], 1.0F);
   x[0] = 6.9F;  // mantissa below 1.75: scale 1, clipped to 6
   EXPECT_EQ(quantize(x, 32, Format::kMxfp4, 32, 1.0F)[0], 6.0F);
+}
+
+TEST(FakeQuantize, Mxfp4InThirdsTakesTheExponentOfTheLargest) {
+  // formats.md section 2: absmax .1 -> byte 123, effective scale 2^-4 / 3; .1 -> 4, -.03 -> -1.5.
+  std::vector<float> x(32, 0.0F);
+  x[0] = .1F;
+  x[1] = -.03F;
+  const float scale = 0x1p-4F / 3.0F;
+  const std::vector<float> out = quantize(x, 32, Format::kMxfp4, 32, 3.0F, GlobalScale::kThree);
+  EXPECT_EQ(out[0], 4.0F * scale);
+  EXPECT_EQ(out[1], -1.5F * scale);
+  x[0] = .0625F;  // a power of two is 3 times its third
+  EXPECT_EQ(quantize(x, 32, Format::kMxfp4, 32, 3.0F, GlobalScale::kThree)[0], 3.0F * scale);
+}
+
+TEST(FakeQuantize, AMultiplierScalesAsItsReciprocalDivides) {
+  const std::vector<float> x = random_activations(4 * 64, 5);
+  const std::vector<float> divided = quantize(x, 64, Format::kNvfp4, 16, 256.0F);
+  EXPECT_EQ(quantize(x, 64, Format::kNvfp4, 16, 1.0F / 256.0F, GlobalScale::kMultiplier), divided);
+  // What is no power of two: engines divide 1 by the multiplier once, and keep F32 throughout.
+  const float multiplier = 11.3F / 2688.0F;
+  const float divisor = 1.0F / multiplier;
+  const std::vector<float> out =
+      quantize(x, 64, Format::kNvfp4, 16, multiplier, GlobalScale::kMultiplier);
+  for (size_t g = 0; g < x.size(); g += 16) {
+    float absmax = 0.0F;
+    for (size_t i = g; i < g + 16; ++i) {
+      absmax = std::max(absmax, std::fabs(x[i]));
+    }
+    const float scale = e4m3_decode(e4m3_encode(divisor * absmax / 6.0F)) * multiplier;
+    for (size_t i = g; i < g + 16; ++i) {
+      EXPECT_FLOAT_EQ(out[i] / scale * 2.0F, std::round(out[i] / scale * 2.0F));
+    }
+  }
 }
 
 TEST(FakeQuantize, Int4KeepsTheErrorBelowHalfAStep) {
@@ -92,7 +128,8 @@ TEST(FakeQuantize, InPlaceIsTheSame) {
   std::vector<float> x = random_activations(8 * 32, 3);
   const std::vector<float> expected = quantize(x, 32, Format::kMxfp4, 32, 1.0F);
   SerialParallel serial;
-  fake_quantize_activations(x.data(), 8, 32, Format::kMxfp4, 32, 1.0F, x.data(), serial);
+  fake_quantize_activations(x.data(), 8, 32, {Format::kMxfp4, 32, DType::kU8}, 1.0F, x.data(),
+                            serial);
   EXPECT_EQ(x, expected);
 }
 

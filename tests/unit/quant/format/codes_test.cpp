@@ -21,7 +21,7 @@ QuantizedMatrix round_worked(const QuantScheme& scheme, const std::vector<float>
   std::vector<float> w(static_cast<size_t>(scheme.group_size));
   std::copy(weights.begin(), weights.end(), w.begin());
   float effective = 0.0F;
-  effective_scales(scheme.scale_dtype, matrix.scales.data(), 1, global_scale, &effective);
+  effective_scales(scheme, matrix.scales.data(), 1, global_scale, &effective);
   matrix.codes.resize(w.size() / 2);
   SerialParallel serial;
   EXPECT_TRUE(
@@ -110,8 +110,7 @@ TEST(DequantizeRows, IsTheSameBitsAsDequantizeCodesAndChecksShapes) {
     matrix.scales.push_back(static_cast<uint8_t>(1 + i * 10));
   }
   std::vector<float> effective(12);
-  effective_scales(scheme.scale_dtype, matrix.scales.data(), 12, matrix.global_scale,
-                   effective.data());
+  effective_scales(scheme, matrix.scales.data(), 12, matrix.global_scale, effective.data());
   std::vector<float> whole(3 * 64);
   SerialParallel serial;
   dequantize_codes(scheme, matrix.codes.data(), effective.data(), 3, 64, whole.data(), serial);

@@ -37,5 +37,15 @@ TEST(E8m0, ActivationByteFollowsTheRule) {
   EXPECT_EQ(e8m0_activation_byte(0.0F), 0);
 }
 
+TEST(E8m0, FloorIsTheExponent) {
+  for (int byte = 1; byte <= 254; ++byte) {
+    const float value = std::ldexp(1.0F, byte - 127);
+    EXPECT_EQ(e8m0_floor(value), byte);
+    EXPECT_EQ(e8m0_floor(std::nextafter(value, 0.0F)), byte - 1);
+  }
+  EXPECT_EQ(e8m0_floor(.1F), 123);
+  EXPECT_EQ(e8m0_floor(0.0F), 0);
+}
+
 }  // namespace
 }  // namespace rotor

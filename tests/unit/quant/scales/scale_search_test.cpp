@@ -81,6 +81,24 @@ TEST(GlobalScale, FillsTheRangeOfE4m3AndStaysFinite) {
   }
 }
 
+TEST(GlobalScale, GoesInTheDirectionOfTheLayout) {
+  const auto of = [](Format format, Layout layout, float amax) {
+    return global_scale_for(*make_scheme(format, 0, DType::kBf16, layout), amax);
+  };
+  EXPECT_EQ(of(Format::kNvfp4, Layout::kCompressedTensors, .5F), 5376.0F);
+  EXPECT_EQ(of(Format::kNvfp4, Layout::kFpQuant, .5F), 5376.0F);
+  EXPECT_EQ(of(Format::kNvfp4, Layout::kModelOpt, .5F), .5F / 2688.0F);
+  EXPECT_EQ(of(Format::kNvfp4, Layout::kModelOpt, 0.0F), 1.0F);
+  EXPECT_EQ(of(Format::kMxfp4, Layout::kFpQuant, .5F), 3.0F);
+  EXPECT_EQ(of(Format::kMxfp4, Layout::kCompressedTensors, .5F), 1.0F);
+  EXPECT_EQ(of(Format::kInt4, Layout::kCompressedTensors, .5F), 1.0F);
+  for (const float amax : {1e-45F, 1e-38F, 1e-20F, 1e20F, std::numeric_limits<float>::max()}) {
+    const float multiplier = of(Format::kNvfp4, Layout::kModelOpt, amax);
+    EXPECT_TRUE(std::isnormal(multiplier * e4m3_decode(kE4m3MinByte))) << amax;
+    EXPECT_TRUE(std::isnormal(1.0F / multiplier)) << amax;
+  }
+}
+
 TEST(AbsmaxScale, MatchesTheWorkedGroups) {
   std::vector<float> w(16, 0.0F);
   w[3] = -.06F;
@@ -92,23 +110,27 @@ TEST(AbsmaxScale, MatchesTheWorkedGroups) {
   EXPECT_EQ(nvfp4.stored[0], 0x6B);
   EXPECT_FLOAT_EQ(nvfp4.effective[0], 88.0F / 5376.0F);
   w.resize(32);
-  const Found mxfp4 = search(w, 32, reference::test_scheme(Format::kMxfp4), 3.0F, absmax);
+  const QuantScheme thirds = *make_scheme(Format::kMxfp4, 0, DType::kBf16, Layout::kFpQuant);
+  const Found mxfp4 = search(w, 32, thirds, 3.0F, absmax);
   EXPECT_EQ(mxfp4.stored[0], 123);
   EXPECT_FLOAT_EQ(mxfp4.effective[0], .0208333333F);
   w[3] = .06F;
   EXPECT_EQ(search(w, 32, reference::test_scheme(Format::kMxfp4), 1.0F, absmax).stored[0], 0x79);
 }
 
-TEST(AbsmaxScale, Mxfp4IsTheSmallestThatDoesNotClip) {
+TEST(AbsmaxScale, Mxfp4IsWhatEnginesChooseForActivations) {
   const std::vector<float> w = heavy_weights(32 * 100, 1);
-  for (const float global : {1.0F, 3.0F}) {
-    const Found found =
-        search(w, 320, reference::test_scheme(Format::kMxfp4), global, {ScaleSearch::kAbsmax, {}});
-    for (size_t g = 0; g < found.effective.size(); ++g) {
-      const float absmax = largest(w.data() + g * 32, 32);
-      EXPECT_GE(6.0F * found.effective[g], absmax);
-      EXPECT_LT(3.0F * found.effective[g], absmax);
-    }
+  const ScaleOptions absmax_search{ScaleSearch::kAbsmax, {}};
+  const QuantScheme scheme = reference::test_scheme(Format::kMxfp4);
+  const Found whole = search(w, 320, scheme, 1.0F, absmax_search);
+  const QuantScheme thirds = *make_scheme(Format::kMxfp4, 0, DType::kBf16, Layout::kFpQuant);
+  const Found third = search(w, 320, thirds, 3.0F, absmax_search);
+  for (size_t g = 0; g < whole.effective.size(); ++g) {
+    const float absmax = largest(w.data() + g * 32, 32);
+    EXPECT_GT(7.0F * whole.effective[g], absmax);
+    EXPECT_LE(3.5F * whole.effective[g], absmax);
+    EXPECT_GT(6.0F * third.effective[g], absmax);
+    EXPECT_LE(2.999F * third.effective[g], absmax);
   }
 }
 
@@ -129,6 +151,39 @@ TEST(MseScale, Nvfp4IsTheBestByteInItsRange) {
         group_error(group, nullptr, 16, static_cast<double>(mse.effective[g]), scheme.format), best,
         1e-5 * best);
     EXPECT_EQ(mse.effective[g], e4m3_decode(mse.stored[g]) / global);
+  }
+}
+
+TEST(MseScale, KeepsToTheConventionOfTheLayout) {
+  const std::vector<float> w = heavy_weights(32 * 203, 7);
+  const float amax = largest(w.data(), static_cast<int64_t>(w.size()));
+  const QuantScheme thirds = *make_scheme(Format::kMxfp4, 0, DType::kBf16, Layout::kFpQuant);
+  const QuantScheme multiplier = *make_scheme(Format::kNvfp4, 0, DType::kBf16, Layout::kModelOpt);
+  for (const QuantScheme& scheme : {thirds, multiplier}) {
+    const float global = global_scale_for(scheme, amax);
+    const Found mse = search(w, 32, scheme, global, {});
+    for (size_t g = 0; g < mse.stored.size(); ++g) {
+      const float* group = w.data() + static_cast<int64_t>(g) * scheme.group_size;
+      const float absmax = largest(group, scheme.group_size);
+      double best = std::numeric_limits<double>::infinity();
+      for (int byte = 1; byte < 127; ++byte) {
+        const auto stored = static_cast<uint8_t>(byte);
+        const float scale = scheme.format == Format::kMxfp4 ? e8m0_decode(stored) / 3.0F
+                                                            : e4m3_decode(stored) * global;
+        // What clips by a quarter or wastes more than half of its range is not searched.
+        if (scale * 6.0F < absmax * 0.27F || scale * 6.0F > absmax * 1.02F) {
+          continue;
+        }
+        best = std::min(best, group_error(group, nullptr, scheme.group_size,
+                                          static_cast<double>(scale), scheme.format));
+      }
+      EXPECT_LE(group_error(group, nullptr, scheme.group_size,
+                            static_cast<double>(mse.effective[g]), scheme.format),
+                1.00001 * best);
+      EXPECT_EQ(mse.effective[g], scheme.format == Format::kMxfp4
+                                      ? e8m0_decode(mse.stored[g]) / 3.0F
+                                      : e4m3_decode(mse.stored[g]) * global);
+    }
   }
 }
 
@@ -186,10 +241,12 @@ TEST(Scales, OfZerosAndExtremesArePositiveAndFinite) {
   for (const DType dtype : {DType::kBf16, DType::kF16, DType::kF32}) {
     schemes.push_back(*make_scheme(Format::kInt4, 32, dtype));
   }
+  schemes.push_back(*make_scheme(Format::kMxfp4, 0, DType::kBf16, Layout::kFpQuant));
+  schemes.push_back(*make_scheme(Format::kNvfp4, 0, DType::kBf16, Layout::kModelOpt));
   for (const QuantScheme& scheme : schemes) {
     for (const float value : {0.0F, 1e-45F, 1e-38F, 1e-30F, 1.0F, 1e30F, 3e38F}) {
       const std::vector<float> w(64, value);
-      const float global = scheme.format == Format::kNvfp4 ? nvfp4_global_scale(value) : 1.0F;
+      const float global = global_scale_for(scheme, value);
       for (const ScaleSearch kind : {ScaleSearch::kAbsmax, ScaleSearch::kMse}) {
         const Found found = search(w, 64, scheme, global, {kind, {}});
         for (size_t g = 0; g < found.effective.size(); ++g) {

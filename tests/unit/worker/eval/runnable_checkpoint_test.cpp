@@ -69,8 +69,7 @@ class RunnableCheckpointTest : public ::testing::Test {
     decoded.transform.rotation = recipe.rotation;
     if (recipe.activations == Activations::kA4) {
       decoded.transform.quant =
-          ActivationQuant{scheme.format, scheme.group_size,
-                          recipe.format == Format::kNvfp4 ? kInputGlobalScale : 1.0F};
+          ActivationQuant{scheme, recipe.format == Format::kNvfp4 ? kInputGlobalScale : 1.0F};
     }
     matrix.codes.assign(codes.as<uint8_t>(), codes.as<uint8_t>() + codes.bytes());
     matrix.scales.assign(scales.stored.as<uint8_t>(),

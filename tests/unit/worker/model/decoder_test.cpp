@@ -221,7 +221,7 @@ TEST(DecoderTest, QuantizedActivationsAreQuantizedAfterTheRotation) {
     wave[i] = static_cast<float>(i % 37) - 18.0F;
   }
   ASSERT_OK(model->backend->upload(wave.data(), input.bytes(), input));
-  const ActivationQuant quant{Format::kMxfp4, 32, 1.0F};
+  const ActivationQuant quant{{Format::kMxfp4, 32, DType::kU8}, 1.0F};
   weights.linears[0].transform = {64, quant};
 
   const Tensor prepared = model->rows(64, stage.in_features);

@@ -175,7 +175,7 @@ TEST(SolverTest, ActivationsAreRoundedInPlace) {
   x[32] = 12.0F;
   x[33] = 3.2F;
   const Tensor tensor = f32_tensor(*backend, 1, 64, x);
-  ASSERT_OK(backend->quantize_activations(tensor, {Format::kMxfp4, 32, 1.0F}, tensor));
+  ASSERT_OK(backend->quantize_activations(tensor, {{Format::kMxfp4, 32, DType::kU8}, 1.0F}, tensor));
   x[1] = 2.0F;   // scale 1
   x[33] = 3.0F;  // scale 2, and 1.6 rounds to 1.5
   EXPECT_EQ(values_of(tensor), x);
