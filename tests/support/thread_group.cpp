@@ -2,10 +2,8 @@
 
 #include <barrier>
 #include <cmath>
-#include <condition_variable>
 #include <cstring>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -15,6 +13,7 @@ namespace {
 
 using worker::Communicator;
 using worker::Tensor;
+using worker::Transfer;
 
 struct Shared {
   explicit Shared(int ranks)
@@ -26,9 +25,12 @@ struct Shared {
   void* data = nullptr;
   std::vector<std::vector<float>> values = std::vector<std::vector<float>>(statuses.size());
 
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::map<std::pair<int, int>, const Tensor*> mail;  // by sender and receiver
+  /// What a rank sends another in one exchange.
+  std::vector<const Tensor*>& mail_to(int from, int to) {
+    return mail[static_cast<size_t>(from) * statuses.size() + static_cast<size_t>(to)];
+  }
+  std::vector<std::vector<const Tensor*>> mail =
+      std::vector<std::vector<const Tensor*>>(statuses.size() * statuses.size());
 };
 
 class ThreadCommunicator final : public Communicator {
@@ -77,22 +79,23 @@ class ThreadCommunicator final : public Communicator {
 
   Status broadcast_idle(std::string* bytes, int root) override { return broadcast(bytes, root); }
 
-  Status send(const Tensor& tensor, int to) override {
-    std::unique_lock lock(shared_.mutex);
-    const std::pair key(rank_, to);
-    shared_.mail[key] = &tensor;
-    shared_.changed.notify_all();
-    shared_.changed.wait(lock, [&] { return shared_.mail[key] == nullptr; });
-    return {};
-  }
-
-  Status receive(const Tensor& tensor, int from) override {
-    std::unique_lock lock(shared_.mutex);
-    const std::pair key(from, rank_);
-    shared_.changed.wait(lock, [&] { return shared_.mail[key] != nullptr; });
-    std::memcpy(tensor.data(), shared_.mail[key]->data(), tensor.bytes());
-    shared_.mail[key] = nullptr;
-    shared_.changed.notify_all();
+  Status exchange(const std::vector<Transfer>& sends,
+                  const std::vector<Transfer>& receives) override {
+    for (const Transfer& transfer : sends) {
+      shared_.mail_to(rank_, transfer.peer).push_back(&transfer.tensor);
+    }
+    shared_.barrier.arrive_and_wait();
+    std::map<int, size_t> next;
+    for (const auto& [tensor, peer] : receives) {
+      const Tensor& sent = *shared_.mail_to(peer, rank_).at(next[peer]++);
+      if (sent.bytes() > 0) {
+        std::memcpy(tensor.data(), sent.data(), sent.bytes());
+      }
+    }
+    shared_.barrier.arrive_and_wait();
+    for (int peer = 0; peer < size_; ++peer) {
+      shared_.mail_to(rank_, peer).clear();
+    }
     return {};
   }
 

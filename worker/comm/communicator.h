@@ -21,6 +21,12 @@
 
 namespace rotor::worker {
 
+/// A tensor on its way to or from another rank.
+struct Transfer {
+  Tensor tensor;
+  int peer = 0;
+};
+
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -32,8 +38,10 @@ class Communicator {
   virtual Status agree(const Status& mine) = 0;
 
   virtual Status broadcast(const Tensor& tensor, int root) = 0;
-  virtual Status send(const Tensor& tensor, int to) = 0;
-  virtual Status receive(const Tensor& tensor, int from) = 0;
+  /// Sends and receives everything at once. What one rank sends another arrives in the order of both
+  /// lists, which must agree in sizes; nothing is sent to oneself.
+  virtual Status exchange(const std::vector<Transfer>& sends,
+                          const std::vector<Transfer>& receives) = 0;
   /// Row r of `tensor` is valid on the rank whose range [begin[i], begin[i+1]) holds it; afterwards
   /// every row is valid everywhere. begin has size() + 1 entries.
   virtual Status all_gather_rows(const Tensor& tensor, const std::vector<int64_t>& begin) = 0;

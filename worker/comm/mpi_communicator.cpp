@@ -74,16 +74,29 @@ class MpiCommunicator final : public Communicator {
     return broadcast_host(tensor.data(), tensor.bytes(), root);
   }
 
-  Status send(const Tensor& tensor, int to) override {
-    return in_pieces(tensor.data(), tensor.bytes(), "send", [&](char* data, int count) {
-      return MPI_Send(data, count, MPI_BYTE, to, kTensorTag, comm_);
-    });
-  }
-
-  Status receive(const Tensor& tensor, int from) override {
-    return in_pieces(tensor.data(), tensor.bytes(), "receive", [&](char* data, int count) {
-      return MPI_Recv(data, count, MPI_BYTE, from, kTensorTag, comm_, MPI_STATUS_IGNORE);
-    });
+  Status exchange(const std::vector<Transfer>& sends,
+                  const std::vector<Transfer>& receives) override {
+    std::vector<MPI_Request> requests;
+    for (const Transfer& transfer : receives) {
+      ROTOR_RETURN_IF_ERROR(in_pieces(
+          transfer.tensor.data(), transfer.tensor.bytes(), "receive", [&](char* data, int count) {
+            return MPI_Irecv(data, count, MPI_BYTE, transfer.peer, kTensorTag, comm_,
+                             &requests.emplace_back());
+          }));
+    }
+    for (const Transfer& transfer : sends) {
+      ROTOR_RETURN_IF_ERROR(in_pieces(
+          transfer.tensor.data(), transfer.tensor.bytes(), "send", [&](char* data, int count) {
+            return MPI_Isend(data, count, MPI_BYTE, transfer.peer, kTensorTag, comm_,
+                             &requests.emplace_back());
+          }));
+    }
+    if (const int rc =
+            MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE);
+        rc != MPI_SUCCESS) {
+      return internal_error("exchange: MPI error " + std::to_string(rc));
+    }
+    return {};
   }
 
   Status all_gather_rows(const Tensor& tensor, const std::vector<int64_t>& begin) override {

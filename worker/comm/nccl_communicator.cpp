@@ -116,17 +116,31 @@ class NcclCommunicator final : public Communicator {
     });
   }
 
-  Status send(const Tensor& tensor, int to) override {
-    return collective("send to rank " + std::to_string(to), tensor.bytes(), [&] {
-      return ROTOR_NCCL(ncclSend(tensor.data(), tensor.bytes(), ncclUint8, to, comm_, stream_),
-                        comm_);
-    });
-  }
-
-  Status receive(const Tensor& tensor, int from) override {
-    return collective("receive from rank " + std::to_string(from), tensor.bytes(), [&] {
-      return ROTOR_NCCL(ncclRecv(tensor.data(), tensor.bytes(), ncclUint8, from, comm_, stream_),
-                        comm_);
+  Status exchange(const std::vector<Transfer>& sends,
+                  const std::vector<Transfer>& receives) override {
+    size_t bytes = 0;
+    for (const std::vector<Transfer>* list : {&sends, &receives}) {
+      for (const Transfer& transfer : *list) {
+        bytes += transfer.tensor.bytes();
+      }
+    }
+    return collective("exchange", bytes, [&]() -> Status {
+      ROTOR_RETURN_IF_ERROR(ROTOR_NCCL(ncclGroupStart(), comm_));
+      Status status;
+      for (const auto& [tensor, peer] : sends) {
+        if (status.ok()) {
+          status = ROTOR_NCCL(
+              ncclSend(tensor.data(), tensor.bytes(), ncclUint8, peer, comm_, stream_), comm_);
+        }
+      }
+      for (const auto& [tensor, peer] : receives) {
+        if (status.ok()) {
+          status = ROTOR_NCCL(
+              ncclRecv(tensor.data(), tensor.bytes(), ncclUint8, peer, comm_, stream_), comm_);
+        }
+      }
+      const Status ended = ROTOR_NCCL(ncclGroupEnd(), comm_);
+      return status.ok() ? ended : status;
     });
   }
 

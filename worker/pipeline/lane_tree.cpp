@@ -87,33 +87,21 @@ class Summation {
     collect_owned(node.right(), out);
   }
 
-  /// On the root of Hessian `index`: the sum of a node; owned nodes are local or arrive from their
-  /// ranks in the order of collect_owned, which is the order of this walk.
-  Result<Tensor> sum_at_root(const Node& node, size_t index,
-                             const std::vector<std::pair<Node, std::vector<Tensor>>>& local) {
+  /// The sum of a node over a slice of rows; `slices` are those of the owned nodes, in the order of
+  /// collect_owned, which is the order of this walk. The first slice of a sum is written over.
+  Result<Tensor> sum_slices(const Node& node, const std::vector<Tensor>& slices, size_t* next) {
     if (node.begin >= lanes_ || empty(node)) {
       return Tensor();
     }
-    if (const std::optional<int> rank = owner(node)) {
-      if (*rank == comm_.rank()) {
-        for (const auto& [mine, hessians] : local) {
-          if (mine.begin == node.begin && mine.span == node.span) {
-            return hessians[index];
-          }
-        }
-        return internal_error("a node of the lane tree was not summed");
-      }
-      ROTOR_ASSIGN_OR_RETURN(Tensor received,
-                             backend_.allocate(DType::kF32, widths_[index], widths_[index]));
-      ROTOR_RETURN_IF_ERROR(comm_.receive(received, *rank));
-      return received;
+    if (owner(node)) {
+      return slices[(*next)++];
     }
-    ROTOR_ASSIGN_OR_RETURN(Tensor left, sum_at_root(node.left(), index, local));
-    ROTOR_ASSIGN_OR_RETURN(Tensor right, sum_at_root(node.right(), index, local));
+    ROTOR_ASSIGN_OR_RETURN(Tensor left, sum_slices(node.left(), slices, next));
+    ROTOR_ASSIGN_OR_RETURN(Tensor right, sum_slices(node.right(), slices, next));
     if (left.empty() || right.empty()) {
       return left.empty() ? right : left;
     }
-    ROTOR_RETURN_IF_ERROR(backend_.hessian_add(left, right));
+    ROTOR_RETURN_IF_ERROR(backend_.add(left, right));
     return left;
   }
 
@@ -136,6 +124,65 @@ class Summation {
   const AccumulateLane& accumulate_;
 };
 
+using OwnedNodes = std::vector<std::pair<Node, int>>;
+
+/// What the ranks pass to each other to sum one Hessian by slices of rows.
+struct SliceExchange {
+  std::vector<Transfer> sends;
+  std::vector<Transfer> receives;
+  std::vector<Tensor> slices;  // of this rank's rows, one an owned node
+};
+
+Result<SliceExchange> plan_exchange(Backend& backend, const Communicator& comm,
+                                    const OwnedNodes& owned, const std::vector<int64_t>& row_begin,
+                                    const std::vector<Tensor>& parts) {
+  SliceExchange plan;
+  const auto rows_of = [&](int rank) {
+    const auto r = static_cast<size_t>(rank);
+    return Range{row_begin[r], row_begin[r + 1]};
+  };
+  const Range mine = rows_of(comm.rank());
+  size_t next = 0;
+  for (const auto& [node, rank] : owned) {
+    if (rank != comm.rank()) {
+      ROTOR_ASSIGN_OR_RETURN(Tensor slice,
+                             backend.allocate(DType::kF32, mine.size(), row_begin.back()));
+      plan.receives.push_back({slice, rank});
+      plan.slices.push_back(std::move(slice));
+      continue;
+    }
+    const Tensor& part = parts[next++];
+    for (int peer = 0; peer < comm.size(); ++peer) {
+      if (peer != rank) {
+        const Range theirs = rows_of(peer);
+        plan.sends.push_back({part.row_range(theirs.begin, theirs.size()), peer});
+      }
+    }
+    plan.slices.push_back(part.row_range(mine.begin, mine.size()));
+  }
+  return plan;
+}
+
+/// `parts`: this rank's sums of its owned nodes.
+Result<Tensor> sum_over_ranks(Backend& backend, Communicator& comm, Summation& sum,
+                              const OwnedNodes& owned, int64_t width, std::vector<Tensor>& parts) {
+  std::vector<int64_t> row_begin;
+  for (int rank = 0; rank <= comm.size(); ++rank) {
+    row_begin.push_back(width * rank / comm.size());
+  }
+  Result<SliceExchange> plan = plan_exchange(backend, comm, owned, row_begin, parts);
+  Result<Tensor> whole = backend.allocate(DType::kF32, width, width);
+  ROTOR_RETURN_IF_ERROR(comm.agree(plan.ok() ? whole.status() : plan.status()));
+  ROTOR_RETURN_IF_ERROR(comm.exchange(plan->sends, plan->receives));
+  size_t next = 0;
+  ROTOR_ASSIGN_OR_RETURN(const Tensor slice, sum.sum_slices(sum.top(), plan->slices, &next));
+  const auto rank = static_cast<size_t>(comm.rank());
+  const Tensor mine = whole->row_range(row_begin[rank], row_begin[rank + 1] - row_begin[rank]);
+  ROTOR_RETURN_IF_ERROR(slice.empty() ? backend.hessian_zero(mine) : backend.copy(slice, mine));
+  ROTOR_RETURN_IF_ERROR(comm.all_gather_rows(*whole, row_begin));
+  return whole;
+}
+
 }  // namespace
 
 Range share(int64_t total, int64_t parts, int64_t index) {
@@ -144,14 +191,13 @@ Range share(int64_t total, int64_t parts, int64_t index) {
 
 Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int64_t lanes,
                                       const std::vector<int64_t>& widths,
-                                      const std::vector<int>& roots,
                                       const std::function<bool(int64_t)>& has_work,
-                                      const AccumulateLane& accumulate) {
+                                      const AccumulateLane& accumulate, PhaseTimes& times) {
   Summation sum(backend, comm, lanes, widths, has_work, accumulate);
-  std::vector<std::pair<Node, int>> owned;
+  OwnedNodes owned;
   sum.collect_owned(sum.top(), &owned);
 
-  std::vector<std::pair<Node, std::vector<Tensor>>> local;
+  std::vector<std::vector<Tensor>> local;  // of this rank's owned nodes
   Status mine;
   for (const auto& [node, rank] : owned) {
     if (rank != comm.rank() || !mine.ok()) {
@@ -160,20 +206,24 @@ Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int6
     Result<std::vector<Tensor>> summed = sum.sum_local(node);
     mine = summed.status();
     if (summed.ok()) {
-      local.emplace_back(node, std::move(summed).value());
+      local.push_back(std::move(summed).value());
     }
   }
+  const PhaseScope phase(times, "exchange");
   ROTOR_RETURN_IF_ERROR(comm.agree(mine));
-
-  std::vector<Tensor> result(widths.size());
+  std::vector<Tensor> result;
   for (size_t i = 0; i < widths.size(); ++i) {
-    if (roots[i] == comm.rank()) {
-      ROTOR_ASSIGN_OR_RETURN(result[i], sum.sum_at_root(sum.top(), i, local));
+    std::vector<Tensor> parts;  // of this Hessian
+    for (std::vector<Tensor>& hessians : local) {
+      parts.push_back(std::move(hessians[i]));
+    }
+    if (owned.size() == 1 && comm.size() == 1) {
+      result.push_back(std::move(parts[0]));
       continue;
     }
-    for (const auto& [node, hessians] : local) {
-      ROTOR_RETURN_IF_ERROR(comm.send(hessians[i], roots[i]));
-    }
+    ROTOR_ASSIGN_OR_RETURN(Tensor whole,
+                           sum_over_ranks(backend, comm, sum, owned, widths[i], parts));
+    result.push_back(std::move(whole));
   }
   return result;
 }

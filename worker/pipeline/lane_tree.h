@@ -17,6 +17,7 @@
 #include "quant/base/status.h"
 #include "worker/backend/backend.h"
 #include "worker/comm/communicator.h"
+#include "worker/pipeline/phase_timer.h"
 
 namespace rotor::worker {
 
@@ -31,15 +32,16 @@ Range share(int64_t total, int64_t parts, int64_t index);
 /// Adds the micro-batches of one lane to zeroed Hessians, one for each width asked for.
 using AccumulateLane = std::function<Status(int64_t lane, const std::vector<Tensor>& hessians)>;
 
-/// Sums over all lanes [0, lanes) Hessians of the given widths; afterwards those of index i are
-/// valid on rank roots[i] alone (unfinished: lower triangle, undivided), and empty elsewhere.
-/// `accumulate` is called for this rank's lanes (share(lanes, size, rank)) in ascending order;
-/// lanes for which has_work gives false count as zero and are not touched. Memory: at most
-/// log2(lanes) + 2 sets of Hessians.
+/// Sums over all lanes [0, lanes) Hessians of the given widths; afterwards all of them are valid on
+/// every rank (unfinished: lower triangle, undivided). `accumulate` is called for this rank's lanes
+/// (share(lanes, size, rank)) in ascending order; lanes for which has_work gives false count as zero
+/// and are not touched. Each rank adds up a share of the rows of what the ranks summed alone, and the
+/// shares are gathered: so a Hessian crosses each rank's link twice, however many ranks there are.
+/// Memory: at most log2(lanes) + 3 sets of Hessians. `times` takes what passes between ranks as
+/// "exchange".
 Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int64_t lanes,
                                       const std::vector<int64_t>& widths,
-                                      const std::vector<int>& roots,
                                       const std::function<bool(int64_t)>& has_work,
-                                      const AccumulateLane& accumulate);
+                                      const AccumulateLane& accumulate, PhaseTimes& times);
 
 }  // namespace rotor::worker

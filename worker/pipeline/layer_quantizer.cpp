@@ -147,8 +147,8 @@ Result<StageHessian> LayerQuantizer::stage_hessian(size_t stage) {
   ROTOR_ASSIGN_OR_RETURN(
       const std::vector<Tensor> sums,
       sum_lanes(
-          context_.backend, context_.comm, cut.lanes, {hessian[0].width}, {hessian[0].root},
-          [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane));
+          context_.backend, context_.comm, cut.lanes, {hessian[0].width},
+          [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane, result_->phases));
   hessian[0].sum = sums[0];
   ROTOR_RETURN_IF_ERROR(agree_on_inputs(&hessian, {stage}));
   return hessian[0];
@@ -159,7 +159,6 @@ Result<std::vector<StageHessian>> LayerQuantizer::block_hessians(bool move) {
   std::vector<StageHessian> hessians(layer_.stages.size());
   std::vector<size_t> stages;  // those that take a Hessian
   std::vector<int64_t> widths;
-  std::vector<int> roots;
   for (size_t stage = 0; stage < layer_.stages.size(); ++stage) {
     hessians[stage].root = static_cast<int>(stage) % context_.comm.size();
     hessians[stage].width = layer_.stages[stage].stage.in_features;
@@ -167,7 +166,6 @@ Result<std::vector<StageHessian>> LayerQuantizer::block_hessians(bool move) {
     if (needs_hessian(layer_.stages[stage])) {
       stages.push_back(stage);
       widths.push_back(hessians[stage].width);
-      roots.push_back(hessians[stage].root);
     }
   }
   const int64_t first = cut.of_rank(context_.comm.size(), context_.comm.rank()).begin;
@@ -198,10 +196,11 @@ Result<std::vector<StageHessian>> LayerQuantizer::block_hessians(bool move) {
     }
     return {};
   };
-  ROTOR_ASSIGN_OR_RETURN(const std::vector<Tensor> sums,
-                         sum_lanes(
-                             context_.backend, context_.comm, cut.lanes, widths, roots,
-                             [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane));
+  ROTOR_ASSIGN_OR_RETURN(
+      const std::vector<Tensor> sums,
+      sum_lanes(
+          context_.backend, context_.comm, cut.lanes, widths,
+          [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane, result_->phases));
   for (size_t i = 0; i < stages.size(); ++i) {
     hessians[stages[i]].sum = sums[i];
   }

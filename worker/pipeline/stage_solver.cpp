@@ -14,24 +14,6 @@ namespace {
 
 using FactorKey = std::pair<double, bool>;  // damping, act-order
 
-/// Gives every rank the stage's Hessian, finished.
-Result<Tensor> share_hessian(Backend& backend, Communicator& comm, const StageHessian& hessian) {
-  Tensor whole = hessian.sum;
-  Status mine;
-  if (comm.rank() == hessian.root) {
-    mine = backend.hessian_finish(whole, hessian.tokens);
-  } else {
-    Result<Tensor> made = backend.allocate(DType::kF32, hessian.width, hessian.width);
-    mine = made.status();
-    if (made.ok()) {
-      whole = std::move(made).value();
-    }
-  }
-  ROTOR_RETURN_IF_ERROR(comm.agree(mine));
-  ROTOR_RETURN_IF_ERROR(comm.broadcast(whole, hessian.root));
-  return whole;
-}
-
 Result<Tensor> rotate_hessian(Backend& backend, const Tensor& hessian, int rotation) {
   if (rotation == 0) {
     return hessian;
@@ -168,9 +150,10 @@ class StageSolver {
       bytes += solver.rotate_bytes();
     }
     const PhaseScope phase(times_, "rotate", 0.0, bytes);
-    ROTOR_ASSIGN_OR_RETURN(const Tensor hessian, share_hessian(backend_, comm_, hessian_));
+    const Tensor& hessian = hessian_.sum;
     std::vector<float> largest(plan_.modules.size(), 0.0F);
     const auto rotate_mine = [&]() -> Status {
+      ROTOR_RETURN_IF_ERROR(backend_.hessian_finish(hessian, hessian_.tokens));
       ROTOR_ASSIGN_OR_RETURN(rotated_hessian_,
                              rotate_hessian(backend_, hessian, stage_rotation(plan_)));
       for (auto& [index, solver] : solvers_) {

@@ -21,8 +21,8 @@
 namespace rotor::worker {
 
 struct StageHessian {
-  Tensor sum;  // on `root` alone: undivided, lower triangle
-  int root = 0;
+  Tensor sum;    // on every rank: undivided, lower triangle; solve_stage() finishes it in place
+  int root = 0;  // that factorizes
   int64_t tokens = 0;
   int64_t width = 0;
   float input_amax = 0.0F;  // largest |rotated input| over the calibration set; a4 NVFP4 alone
