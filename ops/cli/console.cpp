@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "ops/cli/exit_code.h"
+#include "quant/base/status_json.h"
 
 namespace rotor::cli {
 namespace {
@@ -30,17 +31,6 @@ std::string_view truncated(std::string_view text, int columns) {
 }
 
 }  // namespace
-
-nlohmann::ordered_json error_json(const Status& status) {
-  nlohmann::ordered_json details = nlohmann::ordered_json::object();
-  for (const auto& [key, value] : status.details()) {
-    details[key] = value;
-  }
-  return {{"code", code_name(status.code())},
-          {"reason", status.reason()},
-          {"message", status.message()},
-          {"details", details}};
-}
 
 Terminal detect_terminal() {
   Terminal terminal;

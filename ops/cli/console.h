@@ -26,9 +26,6 @@ struct Terminal {
   int width = 80;             // columns
 };
 
-/// {"code", "reason", "message", "details"}
-nlohmann::ordered_json error_json(const Status& status);
-
 /// Looks at the process's own stdout and stderr and at NO_COLOR, TERM and COLUMNS.
 Terminal detect_terminal();
 

@@ -6,6 +6,7 @@
 #include "ops/cli/report_table.h"
 #include "ops/cli/signals.h"
 #include "proto/errors.h"
+#include "quant/base/status_json.h"
 
 namespace rotor::cli {
 namespace {

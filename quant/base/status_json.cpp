@@ -35,8 +35,8 @@ Status error_from_json(const nlohmann::ordered_json& error) {
   if (code == 0) {
     return {};
   }
-  Status status =
-      Status(static_cast<Code>(code), text_at(error, "message")).with_reason(text_at(error, "reason"));
+  Status status = Status(static_cast<Code>(code), text_at(error, "message"))
+                      .with_reason(text_at(error, "reason"));
   const auto details = error.find("details");
   if (details != error.end() && details->is_object()) {
     for (const auto& [key, value] : details->items()) {

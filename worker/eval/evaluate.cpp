@@ -15,40 +15,34 @@ constexpr int64_t kBatchRows = 1024;
 struct Batch {
   BatchShape shape;
   int64_t first_window = 0;
-  std::vector<int32_t> ids;
+  std::span<const int32_t> ids;  // of the caller's windows
   Tensor x;
 };
 
-Status check_windows(const std::vector<std::vector<int32_t>>& windows) {
-  if (windows.empty()) {
+Status check_windows(const TokenWindows& windows) {
+  if (windows.seq_len < 2) {
+    return invalid_argument("windows have " + std::to_string(windows.seq_len) +
+                            " tokens; a next token needs 2 or more")
+        .with_reason("BAD_SEQUENCE_LENGTH");
+  }
+  if (windows.sequences() == 0) {
     return invalid_argument("nothing to evaluate: the text is shorter than one window")
         .with_reason("TEXT_TOO_SHORT");
-  }
-  for (const std::vector<int32_t>& window : windows) {
-    if (window.size() != windows.front().size() || window.size() < 2) {
-      return invalid_argument("windows must have one length of 2 tokens or more; found " +
-                              std::to_string(windows.front().size()) + " and " +
-                              std::to_string(window.size()))
-          .with_reason("BAD_SEQUENCE_LENGTH");
-    }
   }
   return {};
 }
 
 Result<std::vector<Batch>> make_batches(Backend& backend, Decoder& decoder, const EndWeights& ends,
-                                        const std::vector<std::vector<int32_t>>& windows) {
-  const auto count = static_cast<int64_t>(windows.size());
-  const auto seq_len = static_cast<int64_t>(windows.front().size());
-  const int64_t step = eval_batch_sequences(count, seq_len);
+                                        const TokenWindows& windows) {
+  const int64_t count = windows.sequences();
+  const int64_t step = eval_batch_sequences(count, windows.seq_len);
   std::vector<Batch> batches;
   for (int64_t first = 0; first < count; first += step) {
     Batch batch;
-    batch.shape = {std::min(step, count - first), seq_len};
+    batch.shape = {std::min(step, count - first), windows.seq_len};
     batch.first_window = first;
-    for (int64_t w = first; w < first + batch.shape.sequences; ++w) {
-      const std::vector<int32_t>& window = windows[static_cast<size_t>(w)];
-      batch.ids.insert(batch.ids.end(), window.begin(), window.end());
-    }
+    const int32_t* const ids = windows.window(first).data();
+    batch.ids = {ids, static_cast<size_t>(batch.shape.tokens())};
     ROTOR_ASSIGN_OR_RETURN(batch.x, backend.allocate(backend.activation_dtype(),
                                                      batch.shape.tokens(), ends.embedding.cols()));
     ROTOR_RETURN_IF_ERROR(decoder.embed(ends, batch.ids, batch.x));
@@ -90,15 +84,13 @@ EvalResult finish_loss(const Loss& sum, int64_t sequences) {
 }
 
 Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
-                            const std::vector<std::vector<int32_t>>& windows,
-                            const EvalProgress& progress) {
+                            const TokenWindows& windows, const EvalProgress& progress) {
   ROTOR_RETURN_IF_ERROR(check_windows(windows));
   ROTOR_ASSIGN_OR_RETURN(const RunnableCheckpoint checkpoint,
                          RunnableCheckpoint::open(posix_file_system(), directory));
   const Architecture& architecture = checkpoint.architecture();
-  ROTOR_ASSIGN_OR_RETURN(
-      Decoder decoder,
-      Decoder::create(backend, architecture.config, static_cast<int64_t>(windows.front().size())));
+  ROTOR_ASSIGN_OR_RETURN(Decoder decoder,
+                         Decoder::create(backend, architecture.config, windows.seq_len));
   ROTOR_ASSIGN_OR_RETURN(const EndWeights ends, checkpoint.ends(backend));
   ROTOR_ASSIGN_OR_RETURN(const std::vector<Batch> batches,
                          make_batches(backend, decoder, ends, windows));
@@ -118,7 +110,7 @@ Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
     ROTOR_RETURN_IF_ERROR(add_loss(decoder, ends, batch.shape, batch.ids, batch.x, sum));
   }
   progress(total, total);
-  return finish_loss(sum, static_cast<int64_t>(windows.size()));
+  return finish_loss(sum, windows.sequences());
 }
 
 }  // namespace rotor::worker

@@ -10,8 +10,8 @@
 #include <functional>
 #include <span>
 #include <string>
-#include <vector>
 
+#include "model/calibration/token_windows.h"
 #include "worker/backend/backend.h"
 #include "worker/model/decoder.h"
 
@@ -36,10 +36,9 @@ Status add_loss(Decoder& decoder, const EndWeights& ends, const BatchShape& shap
                 std::span<const int32_t> ids, const Tensor& x, Loss& sum);
 EvalResult finish_loss(const Loss& sum, int64_t sequences);
 
-/// `windows`: token ids of equal length >= 2, every id below the model's vocabulary. A checkpoint
+/// `windows`: one or more of 2 tokens or more, every id below the model's vocabulary. A checkpoint
 /// quantized with a4 has its activations rotated and quantized too.
 Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
-                            const std::vector<std::vector<int32_t>>& windows,
-                            const EvalProgress& progress);
+                            const TokenWindows& windows, const EvalProgress& progress);
 
 }  // namespace rotor::worker

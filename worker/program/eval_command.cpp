@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t kMaxConfigBytes = 16 << 20;
 
-Result<std::vector<std::vector<int32_t>>> read_windows(const EvalOptions& options) {
+Result<TokenWindows> read_windows(const EvalOptions& options) {
   const std::string config_path = options.directory + "/config.json";
   ROTOR_ASSIGN_OR_RETURN(const std::string text,
                          read_whole_file(posix_file_system(), config_path, kMaxConfigBytes));
@@ -30,14 +30,7 @@ Result<std::vector<std::vector<int32_t>>> read_windows(const EvalOptions& option
   source.files = options.files;
   source.sequences = options.sequences;
   source.seq_len = options.seq_len;
-  ROTOR_ASSIGN_OR_RETURN(const TokenWindows read,
-                         read_evaluation_windows(source, tokenizer.get(), config));
-  std::vector<std::vector<int32_t>> windows;
-  for (int64_t i = 0; i < read.sequences(); ++i) {
-    const auto window = read.window(i);
-    windows.emplace_back(window.begin(), window.end());
-  }
-  return windows;
+  return read_evaluation_windows(source, tokenizer.get(), config);
 }
 
 void show_progress(int64_t done, int64_t total) {
@@ -51,7 +44,7 @@ void show_progress(int64_t done, int64_t total) {
 
 Status run_eval(Backend& backend, const EvalOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  ROTOR_ASSIGN_OR_RETURN(const auto windows, read_windows(options));
+  ROTOR_ASSIGN_OR_RETURN(const TokenWindows windows, read_windows(options));
   ROTOR_ASSIGN_OR_RETURN(const EvalResult result,
                          evaluate(backend, options.directory, windows, show_progress));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

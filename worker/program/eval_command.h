@@ -17,7 +17,8 @@ struct EvalOptions {
 };
 
 /// Prints one JSON object on stdout: perplexity, tokens, sequences, seq_len, seconds; progress goes
-/// to stderr. Errors: those of the tokenizer, the windows and the evaluation.
+/// to stderr. On an error it prints nothing: the caller does. Errors: those of the tokenizer, the
+/// windows and the evaluation.
 Status run_eval(Backend& backend, const EvalOptions& options);
 
 }  // namespace rotor::worker

@@ -3,10 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <memory>
 #include <string>
 
 #include "quant/base/exit_codes.h"
+#include "quant/base/status_json.h"
 #include "worker/comm/mpi_environment.h"
 #include "worker/program/device.h"
 #include "worker/program/eval_command.h"
@@ -46,14 +48,23 @@ int run_worker(const WorkerOptions& options) {
   return run_group(*rank->backend, *rank->group, options.group, drain);
 }
 
+/// Its caller, `rotor eval`, reads the error where the result would have been.
+int evaluation_failed(const Status& status, int code) {
+  using Json = nlohmann::ordered_json;
+  // Paths need not be UTF-8.
+  const std::string text =
+      Json{{"error", error_json(status)}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::printf("%s\n", text.c_str());
+  return code;
+}
+
 int run_evaluation(const WorkerOptions& options) {
   Result<std::unique_ptr<Backend>> backend = make_backend(options.device, options.threads, 0, 1);
   if (!backend.ok()) {
-    fail(backend.status());
-    return kExitConfiguration;
+    return evaluation_failed(backend.status(), kExitConfiguration);
   }
   const Status status = run_eval(**backend, options.eval);
-  return status.ok() ? kExitDone : fail(status);
+  return status.ok() ? kExitDone : evaluation_failed(status, exit_code_of(status.code()));
 }
 
 int main(int argc, char** argv) {

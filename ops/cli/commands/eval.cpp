@@ -6,6 +6,7 @@
 #include "ops/cli/job_json.h"
 #include "ops/cli/process.h"
 #include "ops/cli/units.h"
+#include "quant/base/status_json.h"
 
 namespace rotor::cli {
 namespace {
@@ -27,24 +28,15 @@ std::vector<std::string> eval_argv(const std::string& worker, const EvalOptions&
   return argv;
 }
 
-/// rotor-worker has said on stderr what is wrong; its exit code has the same meaning as ours.
-Status eval_failed(const ExitStatus& status) {
-  Status error = status.code == kExitUsage && !status.signaled
-                     ? invalid_argument("the evaluation was refused (see above)")
-                     : internal_error("the evaluation failed: " + status.text());
-  if (status.signaled) {
-    return error;
-  }
-  switch (status.code) {
-    case kExitUsage:
-      return std::move(error).with_reason(kReasonUsage);
-    case kExitInterrupted:
-      return std::move(error).with_reason(kReasonInterrupted);
-    case kExitConfiguration:
-      return std::move(error).with_reason(kReasonConfiguration);
-    default:
+/// What rotor-worker says on stdout that went wrong; its end, where it could not say anything.
+Status eval_failed(const ExitStatus& status, const Json& answer) {
+  if (answer.is_object() && answer.contains("error")) {
+    if (Status error = error_from_json(answer["error"]); !error.ok()) {
       return error;
+    }
   }
+  return internal_error("the evaluation failed: rotor-worker ended with " + status.text())
+      .with_detail("remedy", "see what it wrote to stderr");
 }
 
 int run_eval(EvalOptions& options, Console& console) {
@@ -56,10 +48,11 @@ int run_eval(EvalOptions& options, Console& console) {
   if (!captured.ok()) {
     return console.fail(captured.status());
   }
-  if (!captured->status.success()) {
-    return console.fail(eval_failed(captured->status));
-  }
   const Json result = Json::parse(captured->out, nullptr, false);
+  if (!captured->status.success()) {
+    const int code = console.fail(eval_failed(captured->status, result));
+    return captured->status.signaled ? code : captured->status.code;
+  }
   if (!result.is_object() || !result.contains("perplexity")) {
     return console.fail(internal_error("rotor-worker gave no result: '" + captured->out + "'"));
   }

@@ -4,6 +4,7 @@
 
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/exit_code.h"
+#include "quant/base/status_json.h"
 #include "quant/checkpoint/verify_json.h"
 
 namespace rotor::cli {

@@ -4,6 +4,7 @@
 #include "ops/cli/follow.h"
 #include "ops/cli/job_json.h"
 #include "ops/cli/report_table.h"
+#include "quant/base/status_json.h"
 
 namespace rotor::cli {
 namespace {

@@ -290,7 +290,12 @@ class Checkpoint(Case):
 
     def test_what_cannot_be_evaluated(self):
         error = self.error_of(2, "eval", self.folder, "--text", TEXT, "--device", "cpu")
-        self.assertTrue(error["message"])
+        self.assertEqual(error["code"], "NOT_FOUND")
+        self.assertEqual(error["reason"], "FILE_NOT_FOUND")
+        self.assertIn(str(self.folder), error["details"]["file"])
+        short = self.error_of(2, "eval", MODEL, "--text", TEXT, "--seq-len", "1000000", *LOCAL)
+        self.assertNotIn("see above", short["message"])
+        self.assertTrue(short["reason"])
 
 
 class Failures(Case):

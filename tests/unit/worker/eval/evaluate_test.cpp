@@ -34,19 +34,16 @@ double perplexity_of(const std::vector<float>& logits, const std::vector<int32_t
 }
 
 /// Token ids of an .npy file of int32, cut into `count` windows.
-std::vector<std::vector<int32_t>> windows_of_npy(const std::string& path, size_t seq_len,
-                                                 size_t count) {
+TokenWindows windows_of_npy(const std::string& path, int64_t seq_len, int64_t count) {
   std::ifstream file(path, std::ios::binary);
   std::string head(10, '\0');
   file.read(head.data(), 10);
   const auto header_length = static_cast<std::streamoff>(static_cast<uint8_t>(head[8]) +
                                                          256 * static_cast<uint8_t>(head[9]));
   file.seekg(10 + header_length);
-  std::vector<std::vector<int32_t>> windows(count, std::vector<int32_t>(seq_len));
-  for (std::vector<int32_t>& window : windows) {
-    file.read(reinterpret_cast<char*>(window.data()),
-              static_cast<std::streamsize>(seq_len * sizeof(int32_t)));
-  }
+  TokenWindows windows{seq_len, std::vector<int32_t>(static_cast<size_t>(seq_len * count))};
+  file.read(reinterpret_cast<char*>(windows.ids.data()),
+            static_cast<std::streamsize>(windows.ids.size() * sizeof(int32_t)));
   EXPECT_TRUE(file.good()) << path;
   return windows;
 }
@@ -55,9 +52,9 @@ TEST(EvaluateTest, GivesThePerplexityOfTransformersLogits) {
   const auto golden = testing::read_golden(ROTOR_SOURCE_DIR "/tests/data/demo_forward.safetensors");
   const auto backend = make_cpu_backend(2);
   std::vector<std::pair<int64_t, int64_t>> steps;
-  const auto result =
-      evaluate(*backend, kDemoModel, {golden.input_ids},
-               [&](int64_t done, int64_t total) { steps.emplace_back(done, total); });
+  const auto result = evaluate(
+      *backend, kDemoModel, {static_cast<int64_t>(golden.input_ids.size()), golden.input_ids},
+      [&](int64_t done, int64_t total) { steps.emplace_back(done, total); });
   ASSERT_OK(result);
   const double expected = perplexity_of(golden.logits, golden.input_ids);
   EXPECT_NEAR(result->perplexity / expected, 1.0, 1e-5);
@@ -73,11 +70,11 @@ TEST(EvaluateTest, MeansOverAllWindows) {
   const auto backend = make_cpu_backend(2);
   const auto no_progress = [](int64_t, int64_t) {};
   double log_sum = 0.0;
-  std::vector<std::vector<int32_t>> windows;
-  for (size_t w = 0; w < 4; ++w) {
-    const auto begin = ids.begin() + static_cast<std::ptrdiff_t>(w * 16);
-    windows.emplace_back(begin, begin + 16);
-    const auto alone = evaluate(*backend, kDemoModel, {windows.back()}, no_progress);
+  const TokenWindows windows{16, {ids.begin(), ids.begin() + 64}};
+  for (int64_t w = 0; w < 4; ++w) {
+    const auto window = windows.window(w);
+    const auto alone =
+        evaluate(*backend, kDemoModel, {16, {window.begin(), window.end()}}, no_progress);
     ASSERT_OK(alone);
     log_sum += std::log(alone->perplexity);
   }
@@ -98,16 +95,14 @@ TEST(EvaluateTest, FillsBatchesWithShortWindows) {
 TEST(EvaluateTest, RefusesWindowsThatItCannotRun) {
   const auto backend = make_cpu_backend(1);
   const auto no_progress = [](int64_t, int64_t) {};
-  EXPECT_EQ(evaluate(*backend, kDemoModel, {}, no_progress).status().reason(), "TEXT_TOO_SHORT");
-  EXPECT_EQ(evaluate(*backend, kDemoModel, {{1, 2, 3}, {1, 2}}, no_progress).status().reason(),
-            "BAD_SEQUENCE_LENGTH");
-  EXPECT_EQ(evaluate(*backend, kDemoModel, {{1}}, no_progress).status().reason(),
-            "BAD_SEQUENCE_LENGTH");
-  EXPECT_EQ(evaluate(*backend, kDemoModel, {{1, 2048}}, no_progress).status().reason(),
-            "BAD_TOKEN_ID");
-  EXPECT_EQ(
-      evaluate(*backend, ROTOR_SOURCE_DIR "/demo/nothing", {{1, 2}}, no_progress).status().code(),
-      Code::kNotFound);
+  const auto refused = [&](const std::string& model, const TokenWindows& windows) {
+    return evaluate(*backend, model, windows, no_progress).status();
+  };
+  EXPECT_EQ(refused(kDemoModel, {16, {}}).reason(), "TEXT_TOO_SHORT");
+  EXPECT_EQ(refused(kDemoModel, {}).reason(), "BAD_SEQUENCE_LENGTH");
+  EXPECT_EQ(refused(kDemoModel, {1, {1}}).reason(), "BAD_SEQUENCE_LENGTH");
+  EXPECT_EQ(refused(kDemoModel, {2, {1, 2048}}).reason(), "BAD_TOKEN_ID");
+  EXPECT_EQ(refused(ROTOR_SOURCE_DIR "/demo/nothing", {2, {1, 2}}).code(), Code::kNotFound);
 }
 
 TEST(EvaluateTest, ReachesTheReferencePerplexities) {
