@@ -2,7 +2,7 @@
 //
 // Large ones go in panels of 1024 columns: cuSOLVER factorizes and inverts the diagonal block, and
 // tensor cores do the rest in split TF32 (kernels/split_tf32.h). An element of L L^T comes out within
-// 1e-5 of the root of its two diagonal elements' product; F32 units reach 1e-6 at half the speed.
+// 2e-5 of the root of its two diagonal elements' product; F32 units reach 1e-6 at half the speed.
 //
 // Owns: the handle. Thread-safety: one caller at a time. Cost: n^3/6 multiply-adds; scratch of
 // cuSOLVER's workspace, and of 28 KiB a row for large matrices, for the length of the call.
