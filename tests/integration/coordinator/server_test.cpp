@@ -161,20 +161,7 @@ TEST_F(ServerTest, Faults16_AWatchThatWasCutGoesOnWithoutGapOrRepeat) {
 }
 
 TEST_F(ServerTest, Faults17_AHundredSubmitsOverTheWireAreOneJob) {
-  std::vector<std::thread> threads;
-  std::mutex mutex;
-  std::set<std::string> names;
-  for (int i = 0; i < 100; ++i) {
-    threads.emplace_back([&] {
-      const Result<v1::Job> job = submit(demo_.request("same"));
-      const std::lock_guard lock(mutex);
-      EXPECT_OK(job);
-      names.insert(job.ok() ? job->name() : "");
-    });
-  }
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
+  const auto names = testing::submit_at_once(100, [&] { return submit(demo_.request("same")); });
   EXPECT_EQ(names.size(), 1U);
 }
 

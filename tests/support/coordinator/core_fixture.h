@@ -41,6 +41,12 @@ class CoreTest : public ::testing::Test {
     return found.ok() ? *found : v1::Job();
   }
 
+  /// What is leased to the group now, if anything.
+  std::optional<v1::Lease> lease_to(CoreWorker& worker) {
+    core_->tick();
+    return worker.next_lease();
+  }
+
   /// All events of the job, checked for order and holes.
   std::vector<v1::JobEvent> events(const std::string& name) {
     std::vector<v1::JobEvent> all;

@@ -1,6 +1,11 @@
 #include "tests/support/coordinator/demo_job.h"
 
+#include <gtest/gtest.h>
+
 #include <filesystem>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 namespace rotor::testing {
 
@@ -44,6 +49,24 @@ v1::SubmitJobRequest DemoJob::request(const std::string& id, const std::string& 
   request.set_request_id(id);
   *request.mutable_spec() = spec(output);
   return request;
+}
+
+std::set<std::string> submit_at_once(int threads, const std::function<Result<v1::Job>()>& submit) {
+  std::mutex mutex;
+  std::set<std::string> names;
+  std::vector<std::thread> running;
+  for (int i = 0; i < threads; ++i) {
+    running.emplace_back([&] {
+      const Result<v1::Job> job = submit();
+      const std::lock_guard lock(mutex);
+      EXPECT_TRUE(job.ok()) << job.status().to_string();
+      names.insert(job.ok() ? job->name() : "");
+    });
+  }
+  for (std::thread& thread : running) {
+    thread.join();
+  }
+  return names;
 }
 
 }  // namespace rotor::testing

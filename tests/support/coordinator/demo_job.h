@@ -1,6 +1,8 @@
 // Roots with a copy of the demo model and its text, and a spec that quantizes it.
 #pragma once
 
+#include <functional>
+#include <set>
 #include <string>
 
 #include "coordinator/options.h"
@@ -29,5 +31,8 @@ class DemoJob {
  private:
   TemporaryDirectory root_;
 };
+
+/// Calls `submit` on as many threads at once; the names of the jobs that it gave.
+std::set<std::string> submit_at_once(int threads, const std::function<Result<v1::Job>()>& submit);
 
 }  // namespace rotor::testing

@@ -36,8 +36,7 @@ class CoreCommits : public CoreTest {
 TEST_F(CoreCommits, AnIncompleteLayerIsRefusedAndCanBeCompleted) {
   submit();
   CoreWorker worker(core_.get(), "a");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   EXPECT_FAILS(worker.commit(*lease, 0), Code::kFailedPrecondition, "INCOMPLETE_LAYER", "layer 0");
   EXPECT_OK(worker.put_and_commit(*lease, 0));
 }
@@ -46,8 +45,7 @@ TEST_F(CoreCommits, Faults01_WhatIsCommittedSurvivesARestartAndNothingElse) {
   const std::string name = submit();
   {
     CoreWorker worker(core_.get(), "a");
-    core_->tick();
-    const auto lease = worker.next_lease();
+    const auto lease = lease_to(worker);
     ASSERT_OK(worker.put_and_commit(*lease, 0));
     ASSERT_OK(worker.put(*lease, 1));
     restart();
@@ -57,8 +55,7 @@ TEST_F(CoreCommits, Faults01_WhatIsCommittedSurvivesARestartAndNothingElse) {
   EXPECT_TRUE(staged(name, 1).empty());
   EXPECT_EQ(job(name).committed_layers(), 1);
   CoreWorker worker(core_.get(), "b");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   EXPECT_EQ(lease->first_layer(), 1);
   ASSERT_EQ(lease->committed_layers_size(), 1);
   EXPECT_EQ(lease->committed_layers(0), 0);
@@ -67,8 +64,7 @@ TEST_F(CoreCommits, Faults01_WhatIsCommittedSurvivesARestartAndNothingElse) {
 TEST_F(CoreCommits, ACommittedLayerTwiceIsAcceptedIfItIsTheSame) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   ASSERT_OK(worker.put_and_commit(*lease, 0));
   EXPECT_OK(worker.put_and_commit(*lease, 0));
   EXPECT_EQ(job(name).committed_layers(), 1);
@@ -77,8 +73,7 @@ TEST_F(CoreCommits, ACommittedLayerTwiceIsAcceptedIfItIsTheSame) {
 TEST_F(CoreCommits, ACommittedLayerWithOtherBytesFailsTheJobLoudly) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   ASSERT_OK(worker.put_and_commit(*lease, 0));
   testing::RtnLayer other = testing::RtnQuantizer(*lease).layer(0);
   other.tensors[0].bytes[0] ^= 1;
@@ -102,8 +97,7 @@ TEST_F(CoreCommits, TooManyFallbacksFailTheJob) {
   request.mutable_spec()->mutable_limits()->set_max_fallback_share(0.0);
   const std::string name = core_->submit(request)->name();
   CoreWorker worker(core_.get(), "a");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   ASSERT_OK(worker.put(*lease, 0));
   testing::RtnLayer layer = testing::RtnQuantizer(*lease).layer(0);
   layer.commit.set_job(lease->job());
@@ -117,8 +111,7 @@ TEST_F(CoreCommits, Faults10_AFlippedBitIsFoundBeforePublishingAndTheLayerMadeAg
   const std::string name = submit();
   {
     CoreWorker worker(core_.get(), "a");
-    core_->tick();
-    const auto lease = worker.next_lease();
+    const auto lease = lease_to(worker);
     for (int32_t layer = 0; layer < 4; ++layer) {
       ASSERT_OK(worker.put_and_commit(*lease, layer));
     }
@@ -137,16 +130,14 @@ TEST_F(CoreCommits, Faults10_AFlippedBitIsFoundBeforePublishingAndTheLayerMadeAg
 TEST_F(CoreCommits, Faults10_AStagedFileThatIsGoneIsMadeAgain) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   for (int32_t layer = 0; layer < 4; ++layer) {
     ASSERT_OK(worker.put_and_commit(*lease, layer));
   }
   worker.finish(*lease);
   std::filesystem::remove(staged(name, 0));
   core_->assemble_next();
-  core_->tick();
-  const auto again = worker.next_lease();
+  const auto again = lease_to(worker);
   ASSERT_TRUE(again.has_value());
   EXPECT_EQ(again->first_layer(), 0);
   EXPECT_EQ(again->end_layer(), 1);
@@ -155,8 +146,7 @@ TEST_F(CoreCommits, Faults10_AStagedFileThatIsGoneIsMadeAgain) {
 TEST_F(CoreCommits, Faults11_AFullDiskPausesUntilThereIsRoom) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   fs_.plan().disk_bytes = fs_.plan().bytes_written;
   EXPECT_FALSE(worker.put(*lease, 0).ok());
   const v1::Job paused = job(name);
@@ -165,25 +155,34 @@ TEST_F(CoreCommits, Faults11_AFullDiskPausesUntilThereIsRoom) {
   EXPECT_GT(std::stoll(paused.cause().details().at("bytes_needed")), 0);
   fs_.plan().disk_bytes = -1;
   core_->heartbeat(worker.group(), 0);
-  core_->tick();
-  const auto next = worker.next_lease();
+  const auto next = lease_to(worker);
   ASSERT_TRUE(next.has_value());
   EXPECT_OK(worker.put_and_commit(*next, 0));
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
 }
 
+TEST_F(CoreCommits, Faults14_OutOfFileDescriptorsFailsThatCallAlone) {
+  const std::string name = submit();
+  CoreWorker worker(core_.get(), "a");
+  const auto lease = lease_to(worker);
+  fs_.plan().fail_at = fs_.plan().calls;
+  fs_.plan().error_number = EMFILE;
+  EXPECT_FAILS(worker.put(*lease, 0), Code::kResourceExhausted, "OUT_OF_RESOURCES",
+               "Too many open files");
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
+  EXPECT_OK(worker.put_and_commit(*lease, 0));
+}
+
 TEST_F(CoreCommits, Faults12_AFailedSyncIsNoCommitAndTheLayerIsMadeAgain) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   ASSERT_OK(worker.put(*lease, 0));
   fs_.plan().fail_at = fs_.plan().calls;
   EXPECT_FALSE(worker.commit(*lease, 0).ok());
   EXPECT_EQ(job(name).committed_layers(), 0);
   core_->heartbeat(worker.group(), 0);
-  core_->tick();
-  const auto again = worker.next_lease();
+  const auto again = lease_to(worker);
   ASSERT_TRUE(again.has_value());
   EXPECT_OK(worker.put_and_commit(*again, 0));
 }

@@ -91,8 +91,7 @@ TEST_F(CoreJobs, Faults18_ACancelThatRacesWithTheEndHasOneOutcome) {
 TEST_F(CoreJobs, PausesAndResumes) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "g");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   ASSERT_TRUE(lease.has_value());
   ASSERT_OK(worker.put_and_commit(*lease, 0));
   const auto paused = core_->pause(name);
@@ -108,8 +107,7 @@ TEST_F(CoreJobs, PausesAndResumes) {
   core_->tick();
   EXPECT_FALSE(worker.next_lease().has_value());
   ASSERT_OK(core_->resume(name));
-  core_->tick();
-  const auto next = worker.next_lease();
+  const auto next = lease_to(worker);
   ASSERT_TRUE(next.has_value());
   EXPECT_GT(next->fence(), lease->fence());
   EXPECT_EQ(next->first_layer(), 1);
@@ -191,8 +189,7 @@ TEST_F(CoreJobs, Faults16_AWatchGoesOnAtAnyRevisionOverARestart) {
   const std::string name = submit();
   {
     CoreWorker worker(core_.get(), "g");
-    core_->tick();
-    const auto lease = worker.next_lease();
+    const auto lease = lease_to(worker);
     ASSERT_OK(worker.put_and_commit(*lease, 0));
   }
   const std::vector<v1::JobEvent> before = events(name);

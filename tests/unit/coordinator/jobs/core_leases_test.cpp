@@ -30,8 +30,7 @@ TEST_F(CoreLeases, GivesOneQuantizedShardWithItsInputs) {
   const std::string name = submit();
   CoreWorker first(core_.get(), "a");
   CoreWorker second(core_.get(), "b");
-  core_->tick();
-  const auto lease = first.next_lease();
+  const auto lease = lease_to(first);
   ASSERT_TRUE(lease.has_value());
   EXPECT_EQ(lease->job(), name);
   EXPECT_EQ(lease->fence(), 1);
@@ -48,8 +47,7 @@ TEST_F(CoreLeases, SharesOriginalShardsOverAttachedGroups) {
   submit_original();
   CoreWorker first(core_.get(), "a");
   CoreWorker second(core_.get(), "b");
-  core_->tick();
-  const auto a = first.next_lease();
+  const auto a = lease_to(first);
   const auto b = second.next_lease();
   ASSERT_TRUE(a && b);
   EXPECT_EQ(a->end_layer(), 2);
@@ -61,12 +59,10 @@ TEST_F(CoreLeases, SharesOriginalShardsOverAttachedGroups) {
 TEST_F(CoreLeases, ALateGroupTakesTheTailAndTheHolderIsTold) {
   const std::string name = submit_original();
   CoreWorker first(core_.get(), "a");
-  core_->tick();
-  const auto a = first.next_lease();
+  const auto a = lease_to(first);
   ASSERT_EQ(a->end_layer(), 4);
   CoreWorker second(core_.get(), "b");
-  core_->tick();
-  const auto b = second.next_lease();
+  const auto b = lease_to(second);
   ASSERT_TRUE(b.has_value());
   EXPECT_EQ(b->first_layer(), 2);
   EXPECT_FAILS(first.put(*a, 2), Code::kFailedPrecondition, "STALE_FENCE", "layer 2");
@@ -95,13 +91,11 @@ TEST_F(CoreLeases, OldestJobFirst) {
 TEST_F(CoreLeases, Faults02_ABrokenStreamEndsTheLeaseAtOnce) {
   const std::string name = submit();
   CoreWorker first(core_.get(), "a");
-  core_->tick();
-  const auto lost = first.next_lease();
+  const auto lost = lease_to(first);
   ASSERT_OK(first.put(*lost, 0));
   first.leave();
   CoreWorker second(core_.get(), "b");
-  core_->tick();
-  const auto lease = second.next_lease();
+  const auto lease = lease_to(second);
   ASSERT_TRUE(lease.has_value());
   EXPECT_GT(lease->fence(), lost->fence());
   EXPECT_EQ(lease->first_layer(), 0);
@@ -111,16 +105,14 @@ TEST_F(CoreLeases, Faults02_ABrokenStreamEndsTheLeaseAtOnce) {
 TEST_F(CoreLeases, Faults06_ASilentGroupLosesItsLeaseAndIsRefusedWhenItWakes) {
   const std::string name = submit();
   CoreWorker sleeper(core_.get(), "a");
-  core_->tick();
-  const auto old = sleeper.next_lease();
+  const auto old = lease_to(sleeper);
   ASSERT_OK(sleeper.put(*old, 0));
   clock_.advance(seconds(19));
   core_->tick();
   EXPECT_FALSE(sleeper.next().has_value());
   clock_.advance(seconds(2));
   CoreWorker other(core_.get(), "b");
-  core_->tick();
-  const auto lease = other.next_lease();
+  const auto lease = lease_to(other);
   ASSERT_TRUE(lease.has_value());
   EXPECT_FAILS(sleeper.commit(*old, 0), Code::kFailedPrecondition, "STALE_FENCE", "stale");
   EXPECT_FAILS(sleeper.put(*old, 0), Code::kFailedPrecondition, "STALE_FENCE", "stale");
@@ -135,8 +127,7 @@ TEST_F(CoreLeases, Faults06_ASilentGroupLosesItsLeaseAndIsRefusedWhenItWakes) {
 TEST_F(CoreLeases, HeartbeatsKeepALease) {
   submit();
   CoreWorker worker(core_.get(), "a");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   for (int i = 0; i < 10; ++i) {
     clock_.advance(seconds(15));
     beat({{&worker, lease->fence()}});
@@ -152,8 +143,7 @@ TEST_F(CoreLeases, Faults15_AfterARestartFencesGoOnRising) {
   for (int round = 0; round < 3; ++round) {
     {
       CoreWorker worker(core_.get(), "a");
-      core_->tick();
-      const auto lease = worker.next_lease();
+      const auto lease = lease_to(worker);
       ASSERT_TRUE(lease.has_value());
       EXPECT_GT(lease->fence(), last);
       EXPECT_EQ(lease->first_layer(), round);
@@ -179,8 +169,7 @@ TEST_F(CoreLeases, ThreeFailuresWithoutACommitFailTheJob) {
   CoreWorker worker(core_.get(), "a");
   const Status crash = internal_error("the device fell off").with_reason("DEVICE_LOST");
   for (int i = 0; i < 5; ++i) {
-    core_->tick();
-    const auto lease = worker.next_lease();
+    const auto lease = lease_to(worker);
     ASSERT_TRUE(lease.has_value()) << i;
     if (i == 1) {
       ASSERT_OK(worker.put_and_commit(*lease, 0));  // begins the count anew
@@ -215,8 +204,7 @@ TEST_F(CoreLeases, LeasesLostInARowPauseTheJobUntilItIsResumed) {
   lose(most - 1, false);
   {
     CoreWorker worker(core_.get(), "a");
-    core_->tick();
-    const auto lease = worker.next_lease();
+    const auto lease = lease_to(worker);
     ASSERT_TRUE(lease.has_value());
     ASSERT_OK(worker.put_and_commit(*lease, 0));  // begins the count anew
   }
@@ -267,8 +255,7 @@ TEST_F(CoreLeases, Faults20_ADrainingGroupGetsNoMoreLeases) {
   submit("r1", "out1");
   submit("r2", "out2");
   CoreWorker worker(core_.get(), "a");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   core_->draining(worker.group(), "SIGTERM");
   ASSERT_OK(worker.put_and_commit(*lease, 0));
   ASSERT_OK(core_->cancel(lease->job()));
@@ -294,8 +281,7 @@ TEST_F(CoreLeases, AnEvaluationIsWaitedForAndLeasedAlone) {
   const std::string name = submitted->name();
   {
     CoreWorker worker(core_.get(), "a");
-    core_->tick();
-    const auto lease = worker.next_lease();
+    const auto lease = lease_to(worker);
     ASSERT_TRUE(lease && lease->evaluate());
     EXPECT_EQ(lease->evaluation_paths_size(), 1);
     for (int32_t layer = 0; layer < 4; ++layer) {
@@ -304,8 +290,7 @@ TEST_F(CoreLeases, AnEvaluationIsWaitedForAndLeasedAlone) {
   }
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
   CoreWorker worker(core_.get(), "b");
-  core_->tick();
-  const auto lease = worker.next_lease();
+  const auto lease = lease_to(worker);
   ASSERT_TRUE(lease && lease->evaluate());
   EXPECT_EQ(lease->first_layer(), 4);
   EXPECT_EQ(lease->end_layer(), 4);

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <set>
-#include <thread>
 
 #include "tests/support/coordinator/core_fixture.h"
 
@@ -52,20 +51,8 @@ TEST_F(CoreSubmit, TheEstimateOfTheOutputIsExactButForTheReport) {
 }
 
 TEST_F(CoreSubmit, Faults17_AHundredSubmitsAtOnceAreOneJob) {
-  std::vector<std::thread> threads;
-  std::mutex mutex;
-  std::set<std::string> names;
-  for (int i = 0; i < 100; ++i) {
-    threads.emplace_back([&] {
-      const Result<v1::Job> job = core_->submit(demo_.request("same"));
-      const std::lock_guard lock(mutex);
-      EXPECT_OK(job);
-      names.insert(job.ok() ? job->name() : "");
-    });
-  }
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
+  const auto names =
+      testing::submit_at_once(100, [&] { return core_->submit(demo_.request("same")); });
   EXPECT_EQ(names.size(), 1U);
   EXPECT_EQ(core_->list({})->jobs_size(), 1);
 }
