@@ -3,13 +3,20 @@ target_sources(rotor_quant PRIVATE
   base/json.cpp
   base/json_sax.cpp
   base/sha256.cpp
+  base/status_json.cpp
   base/text.cpp
   checkpoint/checkpoint_reader.cpp
   checkpoint/compressed_tensors.cpp
   checkpoint/compressed_tensors_config.cpp
+  checkpoint/config_reading.cpp
+  checkpoint/fp_quant.cpp
+  checkpoint/fp_quant_config.cpp
   checkpoint/inspect.cpp
   checkpoint/layout.cpp
   checkpoint/memory_source.cpp
+  checkpoint/modelopt.cpp
+  checkpoint/modelopt_config.cpp
+  checkpoint/module_tensors.cpp
   checkpoint/quantization_info.cpp
   checkpoint/rotation_groups.cpp
   checkpoint/safetensors_header.cpp

@@ -25,8 +25,8 @@ TensorCopier::TensorCopier(FileSystem& fs, const AssemblyInput& input,
       staged_[tensor.name()] = {i, tensor.sha256()};
     }
   }
-  for (StoredTensor& tensor : input.prepared->layout->rotation_tensors(input.prepared->info)) {
-    in_memory_[tensor.spec.name] = std::move(tensor.bytes);
+  for (RotationTensor& rotation : input.prepared->layout->rotation_tensors(input.prepared->info)) {
+    in_memory_[rotation.tensor.spec.name] = std::move(rotation.tensor.bytes);
   }
 }
 

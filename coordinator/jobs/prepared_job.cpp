@@ -72,7 +72,7 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
   ROTOR_ASSIGN_OR_RETURN(const QuantOptions options,
                          to_options(spec, model.architecture.config.dtype));
   ROTOR_ASSIGN_OR_RETURN(job->plan, make_plan(model.architecture, options));
-  ROTOR_ASSIGN_OR_RETURN(job->layout, find_layout(options.layout));
+  job->layout = &find_layout(options.layout);
   job->info = describe_quantization(job->plan);
   job->quantized_modules = static_cast<int64_t>(job->info.modules.size());
   job->layer_tensors = tensors_by_layer(*job);

@@ -1,11 +1,11 @@
 #include "quant/checkpoint/compressed_tensors_config.h"
 
 #include <array>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "quant/base/text.h"
+#include "quant/checkpoint/config_reading.h"
 #include "quant/checkpoint/rotation_groups.h"
 
 namespace rotor {
@@ -120,54 +120,23 @@ ordered_json write(const Fields& fields) {
           {"version", fields.version}};
 }
 
-Status bad_config(const std::string& path, const std::string& key, const std::string& what) {
-  return invalid_argument(
-             path + ": quantization_config: key " + printable(key) + ": " + what +
-             "; Rotor reads compressed-tensors checkpoints in NVFP4, MXFP4 and INT4 as "
-             "it writes them")
-      .with_reason("BAD_CONFIG")
-      .with_detail("file", path)
-      .with_detail("key", printable(key));
-}
-
-// A value by JSON pointer; null where there is none, which the comparison afterwards reports.
-json at(const json& config, const char* pointer) {
-  const json::json_pointer path(pointer);
-  return config.contains(path) ? config.at(path) : json();
-}
-
-std::optional<NameSet> names_in(const json& list) {
-  if (!list.is_array()) {
-    return std::nullopt;
-  }
-  NameSet names;
-  for (const json& name : list) {
-    // Engines take "re:..." for a pattern; whoever reads it as a name would get another model.
-    if (!name.is_string() || name.get_ref<const std::string&>().starts_with("re:")) {
-      return std::nullopt;
-    }
-    names.insert(name.get<std::string>());
-  }
-  return names;
-}
-
 Status parse_rotations(const json& config, const std::string& path, Fields& fields,
                        StoredQuantization& out) {
   constexpr const char* kGroups = "/transform_config/config_groups";
-  const json groups = at(config, kGroups);
+  const json groups = value_at(config, kGroups);
   if (!groups.is_object()) {
     return {};
   }
   for (const auto& [name, group] : groups.items()) {
     const std::string key = std::string(kGroups) + "/" + name;
-    const json block = at(group, "/head_dim");
+    const json block = value_at(group, "/head_dim");
     const int64_t size = block.is_number_integer() ? block.get<int64_t>() : 0;
     if (size < 2 || size > 4096 || (size & (size - 1)) != 0) {
       return bad_config(path, key + "/head_dim",
                         printable(block.dump()) + ", where a power of two is needed");
     }
-    const json targets = at(group, "/apply/0/targets");
-    const json ignore = at(group, "/apply/0/ignore");
+    const json targets = value_at(group, "/apply/0/targets");
+    const json ignore = value_at(group, "/apply/0/ignore");
     const auto target_names = names_in(targets);
     const auto ignore_names = names_in(ignore);
     if (!target_names || !ignore_names) {
@@ -178,25 +147,6 @@ Status parse_rotations(const json& config, const std::string& path, Fields& fiel
     out.rotations.push_back({name, static_cast<int>(size), *target_names, *ignore_names});
   }
   return {};
-}
-
-Status first_difference(const json& written, const json& found, const std::string& path) {
-  const json patch = json::diff(written, found);
-  if (patch.empty()) {
-    return {};
-  }
-  const json& change = patch.front();
-  const std::string key = change.at("path").get<std::string>();
-  const std::string op = change.at("op").get<std::string>();
-  if (op == "remove") {
-    return bad_config(path, key, "missing");
-  }
-  const std::string value = printable(change.at("value").dump());
-  return bad_config(path, key,
-                    op == "add"
-                        ? "unknown, with value " + value
-                        : value + ", where " +
-                              printable(written.at(json::json_pointer(key)).dump()) + " is known");
 }
 
 }  // namespace
@@ -227,7 +177,7 @@ Result<StoredQuantization> parse_compressed_tensors_config(const json& config, D
                                                            const std::string& path) {
   StoredQuantization out;
   Fields fields;
-  const json format = at(config, "/format");
+  const json format = value_at(config, "/format");
   const FormatRow* row = nullptr;
   for (const FormatRow& candidate : kFormats) {
     row = format == candidate.name ? &candidate : row;
@@ -236,7 +186,7 @@ Result<StoredQuantization> parse_compressed_tensors_config(const json& config, D
     return bad_config(path, "/format", printable(format.dump()) + " is unknown");
   }
   constexpr const char* kGroupSize = "/config_groups/group_0/weights/group_size";
-  const json group_size = at(config, kGroupSize);
+  const json group_size = value_at(config, kGroupSize);
   const auto scheme = make_scheme(
       row->format, group_size.is_number_integer() ? group_size.get<int64_t>() : -1, model_dtype);
   if (!scheme.ok()) {
@@ -245,19 +195,19 @@ Result<StoredQuantization> parse_compressed_tensors_config(const json& config, D
   out.scheme = *scheme;
   fields.format = row->format;
   fields.group_size = out.scheme.group_size;
-  fields.quantized_input = at(config, "/config_groups/group_0/input_activations").is_object();
+  fields.quantized_input = value_at(config, "/config_groups/group_0/input_activations").is_object();
   out.activations = fields.quantized_input ? Activations::kA4 : Activations::kA16;
   if (fields.quantized_input && row->format == Format::kInt4) {
     return bad_config(path, "/config_groups/group_0/input_activations",
                       "quantized activations with " + std::string(row->name));
   }
-  const json actorder = at(config, "/config_groups/group_0/weights/actorder");
+  const json actorder = value_at(config, "/config_groups/group_0/weights/actorder");
   fields.actorder = actorder == "static" ? ordered_json("static") : ordered_json(nullptr);
-  const json observer = at(config, "/config_groups/group_0/weights/observer");
+  const json observer = value_at(config, "/config_groups/group_0/weights/observer");
   fields.observer = observer.is_string() ? ordered_json(observer) : ordered_json("mse");
-  const json version = at(config, "/version");
+  const json version = value_at(config, "/version");
   fields.version = version.is_string() ? ordered_json(version) : ordered_json(kVersion);
-  const json ignore = at(config, "/ignore");
+  const json ignore = value_at(config, "/ignore");
   const auto ignored = names_in(ignore);
   if (!ignored) {
     return bad_config(path, "/ignore", "must be a list of module names, without patterns");

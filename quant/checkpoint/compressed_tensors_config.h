@@ -1,7 +1,4 @@
-// `quantization_config` of the compressed-tensors layout (formats.md section 1). One function
-// writes the object; parsing takes the few values that may vary out of a given object, writes it
-// again with them, and refuses every difference. So what is read is exactly what can be written,
-// and nothing is passed over in silence.
+// `quantization_config` of the compressed-tensors layout (formats.md section 1).
 //
 // Thread-safety: free functions.
 #pragma once

@@ -53,17 +53,17 @@ Result<std::vector<ReportedModule>> read_report(FileSystem& fs, const std::strin
 // Fills what depends on the layout: modules, and which tensors are theirs.
 Status inspect_modules(const CheckpointReader& reader, const StoredQuantization& quantization,
                        InspectReport& report) {
-  ROTOR_ASSIGN_OR_RETURN(const CheckpointLayout* layout, find_layout(quantization.layout));
+  const CheckpointLayout& layout = find_layout(quantization.layout);
   std::map<std::string, size_t> owner;  // tensor -> index in report.modules
   for (const TensorSpec& tensor : reader.tensors()) {
-    const std::string name = layout->module_of_codes(tensor.name);
+    const std::string name = layout.module_of_codes(tensor);
     if (name.empty()) {
       continue;
     }
     ROTOR_ASSIGN_OR_RETURN(const QuantizedModule shape,
-                           layout->stored_shape(name, quantization.scheme, reader));
+                           layout.stored_shape(name, quantization.scheme, reader));
     for (const TensorSpec& spec :
-         layout->tensor_specs(shape, quantization.scheme, quantization.activations)) {
+         layout.tensor_specs(shape, quantization.scheme, quantization.activations)) {
       owner.emplace(spec.name, report.modules.size());
     }
     const StoredRotation* rotation = quantization.rotation_of(name);

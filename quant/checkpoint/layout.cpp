@@ -9,6 +9,10 @@
 #include "quant/base/text.h"
 #include "quant/checkpoint/compressed_tensors.h"
 #include "quant/checkpoint/compressed_tensors_config.h"
+#include "quant/checkpoint/fp_quant.h"
+#include "quant/checkpoint/fp_quant_config.h"
+#include "quant/checkpoint/modelopt.h"
+#include "quant/checkpoint/modelopt_config.h"
 
 namespace rotor {
 namespace {
@@ -44,14 +48,58 @@ Result<QuantizedMatrix> CheckpointLayout::decode(const std::string& module,
   return decode_rows(module, scheme, source, 0, shape.rows);
 }
 
-Result<const CheckpointLayout*> find_layout(Layout kind) {
+Result<std::vector<TextFile>> CheckpointLayout::other_files(
+    const QuantizationInfo& /*info*/) const {
+  return std::vector<TextFile>{};
+}
+
+Status CheckpointLayout::check_other_files(FileSystem& /*fs*/, const std::string& /*directory*/,
+                                           const StoredQuantization& /*quantization*/) const {
+  return {};
+}
+
+std::vector<TensorSpec> CheckpointLayout::tensor_specs(const QuantizedModule& module,
+                                                       const QuantScheme& scheme,
+                                                       Activations activations) const {
+  return module_specs(table(scheme), module, scheme, activations);
+}
+
+Result<std::vector<StoredTensor>> CheckpointLayout::encode(const std::string& module,
+                                                           Activations activations,
+                                                           QuantizedMatrix&& matrix) const {
+  return encode_module(table(matrix.scheme), module, activations, std::move(matrix));
+}
+
+Result<QuantizedMatrix> CheckpointLayout::decode_rows(const std::string& module,
+                                                      const QuantScheme& scheme,
+                                                      const TensorSource& source, int64_t first_row,
+                                                      int64_t rows) const {
+  return decode_module_rows(table(scheme), module, scheme, source, first_row, rows);
+}
+
+Result<QuantizedModule> CheckpointLayout::stored_shape(const std::string& module,
+                                                       const QuantScheme& scheme,
+                                                       const TensorSource& source) const {
+  return stored_module(table(scheme), module, scheme, source);
+}
+
+const CheckpointLayout& find_layout(Layout kind) {
   static const CompressedTensorsLayout compressed_tensors;
-  if (kind == Layout::kCompressedTensors) {
-    return &compressed_tensors;
+  static const FpQuantLayout fp_quant;
+  static const ModelOptLayout modelopt;
+  switch (kind) {
+    case Layout::kFpQuant:
+      return fp_quant;
+    case Layout::kModelOpt:
+      return modelopt;
+    case Layout::kCompressedTensors:
+      break;
   }
-  return unimplemented("layout " + std::string(to_string(kind)) +
-                       ": not written yet; choose compressed-tensors")
-      .with_reason("UNSUPPORTED_LAYOUT");
+  return compressed_tensors;
+}
+
+std::string module_with_suffix(const std::string& tensor, std::string_view suffix) {
+  return tensor.ends_with(suffix) ? tensor.substr(0, tensor.size() - suffix.size()) : std::string();
 }
 
 Result<StoredQuantization> parse_quantization_config(std::string_view config_text,
@@ -66,15 +114,22 @@ Result<StoredQuantization> parse_quantization_config(std::string_view config_tex
   const nlohmann::json method = quantization.is_object()
                                     ? quantization.value("quant_method", nlohmann::json())
                                     : quantization;
-  if (method != "compressed-tensors") {
-    return invalid_argument(path + ": quantization_config: quant_method " +
-                            printable(method.dump()) +
-                            "; Rotor reads \"compressed-tensors\" checkpoints")
-        .with_reason("BAD_CONFIG")
-        .with_detail("file", path)
-        .with_detail("key", "quant_method");
+  if (method == "compressed-tensors") {
+    return parse_compressed_tensors_config(quantization, model_dtype(config), path);
   }
-  return parse_compressed_tensors_config(quantization, model_dtype(config), path);
+  if (method == "fp_quant") {
+    return parse_fp_quant_config(quantization, path);
+  }
+  if (method == "modelopt") {
+    return parse_modelopt_config(quantization, path);
+  }
+  return invalid_argument(path + ": quantization_config: quant_method " +
+                          printable(method.dump()) +
+                          "; Rotor reads \"compressed-tensors\", \"fp_quant\" and \"modelopt\" "
+                          "checkpoints")
+      .with_reason("BAD_CONFIG")
+      .with_detail("file", path)
+      .with_detail("key", "quant_method");
 }
 
 Result<std::string> add_quantization_config(std::string_view source_config,
@@ -101,10 +156,8 @@ Result<std::vector<TensorSpec>> checkpoint_tensors(const CheckpointLayout& layou
     by_weight.emplace(module.name + ".weight", &module);
   }
   std::unordered_map<std::string, TensorSpec> rotations;  // by the module they are named after
-  for (StoredTensor& tensor : layout.rotation_tensors(info)) {
-    const std::string& name = tensor.spec.name;
-    const size_t leaf = name.rfind('.', name.rfind('.') - 1);
-    rotations.emplace(name.substr(0, leaf), std::move(tensor.spec));
+  for (RotationTensor& rotation : layout.rotation_tensors(info)) {
+    rotations.emplace(std::move(rotation.module), std::move(rotation.tensor.spec));
   }
   std::vector<TensorSpec> out;
   for (const TensorSpec& tensor : source) {

@@ -11,58 +11,73 @@
 #include <vector>
 
 #include "quant/base/status.h"
+#include "quant/checkpoint/module_tensors.h"
 #include "quant/checkpoint/quantization_info.h"
 #include "quant/checkpoint/tensor_spec.h"
+#include "quant/io/file.h"
 #include "quant/quantized_matrix.h"
 
 namespace rotor {
+
+/// The matrix of an online rotation, and the quantized module that it is named after.
+struct RotationTensor {
+  std::string module;
+  StoredTensor tensor;
+};
+
+/// A file beside the tensors, by its name in the directory.
+struct TextFile {
+  std::string name;
+  std::string text;
+};
 
 class CheckpointLayout {
  public:
   virtual ~CheckpointLayout() = default;
   virtual Layout kind() const = 0;
 
-  /// What `module`.weight gives way to, in the order that encode uses.
-  virtual std::vector<TensorSpec> tensor_specs(const QuantizedModule& module,
-                                               const QuantScheme& scheme,
-                                               Activations activations) const = 0;
-
-  /// The tensors of tensor_specs with their bytes; codes and scales are moved, not copied. Errors:
-  /// INTERNAL, naming module and field, for a matrix whose sizes or global scales do not fit.
-  virtual Result<std::vector<StoredTensor>> encode(const std::string& module,
-                                                   Activations activations,
-                                                   QuantizedMatrix&& matrix) const = 0;
-
-  /// Rows [first_row, first_row + rows) of a stored module; its shape comes from its tensors. The
-  /// result's scheme.scale_dtype is that of the stored tensor. Errors: DATA_LOSS, reason
-  /// BAD_CHECKPOINT, for a tensor that is missing or of the wrong dtype or shape, or a global scale
-  /// that is not positive and finite.
-  virtual Result<QuantizedMatrix> decode_rows(const std::string& module, const QuantScheme& scheme,
-                                              const TensorSource& source, int64_t first_row,
-                                              int64_t rows) const = 0;
-  /// The shape [rows, cols] of a stored module; errors as above.
-  virtual Result<QuantizedModule> stored_shape(const std::string& module, const QuantScheme& scheme,
-                                               const TensorSource& source) const = 0;
+  /// What a module's tensors are called and how they are stored. The scheme is one that make_scheme
+  /// made for this layout, of a format that it can hold.
+  virtual ModuleTable table(const QuantScheme& scheme) const = 0;
   /// The module whose codes this tensor holds; empty for any other tensor. What tells a quantized
   /// module when a checkpoint is read.
-  virtual std::string module_of_codes(const std::string& tensor_name) const = 0;
+  virtual std::string module_of_codes(const TensorSpec& tensor) const = 0;
 
-  /// The tensors that the rotations of `info` need besides the modules' own, each with its name's
-  /// module in model order: for compressed-tensors one [block, block] matrix a block size.
-  virtual std::vector<StoredTensor> rotation_tensors(const QuantizationInfo& info) const = 0;
+  /// The tensors that the rotations of `info` need besides the modules' own, in model order.
+  virtual std::vector<RotationTensor> rotation_tensors(const QuantizationInfo& info) const = 0;
 
   /// The source's config.json with every key in its order and `quantization_config` put at its end.
-  /// Errors: INVALID_ARGUMENT if the source is no JSON object or is quantized already.
+  /// Errors: INVALID_ARGUMENT if the source is no JSON object or is quantized already, or if the
+  /// layout has no words for `info` (reason UNSUPPORTED_COMBINATION).
   virtual Result<std::string> config_json(std::string_view source_config,
                                           const QuantizationInfo& info) const = 0;
+  /// What else belongs into the directory; it takes the place of a source's file of that name.
+  virtual Result<std::vector<TextFile>> other_files(const QuantizationInfo& info) const;
+  /// Whether those files of a written checkpoint agree with its config.json. Errors: those of
+  /// reading them; INVALID_ARGUMENT, reason BAD_CONFIG.
+  virtual Status check_other_files(FileSystem& fs, const std::string& directory,
+                                   const StoredQuantization& quantization) const;
 
+  /// What `module`.weight gives way to, in the order that encode uses.
+  std::vector<TensorSpec> tensor_specs(const QuantizedModule& module, const QuantScheme& scheme,
+                                       Activations activations) const;
+  /// encode_module, decode_module_rows and stored_module (module_tensors.h) by this layout's table.
+  Result<std::vector<StoredTensor>> encode(const std::string& module, Activations activations,
+                                           QuantizedMatrix&& matrix) const;
+  Result<QuantizedMatrix> decode_rows(const std::string& module, const QuantScheme& scheme,
+                                      const TensorSource& source, int64_t first_row,
+                                      int64_t rows) const;
+  Result<QuantizedModule> stored_shape(const std::string& module, const QuantScheme& scheme,
+                                       const TensorSource& source) const;
   /// Whole module.
   Result<QuantizedMatrix> decode(const std::string& module, const QuantScheme& scheme,
                                  const TensorSource& source) const;
 };
 
-/// Errors: UNIMPLEMENTED, listing the layouts that can be written.
-Result<const CheckpointLayout*> find_layout(Layout kind);
+const CheckpointLayout& find_layout(Layout kind);
+
+/// `tensor` without `suffix`; empty if it does not end in it.
+std::string module_with_suffix(const std::string& tensor, std::string_view suffix);
 
 /// No config.json is read beyond this; those of the largest mixtures, whose ignore lists name every
 /// expert, are a tenth of it.

@@ -34,12 +34,22 @@ struct QuantizationInfo {
   std::vector<std::string> ignored;      // linear modules left unquantized, in model order
 };
 
+/// How files hold the matrix of an online rotation.
+enum class RotationStorage {
+  kSylvesterShared,  // <module>.<name>_input.weight, F64 entries +1 and -1, for one of the modules
+  kNormalizedEach,   // <module>.<name>, BF16 entries +-1/sqrt(block), for every module
+};
+
 /// One online transform: which modules' inputs are rotated in blocks of `block` columns.
 struct StoredRotation {
-  std::string name;  // "v": the tensor is called <module>.v_input.weight
+  std::string name;  // "v"
   int block = 0;
-  NameSet targets;  // "Linear" stands for all quantized linears
-  NameSet ignore;
+  NameSet targets = {};  // "Linear" stands for all quantized linears
+  NameSet ignore = {};
+  RotationStorage storage = RotationStorage::kSylvesterShared;
+
+  /// What follows the module's name in the matrix's: ".v_input.weight".
+  std::string suffix() const;
 };
 
 /// What a reader finds. A linear is quantized if it is not in `ignored` and its packed tensor is

@@ -25,11 +25,8 @@ struct RotationGroup {
 /// By descending block; empty where nothing is rotated.
 std::vector<RotationGroup> rotation_groups(const QuantizationInfo& info);
 
-/// "<first module>.<name>_input.weight"
-std::string rotation_tensor_name(const std::string& module, const std::string& group);
-
-/// The Sylvester matrix [block, block], F64 entries +1 and -1, not normalized: entry (i, j) is the
+/// The Sylvester matrix [block, block] as rotation.storage says: the sign of entry (i, j) is the
 /// parity of the bits that i and j share.
-StoredTensor sylvester_tensor(const std::string& name, int block);
+StoredTensor rotation_matrix(const StoredRotation& rotation, const std::string& name);
 
 }  // namespace rotor

@@ -24,7 +24,7 @@ Contents sort_tensors(const CheckpointReader& reader, const CheckpointLayout* la
   NameSet owned;
   if (layout != nullptr) {
     for (const TensorSpec& tensor : reader.tensors()) {
-      const std::string module = layout->module_of_codes(tensor.name);
+      const std::string module = layout->module_of_codes(tensor);
       if (module.empty()) {
         continue;
       }
@@ -101,7 +101,7 @@ Result<VerifyReport> verify_checkpoint(FileSystem& fs, const std::string& direct
   const CheckpointLayout* layout = nullptr;
   const auto parsed = parse_quantization_config(config, config_path);
   if (parsed.ok()) {
-    ROTOR_ASSIGN_OR_RETURN(layout, find_layout(parsed->layout));
+    layout = &find_layout(parsed->layout);
   } else if (parsed.status().reason() != "NOT_QUANTIZED") {
     report.problems.push_back(problem_of(parsed.status(), "config.json", kQuantizeAgain));
   }

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "quant/checkpoint/layout.h"
 #include "quant/checkpoint/rotation_groups.h"
 
 namespace rotor {
@@ -21,7 +22,7 @@ std::string parent_of(const std::string& name) {
 
 bool is_rotation_tensor(const CheckpointNames& names, const std::string& tensor) {
   for (const StoredRotation& rotation : names.quantization.rotations) {
-    if (tensor.ends_with("." + rotation.name + "_input.weight")) {
+    if (tensor.ends_with(rotation.suffix())) {
       return true;
     }
   }
@@ -65,6 +66,56 @@ void check_pair(const ModuleCheck& first, const ModuleCheck& other,
   }
   if (first.module.rotation != other.module.rotation) {
     differ("rotation " + std::to_string(other.module.rotation));
+  }
+}
+
+void check_matrix(const CheckpointNames& names, const StoredRotation& rotation,
+                  const TensorSpec& matrix, std::vector<VerifyProblem>& problems) {
+  const StoredTensor wanted = rotation_matrix(rotation, matrix.name);
+  if (matrix != wanted.spec) {
+    problems.push_back(
+        {matrix.name, "is " + describe(matrix) + ", where " + describe(wanted.spec) + " is needed",
+         kQuantizeAgain});
+    return;
+  }
+  const auto bytes = read_tensor(names.source, matrix.name);
+  if (!bytes.ok()) {
+    problems.push_back(problem_of(bytes.status(), matrix.name, kQuantizeAgain));
+  } else if (*bytes != wanted.bytes) {
+    problems.push_back({matrix.name, "is not the Sylvester matrix of its block", kQuantizeAgain});
+  }
+}
+
+/// Every matrix of the rotation, and that there are as many as its storage asks for.
+void check_matrices(const CheckpointNames& names, const StoredRotation& rotation,
+                    std::vector<VerifyProblem>& problems) {
+  const std::string suffix = rotation.suffix();
+  NameSet with_matrix;
+  for (const TensorSpec& tensor : names.others) {
+    if (!tensor.name.ends_with(suffix)) {
+      continue;
+    }
+    const std::string module = module_with_suffix(tensor.name, suffix);
+    if (!names.modules.contains(module) || names.quantization.rotation_of(module) != &rotation) {
+      problems.push_back(
+          {tensor.name, "is named after a module that is not rotated by it", kQuantizeAgain});
+    }
+    check_matrix(names, rotation, tensor, problems);
+    with_matrix.insert(module);
+  }
+  if (rotation.storage == RotationStorage::kSylvesterShared) {
+    if (with_matrix.size() != 1) {
+      problems.push_back(
+          {"*" + suffix,
+           std::to_string(with_matrix.size()) + " matrices, where the rotation needs one",
+           kQuantizeAgain});
+    }
+    return;
+  }
+  for (const auto& [name, module] : names.modules) {
+    if (names.quantization.rotation_of(name) == &rotation && !with_matrix.contains(name)) {
+      problems.push_back({name + suffix, "is missing, and the module is rotated", kQuantizeAgain});
+    }
   }
 }
 
@@ -128,40 +179,7 @@ void check_fused(const CheckpointNames& names, std::vector<VerifyProblem>& probl
 
 void check_rotations(const CheckpointNames& names, std::vector<VerifyProblem>& problems) {
   for (const StoredRotation& rotation : names.quantization.rotations) {
-    const std::string suffix = "." + rotation.name + "_input.weight";
-    std::vector<const TensorSpec*> matrices;
-    for (const TensorSpec& tensor : names.others) {
-      if (tensor.name.ends_with(suffix)) {
-        matrices.push_back(&tensor);
-      }
-    }
-    if (matrices.size() != 1) {
-      problems.push_back(
-          {"*" + suffix,
-           std::to_string(matrices.size()) + " matrices, where the rotation needs one",
-           kQuantizeAgain});
-      continue;
-    }
-    const TensorSpec& matrix = *matrices.front();
-    const std::string module = matrix.name.substr(0, matrix.name.size() - suffix.size());
-    if (!names.modules.contains(module) || names.quantization.rotation_of(module) != &rotation) {
-      problems.push_back(
-          {matrix.name, "is named after a module that is not rotated by it", kQuantizeAgain});
-    }
-    const StoredTensor wanted = sylvester_tensor(matrix.name, rotation.block);
-    if (matrix != wanted.spec) {
-      problems.push_back(
-          {matrix.name,
-           "is " + describe(matrix) + ", where " + describe(wanted.spec) + " is needed",
-           kQuantizeAgain});
-      continue;
-    }
-    const auto bytes = read_tensor(names.source, matrix.name);
-    if (!bytes.ok()) {
-      problems.push_back(problem_of(bytes.status(), matrix.name, kQuantizeAgain));
-    } else if (*bytes != wanted.bytes) {
-      problems.push_back({matrix.name, "is not the Sylvester matrix of +1 and -1", kQuantizeAgain});
-    }
+    check_matrices(names, rotation, problems);
   }
   for (const auto& [name, module] : names.modules) {
     const int block = module.module.rotation;

@@ -58,7 +58,7 @@ class LayerBench {
 
  private:
   Status prepare() {
-    ROTOR_ASSIGN_OR_RETURN(layout_, find_layout(plan_.options.layout));
+    layout_ = &find_layout(plan_.options.layout);
     ROTOR_ASSIGN_OR_RETURN(result_.ceilings, measure_ceilings(backend_, *parallel_));
     const Architecture& architecture = plan_.architecture;
     ROTOR_ASSIGN_OR_RETURN(Decoder decoder,

@@ -59,7 +59,7 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
 Status RunnableCheckpoint::open_quantized(FileSystem& fs, const std::string& directory,
                                           const std::string& config_text,
                                           const std::string& config_path) {
-  ROTOR_ASSIGN_OR_RETURN(layout_, find_layout(quantization_.layout));
+  layout_ = &find_layout(quantization_.layout);
   ROTOR_ASSIGN_OR_RETURN(const ModelConfig config,
                          parse_model_config(config_text, config_path, /*allow_quantized=*/true));
   Result<Architecture> architecture = describe(config);
@@ -69,7 +69,7 @@ Status RunnableCheckpoint::open_quantized(FileSystem& fs, const std::string& dir
   architecture_ = std::move(architecture).value();
   ROTOR_ASSIGN_OR_RETURN(checkpoint_, CheckpointReader::open(fs, directory));
   for (const TensorSpec& tensor : checkpoint_->tensors()) {
-    if (std::string module = layout_->module_of_codes(tensor.name); !module.empty()) {
+    if (std::string module = layout_->module_of_codes(tensor); !module.empty()) {
       quantized_.insert(std::move(module));
     }
   }

@@ -76,7 +76,7 @@ Result<std::optional<EvalResult>> ShardRunner::run() {
 }
 
 Status ShardRunner::prepare() {
-  ROTOR_ASSIGN_OR_RETURN(layout_, find_layout(plan_.options.layout));
+  layout_ = &find_layout(plan_.options.layout);
   const Architecture& architecture = plan_.architecture;
   cut_ = {task_.calibration.sequences(), task_.calibration.seq_len,
           plan_.options.micro_batch_sequences, plan_.options.lanes};

@@ -12,7 +12,7 @@ namespace rotor {
 namespace {
 
 const CheckpointLayout& layout() {
-  return **find_layout(Layout::kCompressedTensors);
+  return find_layout(Layout::kCompressedTensors);
 }
 
 TEST(Layout, ConfigKeepsEveryKeyInItsOrder) {
@@ -51,9 +51,10 @@ TEST(Layout, ParsesTheWholeConfig) {
   }
 }
 
-TEST(Layout, OtherLayoutsAreRefusedForNow) {
-  EXPECT_FAILS(find_layout(Layout::kFpQuant), Code::kUnimplemented, "UNSUPPORTED_LAYOUT",
-               "choose compressed-tensors");
+TEST(Layout, EveryKindIsFound) {
+  for (const Layout kind : {Layout::kCompressedTensors, Layout::kFpQuant, Layout::kModelOpt}) {
+    EXPECT_EQ(find_layout(kind).kind(), kind);
+  }
 }
 
 TEST(Layout, CheckpointTensorsReplaceWeightsInPlace) {

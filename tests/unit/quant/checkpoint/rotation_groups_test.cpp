@@ -43,7 +43,7 @@ TEST(RotationGroups, NoneWithoutRotation) {
 }
 
 TEST(RotationGroups, SylvesterMatrixByItsRecursion) {
-  const StoredTensor tensor = sylvester_tensor(rotation_tensor_name("m", "v"), 32);
+  const StoredTensor tensor = rotation_matrix({"v", 32}, "m.v_input.weight");
   EXPECT_EQ(tensor.spec, (TensorSpec{"m.v_input.weight", DType::kF64, {32, 32}}));
   std::vector<double> h(32 * 32);
   ASSERT_EQ(tensor.bytes.size(), h.size() * 8);
@@ -59,6 +59,22 @@ TEST(RotationGroups, SylvesterMatrixByItsRecursion) {
         EXPECT_EQ(h[(i + n) * 32 + j + n], -v);
       }
     }
+  }
+}
+
+TEST(RotationGroups, NormalizedMatrixHasTheSignsOfTheOther) {
+  const StoredRotation rotation = {"h", 32, {}, {}, RotationStorage::kNormalizedEach};
+  const StoredTensor tensor = rotation_matrix(rotation, "m.h");
+  EXPECT_EQ(tensor.spec, (TensorSpec{"m.h", DType::kBf16, {32, 32}}));
+  const StoredTensor signs = rotation_matrix({"v", 32}, "m.v_input.weight");
+  ASSERT_EQ(tensor.bytes.size() * 4, signs.bytes.size());
+  for (size_t i = 0; i < 32 * 32; ++i) {
+    uint16_t entry = 0;
+    double sign = 0.0;
+    std::memcpy(&entry, tensor.bytes.data() + i * 2, 2);
+    std::memcpy(&sign, signs.bytes.data() + i * 8, 8);
+    // 1 / sqrt(32) = 0.17678, of which BF16 keeps 8 bits: 0x3e35.
+    EXPECT_EQ(entry, sign > 0 ? 0x3e35 : 0xbe35) << i;
   }
 }
 

@@ -93,19 +93,19 @@ std::vector<uint8_t> counting_bytes(const TensorSpec& spec) {
 Status write_small_checkpoint(const std::string& directory, const SmallCheckpointOptions& options) {
   FileSystem& fs = posix_file_system();
   const QuantizationInfo info = small_info(options);
-  ROTOR_ASSIGN_OR_RETURN(const CheckpointLayout* layout, find_layout(Layout::kCompressedTensors));
+  const CheckpointLayout& layout = find_layout(Layout::kCompressedTensors);
   std::map<std::string, std::vector<uint8_t>> bytes;
   for (const QuantizedModule& module : info.modules) {
     ROTOR_ASSIGN_OR_RETURN(
-        auto tensors, layout->encode(module.name, info.activations, small_matrix(module, info)));
+        auto tensors, layout.encode(module.name, info.activations, small_matrix(module, info)));
     for (StoredTensor& tensor : tensors) {
       bytes[tensor.spec.name] = std::move(tensor.bytes);
     }
   }
-  for (StoredTensor& tensor : layout->rotation_tensors(info)) {
-    bytes[tensor.spec.name] = std::move(tensor.bytes);
+  for (RotationTensor& rotation : layout.rotation_tensors(info)) {
+    bytes[rotation.tensor.spec.name] = std::move(rotation.tensor.bytes);
   }
-  ROTOR_ASSIGN_OR_RETURN(const auto tensors, checkpoint_tensors(*layout, info, small_source(info)));
+  ROTOR_ASSIGN_OR_RETURN(const auto tensors, checkpoint_tensors(layout, info, small_source(info)));
   ROTOR_ASSIGN_OR_RETURN(const auto shards, cut_into_shards(tensors, options.max_shard_bytes));
   for (const Shard& shard : shards) {
     ROTOR_ASSIGN_OR_RETURN(
@@ -122,7 +122,7 @@ Status write_small_checkpoint(const std::string& directory, const SmallCheckpoin
     ROTOR_RETURN_IF_ERROR(
         write_file_atomically(fs, join_path(directory, kIndexName), index_json(shards)));
   }
-  ROTOR_ASSIGN_OR_RETURN(const std::string config, layout->config_json(kSmallConfig, info));
+  ROTOR_ASSIGN_OR_RETURN(const std::string config, layout.config_json(kSmallConfig, info));
   return write_file_atomically(fs, join_path(directory, "config.json"), config);
 }
 

@@ -80,7 +80,7 @@ class RunnableCheckpointTest : public ::testing::Test {
   /// Writes the quantized demo model to `directory`; returns its layers as they should be run.
   std::vector<LayerWeights> write(const Recipe& recipe, const std::string& directory) {
     const QuantScheme scheme = make_scheme(recipe.format, recipe.int4_group, DType::kBf16).value();
-    const CheckpointLayout& layout = *find_layout(Layout::kCompressedTensors).value();
+    const CheckpointLayout& layout = find_layout(Layout::kCompressedTensors);
     QuantizationInfo info;
     info.scheme = scheme;
     info.activations = recipe.activations;
