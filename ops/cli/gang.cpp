@@ -26,6 +26,9 @@ std::vector<std::string> gang_argv(const GangSetup& setup, const std::string& co
   if (setup.ranks_per_group > 0) {
     argv.insert(argv.end(), {"--group-size", std::to_string(setup.ranks_per_group)});
   }
+  if (setup.device_memory > 0) {
+    argv.insert(argv.end(), {"--device-memory", std::to_string(setup.device_memory)});
+  }
   return argv;
 }
 

@@ -19,6 +19,7 @@ struct GangSetup {
   int ranks_per_group = 0;  // 0: one group
   int threads = 1;          // of a rank
   std::string device = "auto";
+  int64_t device_memory = 0;  // bytes; 0: all
   std::filesystem::path log;
 };
 

@@ -7,6 +7,7 @@
 #include "ops/cli/options.h"
 #include "ops/cli/override_option.h"
 #include "ops/cli/units.h"
+#include "ops/cli/value_or_throw.h"
 
 namespace rotor::cli {
 namespace {
@@ -16,15 +17,6 @@ constexpr char kCalibration[] = "Calibration";
 constexpr char kCheckpoint[] = "Checkpoint";
 constexpr char kWork[] = "Work and limits";
 constexpr char kEvaluation[] = "Evaluation";
-
-/// CLI11 reports errors by throwing; it catches this one itself and names the option.
-template <typename T>
-T value_or_throw(const std::string& option, Result<T> result) {
-  if (!result.ok()) {
-    throw CLI::ValidationError(option, result.status().message());
-  }
-  return std::move(result).value();
-}
 
 template <typename E, typename Setter>
 void add_enum(CLI::App& command, const std::string& name, const char* group,

@@ -3,6 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
+#include "ops/cli/units.h"
+#include "ops/cli/value_or_throw.h"
+
 namespace rotor::cli {
 namespace {
 
@@ -72,6 +75,15 @@ void add_local_options(CLI::App& command, LocalOptions& options) {
       ->check(quiet(CLI::IsMember({"auto", "cpu", "cuda"})))
       ->type_name("auto|cpu|cuda")
       ->capture_default_str()
+      ->group("Local run");
+  command
+      .add_option_function<std::string>(
+          "--device-memory",
+          [&options](const std::string& text) {
+            options.device_memory = value_or_throw("--device-memory", parse_size(text));
+          },
+          "Memory of its device that a rank may take, as 20GB (default: all)")
+      ->type_name("SIZE")
       ->group("Local run");
   command
       .add_option("--state-dir", options.state_dir,

@@ -38,6 +38,7 @@ struct LocalOptions {
   int ranks_per_group = 0;  // 0: all in one group
   int threads = 0;          // a rank; 0: the cores shared out over the ranks
   std::string device = "auto";
+  int64_t device_memory = 0;  // bytes of its device's that a rank may take; 0: all
   std::string state_dir;  // empty: .NAME.rotor beside the output directory NAME
   bool restart = false;
 };

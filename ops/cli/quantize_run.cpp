@@ -106,6 +106,7 @@ class QuantizeRun {
     setup.ranks_per_group = local.ranks_per_group;
     setup.threads = local.threads > 0 ? local.threads : default_threads(local.ranks);
     setup.device = local.device;
+    setup.device_memory = local.device_memory;
     setup.log = state.worker_log();
     return setup;
   }

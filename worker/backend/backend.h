@@ -91,6 +91,11 @@ class Backend {
   virtual int64_t row_tile() const = 0;
 
   // --- memory ---
+  /// Bytes of device memory that allocate may still give; 0: no limit is known, as on a CPU whose
+  /// user gave none.
+  virtual int64_t memory_left() const = 0;
+  /// Whether upload and download cross a bus: memory of allocate_host is no device memory.
+  virtual bool host_is_apart() const = 0;
   virtual Result<Tensor> allocate(DType dtype, int64_t rows, int64_t cols) = 0;
   /// Host memory that upload and download move fastest from and to (page-locked, on a GPU). Slow to
   /// get: keep it. May be read and written from any thread, and freed on any.
@@ -183,7 +188,8 @@ class Backend {
                                                       const Tensor& hessian) = 0;
 };
 
-/// The CPU backend on OpenBLAS, with `threads` threads (0: all that the process may use).
-std::unique_ptr<Backend> make_cpu_backend(int threads);
+/// The CPU backend on OpenBLAS, with `threads` threads (0: all that the process may use) and at
+/// most `memory_limit` bytes of tensors (0: what the machine has).
+std::unique_ptr<Backend> make_cpu_backend(int threads, int64_t memory_limit = 0);
 
 }  // namespace rotor::worker

@@ -71,18 +71,27 @@ class LayerBench {
         RandomActivations::create(backend_, *parallel_, architecture.config.hidden_size,
                                   options_.seed));
     activations_.emplace(std::move(activations));
+    memory_plan_ = options_.memory.value_or(
+        plan_memory(plan_,
+                    {.cut = cut_,
+                     .ranks = comm_.size(),
+                     .rank_tokens = cut_.tokens_of_rank(comm_.size(), comm_.rank()),
+                     .activation_bytes = dtype_size(backend_.activation_dtype()),
+                     .host_is_apart = backend_.host_is_apart()},
+                    backend_.memory_left()));
+    result_.memory_plan = memory_plan_.text();
     return {};
   }
 
   Status run_once(LayerResult* layer) {
     using Clock = std::chrono::steady_clock;
     Result<std::vector<MicroBatch>> batches =
-        activations_->make(cut_, cut_.of_rank(comm_.size(), comm_.rank()));
+        activations_->make(cut_, cut_.of_rank(comm_.size(), comm_.rank()), memory_plan_.spill);
     ROTOR_RETURN_IF_ERROR(comm_.agree(batches.ok() ? backend_.synchronize() : batches.status()));
     const Clock::time_point start = Clock::now();
     {
-      const LayerContext context{backend_, comm_, *decoder_, plan_,
-                                 *layout_, sink_, cut_,      *batches};
+      const LayerContext context{backend_, comm_, *decoder_, plan_,       *layout_,
+                                 sink_,    cut_,  *batches,  memory_plan_};
       ROTOR_RETURN_IF_ERROR(
           LayerQuantizer(context, plan_.layers[0], weights_).run(true, layer).status());
     }
@@ -127,6 +136,7 @@ class LayerBench {
   std::optional<Decoder> decoder_;
   LayerWeights weights_;
   std::optional<RandomActivations> activations_;
+  MemoryPlan memory_plan_;
   DigestSink sink_;
   LayerBenchResult result_;
 };

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "worker/bench/ceilings.h"
 #include "worker/bench/shapes.h"
 #include "worker/comm/communicator.h"
+#include "worker/pipeline/memory_plan.h"
 #include "worker/pipeline/results.h"
 
 namespace rotor::worker::bench {
@@ -30,13 +32,15 @@ struct LayerBenchOptions {
   int64_t seq_len = 2048;
   int repeat = 1;
   uint64_t seed = 0;
+  std::optional<MemoryPlan> memory = std::nullopt;  // else what fits
 };
 
 struct LayerBenchResult {
   std::vector<double> runs;  // seconds, as a job runs
-  LayerResult waited;      // of the run whose phases wait: seconds, phases (first rank's), modules
-  Ceilings ceilings;       // of the first rank
-  int64_t peak_bytes = 0;  // of the first rank's memory
+  LayerResult waited;       // of the run whose phases wait: seconds, phases (first rank's), modules
+  Ceilings ceilings;        // of the first rank
+  std::string memory_plan;  // of the first rank, in words
+  int64_t peak_bytes = 0;   // of the first rank's memory
   int64_t uploaded_bytes = 0;  // by all ranks
   std::string digest;          // of all uploaded tensors
 };

@@ -97,6 +97,7 @@ std::string layer_bench_json(const LayerBenchOptions& options, const LayerBenchR
   json["ceilings"] = {{"gemm_size", result.ceilings.gemm_size},
                       {"gemm_tflops", rounded(result.ceilings.flops_per_second * 1e-12)},
                       {"copy_gb_per_second", rounded(result.ceilings.bytes_per_second * 1e-9)}};
+  json["memory_plan"] = result.memory_plan;
   json["peak_bytes"] = result.peak_bytes;
   json["uploaded_bytes"] = result.uploaded_bytes;
   for (const ModuleResult& module : result.waited.modules) {

@@ -22,8 +22,7 @@ namespace {
 struct LayerCommand {
   LayerBenchOptions bench;
   std::string shape;
-  std::string device = "auto";
-  int threads = 0;
+  DeviceOptions device;
   Format format = Format::kNvfp4;
   int64_t group_size = 0;
   int rotation = -1;    // the recipe's
@@ -83,7 +82,7 @@ int run_layer(LayerCommand& command) {
   if (const Status status = complete(&command); !status.ok()) {
     return fail(status);
   }
-  Result<RankSetup> rank = set_up_rank(mpi, command.device, command.threads, 0);
+  Result<RankSetup> rank = set_up_rank(mpi, command.device, 0);
   if (!rank.ok()) {
     fail(rank.status());
     return kExitConfiguration;
@@ -146,10 +145,16 @@ CLI::App* add_layer(CLI::App& app, LayerCommand& command) {
   layer->add_option("--repeat", command.bench.repeat, "Timed runs; the best one counts")
       ->check(CLI::PositiveNumber);
   layer->add_option("--seed", command.bench.seed, "Of weights and activations");
-  layer->add_option("--device", command.device, "auto, cpu or cuda")
+  layer->add_option("--device", command.device.device, "auto, cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  layer->add_option("--threads", command.threads, "CPU threads a rank; 0: its share of the cores")
+  layer
+      ->add_option("--threads", command.device.threads,
+                   "CPU threads a rank; 0: its share of the cores")
       ->check(CLI::NonNegativeNumber);
+  layer
+      ->add_option("--device-memory", command.device.memory_limit,
+                   "Memory of its device that a rank may take, as 20GB; 0: all")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
   return layer;
 }
 

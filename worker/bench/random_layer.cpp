@@ -88,7 +88,8 @@ Result<RandomActivations> RandomActivations::create(Backend& backend, Parallel& 
   return made;
 }
 
-Result<std::vector<MicroBatch>> RandomActivations::make(const BatchCut& cut, const Range& mine) {
+Result<std::vector<MicroBatch>> RandomActivations::make(const BatchCut& cut, const Range& mine,
+                                                        bool spilled) {
   const DType dtype = backend_->activation_dtype();
   const int64_t hidden = directions_.rows();
   const int64_t rank = directions_.cols();
@@ -113,6 +114,9 @@ Result<std::vector<MicroBatch>> RandomActivations::make(const BatchCut& cut, con
     ROTOR_RETURN_IF_ERROR(backend_->embed(noise_, ids, noise));
     ROTOR_RETURN_IF_ERROR(backend_->linear(strengths, directions_, Tensor(), batch.x));
     ROTOR_RETURN_IF_ERROR(backend_->add(batch.x, noise));
+    if (spilled) {
+      ROTOR_RETURN_IF_ERROR(spill(*backend_, batch));
+    }
     batches.push_back(std::move(batch));
   }
   return batches;

@@ -36,8 +36,10 @@ class RandomActivations {
   static Result<RandomActivations> create(Backend& backend, Parallel& parallel, int64_t hidden,
                                           uint64_t seed);
 
-  /// The micro-batches [mine.begin, mine.end) of `cut`, residual streams filled.
-  Result<std::vector<MicroBatch>> make(const BatchCut& cut, const Range& mine);
+  /// The micro-batches [mine.begin, mine.end) of `cut`, residual streams filled; `spilled`: in host
+  /// memory.
+  Result<std::vector<MicroBatch>> make(const BatchCut& cut, const Range& mine,
+                                       bool spilled = false);
 
  private:
   RandomActivations(Backend& backend, Parallel& parallel, uint64_t seed)

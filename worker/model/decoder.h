@@ -59,6 +59,9 @@ class Decoder {
   /// out [tokens, hidden] = final norm of x.
   Status final_norm(const EndWeights& ends, const Tensor& x, const Tensor& out);
 
+  /// Gives back what is kept between calls; the next ones take what they need.
+  void release_scratch() { scratch_ = DecoderScratch(); }
+
   /// Next-token loss of the micro-batch after the last layer; x stays as it is.
   Result<Loss> loss(const EndWeights& ends, const BatchShape& shape, std::span<const int32_t> ids,
                     const Tensor& x);

@@ -34,11 +34,11 @@ using AccumulateLane = std::function<Status(int64_t lane, const std::vector<Tens
 
 /// Sums over all lanes [0, lanes) Hessians of the given widths; afterwards all of them are valid on
 /// every rank (unfinished: lower triangle, undivided). `accumulate` is called for this rank's lanes
-/// (share(lanes, size, rank)) in ascending order; lanes for which has_work gives false count as zero
-/// and are not touched. Each rank adds up a share of the rows of what the ranks summed alone, and the
-/// shares are gathered: so a Hessian crosses each rank's link twice, however many ranks there are.
-/// Memory: at most log2(lanes) + 3 sets of Hessians. `times` takes what passes between ranks as
-/// "exchange".
+/// (share(lanes, size, rank)) in ascending order; lanes for which has_work gives false count as
+/// zero and are not touched. Each rank adds up a share of the rows of what the ranks summed alone,
+/// and the shares are gathered: so a Hessian crosses each rank's link twice, however many ranks
+/// there are. Memory: at most log2(lanes) + 3 sets of Hessians. `times` takes what passes between
+/// ranks as "exchange".
 Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int64_t lanes,
                                       const std::vector<int64_t>& widths,
                                       const std::function<bool(int64_t)>& has_work,

@@ -31,7 +31,12 @@ double stage_flops(const Stage& stage, const ModelConfig& config, const BatchSha
 
 LayerQuantizer::LayerQuantizer(const LayerContext& context, const LayerPlan& layer,
                                const LayerWeights& original)
-    : context_(context), layer_(layer), original_(original), peaks_(layer.stages.size()) {}
+    : context_(context),
+      layer_(layer),
+      original_(original),
+      forward_(context.backend, context.decoder,
+               context.plan.architecture.layers[static_cast<size_t>(layer.index)], context.memory),
+      peaks_(layer.stages.size()) {}
 
 Result<LayerWeights> LayerQuantizer::run(bool needs_output, LayerResult* result) {
   result_ = result;
@@ -45,11 +50,11 @@ Result<LayerWeights> LayerQuantizer::run_by_stage(bool needs_output) {
   LayerWeights weights = original_;
   for (size_t stage = 0; stage < layer_.stages.size(); ++stage) {
     if (needs_hessian(layer_.stages[stage])) {
-      ROTOR_ASSIGN_OR_RETURN(const StageHessian hessian, stage_hessian(stage));
+      ROTOR_ASSIGN_OR_RETURN(const StageHessian hessian, stage_hessian(stage, weights));
       ROTOR_RETURN_IF_ERROR(solve(stage, hessian, &weights));
     }
     if (needs_output || stage + 1 < layer_.stages.size()) {
-      ROTOR_RETURN_IF_ERROR(context_.comm.agree(finish_all(stage, weights.stages[stage])));
+      ROTOR_RETURN_IF_ERROR(context_.comm.agree(finish_all(stage, weights)));
     }
   }
   return weights;
@@ -67,16 +72,11 @@ Result<LayerWeights> LayerQuantizer::run_by_block(bool needs_output) {
   if (needs_output && !move) {
     Status mine;
     for (size_t stage = 0; stage < layer_.stages.size() && mine.ok(); ++stage) {
-      mine = finish_all(stage, weights.stages[stage]);
+      mine = finish_all(stage, weights);
     }
     ROTOR_RETURN_IF_ERROR(context_.comm.agree(mine));
   }
   return weights;
-}
-
-Result<Tensor> LayerQuantizer::input_of(size_t stage, const StageWeights& weights,
-                                        const MicroBatch& batch) {
-  return context_.decoder.stage_input(layer_.stages[stage].stage, weights, batch.x, batch.carry);
 }
 
 Status LayerQuantizer::accumulate(size_t stage, const MicroBatch& batch, const Tensor& input,
@@ -122,7 +122,7 @@ Result<float> LayerQuantizer::largest_input(size_t stage) {
   return *std::max_element(begin, begin + static_cast<ptrdiff_t>(count));
 }
 
-Result<StageHessian> LayerQuantizer::stage_hessian(size_t stage) {
+Result<StageHessian> LayerQuantizer::stage_hessian(size_t stage, const LayerWeights& weights) {
   const StagePlan& plan = layer_.stages[stage];
   const BatchCut& cut = context_.cut;
   const int64_t first = cut.of_rank(context_.comm.size(), context_.comm.rank()).begin;
@@ -133,7 +133,7 @@ Result<StageHessian> LayerQuantizer::stage_hessian(size_t stage) {
       Tensor input;
       {
         const PhaseScope phase(result_->phases, "forward");
-        ROTOR_ASSIGN_OR_RETURN(input, input_of(stage, original_.stages[stage], batch));
+        ROTOR_ASSIGN_OR_RETURN(input, forward_.input(stage, weights, batch));
       }
       ROTOR_RETURN_IF_ERROR(accumulate(stage, batch, input, hessians[0]));
     }
@@ -173,10 +173,10 @@ Result<std::vector<StageHessian>> LayerQuantizer::block_hessians(bool move) {
     size_t next = 0;
     for (size_t stage = 0; stage < layer_.stages.size(); ++stage) {
       if (next < stages.size() && stages[next] == stage) {
-        ROTOR_ASSIGN_OR_RETURN(const Tensor input, input_of(stage, original_.stages[stage], batch));
+        ROTOR_ASSIGN_OR_RETURN(const Tensor input, forward_.input(stage, original_, batch));
         ROTOR_RETURN_IF_ERROR(accumulate(stage, batch, input, sums[next++]));
       }
-      ROTOR_RETURN_IF_ERROR(finish(stage, original_.stages[stage], batch));
+      ROTOR_RETURN_IF_ERROR(finish(stage, original_, batch));
     }
     return {};
   };
@@ -188,10 +188,7 @@ Result<std::vector<StageHessian>> LayerQuantizer::block_hessians(bool move) {
         ROTOR_RETURN_IF_ERROR(add_batch(batch, sums));
         continue;
       }
-      MicroBatch copy = batch;
-      ROTOR_ASSIGN_OR_RETURN(
-          copy.x, context_.backend.allocate(batch.x.dtype(), batch.x.rows(), batch.x.cols()));
-      ROTOR_RETURN_IF_ERROR(context_.backend.copy(batch.x, copy.x));
+      ROTOR_ASSIGN_OR_RETURN(MicroBatch copy, device_copy(context_.backend, batch));
       ROTOR_RETURN_IF_ERROR(add_batch(copy, sums));
     }
     return {};
@@ -261,23 +258,14 @@ Status LayerQuantizer::upload(size_t stage, SolvedStage& solved) {
   return {};
 }
 
-Status LayerQuantizer::finish(size_t stage, const StageWeights& weights, MicroBatch& batch) {
+Status LayerQuantizer::finish(size_t stage, const LayerWeights& weights, MicroBatch& batch) {
   const Stage& shape = layer_.stages[stage].stage;
   const PhaseScope phase(result_->phases, "forward",
                          stage_flops(shape, context_.plan.architecture.config, batch.shape));
-  ROTOR_ASSIGN_OR_RETURN(const Tensor input, input_of(stage, weights, batch));
-  Tensor carry;
-  if (const int64_t width = Decoder::carry_features(shape); width > 0) {
-    ROTOR_ASSIGN_OR_RETURN(carry, context_.backend.allocate(context_.backend.activation_dtype(),
-                                                            batch.shape.tokens(), width));
-  }
-  ROTOR_RETURN_IF_ERROR(
-      context_.decoder.finish_stage(shape, weights, batch.shape, input, batch.x, carry));
-  batch.carry = std::move(carry);
-  return {};
+  return forward_.finish(stage, weights, batch);
 }
 
-Status LayerQuantizer::finish_all(size_t stage, const StageWeights& weights) {
+Status LayerQuantizer::finish_all(size_t stage, const LayerWeights& weights) {
   for (MicroBatch& batch : context_.batches) {
     ROTOR_RETURN_IF_ERROR(finish(stage, weights, batch));
   }

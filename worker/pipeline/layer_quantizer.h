@@ -18,6 +18,7 @@
 #include "quant/checkpoint/layout.h"
 #include "worker/pipeline/layer_sink.h"
 #include "worker/pipeline/micro_batches.h"
+#include "worker/pipeline/stage_forward.h"
 #include "worker/pipeline/stage_solver.h"
 
 namespace rotor::worker {
@@ -32,6 +33,7 @@ struct LayerContext {
   LayerSink& sink;
   const BatchCut& cut;               // of the calibration set
   std::vector<MicroBatch>& batches;  // this rank's
+  const MemoryPlan& memory;
 };
 
 class LayerQuantizer {
@@ -47,7 +49,7 @@ class LayerQuantizer {
   Result<LayerWeights> run_by_stage(bool needs_output);
   Result<LayerWeights> run_by_block(bool needs_output);
 
-  Result<StageHessian> stage_hessian(size_t stage);
+  Result<StageHessian> stage_hessian(size_t stage, const LayerWeights& weights);
   Result<std::vector<StageHessian>> block_hessians(bool move);
   Status accumulate(size_t stage, const MicroBatch& batch, const Tensor& input,
                     const Tensor& hessian);
@@ -56,13 +58,13 @@ class LayerQuantizer {
   Result<float> largest_input(size_t stage);
   Status solve(size_t stage, const StageHessian& hessian, LayerWeights* weights);
   Status upload(size_t stage, SolvedStage& solved);
-  Status finish(size_t stage, const StageWeights& weights, MicroBatch& batch);
-  Status finish_all(size_t stage, const StageWeights& weights);
-  Result<Tensor> input_of(size_t stage, const StageWeights& weights, const MicroBatch& batch);
+  Status finish(size_t stage, const LayerWeights& weights, MicroBatch& batch);
+  Status finish_all(size_t stage, const LayerWeights& weights);
 
   LayerContext context_;
   const LayerPlan& layer_;
   const LayerWeights& original_;
+  StageForward forward_;
   LayerResult* result_ = nullptr;
   /// By stage: F32 [2 * micro-batches of this rank, 1], the largest |input| of each, and behind
   /// them the largest |rotated input| where activations are quantized. Looked at once a stage, so

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 namespace rotor::worker {
 
@@ -14,6 +15,14 @@ Range BatchCut::of_rank(int ranks, int rank) const {
   return {lane(mine.begin).begin, lane(mine.end - 1).end};
 }
 
+int64_t BatchCut::tokens_of_rank(int ranks, int rank) const {
+  const Range mine = of_rank(ranks, rank);
+  const auto first = [&](int64_t batch) {
+    return std::min(batch * sequences_per_batch, sequences);
+  };
+  return (first(mine.end) - first(mine.begin)) * seq_len;
+}
+
 MicroBatch BatchCut::batch(int64_t index) const {
   MicroBatch result;
   result.index = index;
@@ -23,15 +32,38 @@ MicroBatch BatchCut::batch(int64_t index) const {
   return result;
 }
 
+Status spill(Backend& backend, MicroBatch& batch) {
+  ROTOR_ASSIGN_OR_RETURN(auto memory, backend.allocate_host(batch.x.bytes()));
+  batch.waiting = Tensor(batch.x.dtype(), batch.x.rows(), batch.x.cols(), std::move(memory));
+  ROTOR_RETURN_IF_ERROR(backend.download(batch.x, batch.waiting.data(), batch.x.bytes()));
+  batch.x = Tensor();
+  return {};
+}
+
+Result<MicroBatch> device_copy(Backend& backend, const MicroBatch& batch) {
+  MicroBatch copy = batch;
+  copy.waiting = Tensor();
+  copy.carry = Tensor();
+  const Tensor& from = batch.waiting.empty() ? batch.x : batch.waiting;
+  ROTOR_ASSIGN_OR_RETURN(copy.x, backend.allocate(from.dtype(), from.rows(), from.cols()));
+  ROTOR_RETURN_IF_ERROR(batch.waiting.empty() ? backend.copy(from, copy.x)
+                                              : backend.upload(from.data(), from.bytes(), copy.x));
+  return copy;
+}
+
 Result<std::vector<MicroBatch>> embed_batches(Backend& backend, Decoder& decoder,
                                               const EndWeights& ends, const TokenWindows& windows,
-                                              const BatchCut& cut, const Range& mine) {
+                                              const BatchCut& cut, const Range& mine,
+                                              bool spilled) {
   std::vector<MicroBatch> batches;
   for (int64_t i = mine.begin; i < mine.end; ++i) {
     MicroBatch batch = cut.batch(i);
     ROTOR_ASSIGN_OR_RETURN(batch.x, backend.allocate(backend.activation_dtype(),
                                                      batch.shape.tokens(), ends.embedding.cols()));
     ROTOR_RETURN_IF_ERROR(decoder.embed(ends, batch_ids(windows, batch), batch.x));
+    if (spilled) {
+      ROTOR_RETURN_IF_ERROR(spill(backend, batch));
+    }
     batches.push_back(std::move(batch));
   }
   return batches;

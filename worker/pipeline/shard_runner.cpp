@@ -1,5 +1,7 @@
 #include "worker/pipeline/shard_runner.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -92,6 +94,7 @@ Status ShardRunner::prepare() {
   ROTOR_RETURN_IF_ERROR(comm_.agree(decoder.status()));
   decoder_.emplace(std::move(decoder).value());
 
+  plan_rank_memory();
   const PhaseScope phase(load_times_, "load");
   EndWeights ends;
   ROTOR_ASSIGN_OR_RETURN(
@@ -100,8 +103,9 @@ Status ShardRunner::prepare() {
   read_ahead(0);
   const auto embed = [&](const TokenWindows& windows, const BatchCut& cut,
                          std::vector<MicroBatch>* batches) -> Status {
-    ROTOR_ASSIGN_OR_RETURN(*batches, embed_batches(backend_, *decoder_, ends, windows, cut,
-                                                   cut.of_rank(comm_.size(), comm_.rank())));
+    ROTOR_ASSIGN_OR_RETURN(*batches,
+                           embed_batches(backend_, *decoder_, ends, windows, cut,
+                                         cut.of_rank(comm_.size(), comm_.rank()), memory_.spill));
     return {};
   };
   Status mine = embed(task_.calibration, cut_, &batches_);
@@ -109,6 +113,20 @@ Status ShardRunner::prepare() {
     mine = embed(*task_.evaluation, evaluation_cut_, &evaluation_batches_);
   }
   return comm_.agree(mine);
+}
+
+void ShardRunner::plan_rank_memory() {
+  MemoryNeeds needs;
+  needs.cut = cut_;
+  needs.ranks = comm_.size();
+  needs.rank_tokens = cut_.tokens_of_rank(comm_.size(), comm_.rank());
+  if (task_.evaluation.has_value()) {
+    needs.rank_tokens += evaluation_cut_.tokens_of_rank(comm_.size(), comm_.rank());
+  }
+  needs.activation_bytes = dtype_size(backend_.activation_dtype());
+  needs.host_is_apart = backend_.host_is_apart();
+  memory_ = plan_memory(plan_, needs, backend_.memory_left());
+  spdlog::info("memory: {}", memory_.text());
 }
 
 void ShardRunner::read_ahead(int index) {
@@ -129,8 +147,9 @@ void ShardRunner::read_ahead(int index) {
 Status ShardRunner::forward(const LayerPlan& layer, const LayerWeights& weights,
                             std::vector<MicroBatch>& batches) {
   const Layer& shape = plan_.architecture.layers[static_cast<size_t>(layer.index)];
+  StageForward stages(backend_, *decoder_, shape, memory_);
   for (MicroBatch& batch : batches) {
-    ROTOR_RETURN_IF_ERROR(decoder_->forward_layer(shape, weights, batch.shape, batch.x));
+    ROTOR_RETURN_IF_ERROR(stages.forward(weights, batch));
   }
   return {};
 }
@@ -219,7 +238,8 @@ Status ShardRunner::quantize_layer(const LayerPlan& layer) {
         original, load_layer(backend_, source_, shape, plan_.architecture.config.hidden_size));
     read_ahead(layer.index + 1);
   }
-  const LayerContext context{backend_, comm_, *decoder_, plan_, *layout_, sink_, cut_, batches_};
+  const LayerContext context{backend_, comm_, *decoder_, plan_,  *layout_,
+                             sink_,    cut_,  batches_,  memory_};
   ROTOR_ASSIGN_OR_RETURN(
       const LayerWeights weights,
       LayerQuantizer(context, layer, original).run(needs_output(layer.index), &result));

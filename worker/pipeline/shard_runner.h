@@ -42,6 +42,7 @@ class ShardRunner {
 
  private:
   Status prepare();
+  void plan_rank_memory();
   Status pass_layer(const LayerPlan& layer, bool committed);
   Status quantize_layer(const LayerPlan& layer);
   Status commit(LayerResult* result);
@@ -63,6 +64,7 @@ class ShardRunner {
   ShardTask task_;
   CollectiveSource source_;
   std::optional<Decoder> decoder_;
+  MemoryPlan memory_;
   BatchCut cut_;
   BatchCut evaluation_cut_;
   std::vector<MicroBatch> batches_;

@@ -44,9 +44,9 @@ Result<std::string> gpu_identity(int device) {
   return identity;
 }
 
-Result<std::unique_ptr<Backend>> make_cuda_backend(int device) {
+Result<std::unique_ptr<Backend>> make_cuda_backend(int device, int64_t memory_limit) {
   ROTOR_ASSIGN_OR_RETURN(std::unique_ptr<cuda::CudaBackend> backend,
-                         cuda::CudaBackend::create(device));
+                         cuda::CudaBackend::create(device, memory_limit));
   return std::unique_ptr<Backend>(std::move(backend));
 }
 
@@ -89,13 +89,14 @@ Status check_devices(Communicator& world, [[maybe_unused]] const Backend& backen
 
 }  // namespace
 
-Result<std::unique_ptr<Backend>> make_backend(const std::string& device, int threads,
+Result<std::unique_ptr<Backend>> make_backend(const DeviceOptions& options,
                                               [[maybe_unused]] int local_rank, int local_size) {
+  const std::string& device = options.device;
 #ifdef ROTOR_HAVE_CUDA
   if (device != "cpu") {
     const int gpus = cuda::visible_devices();
     if (gpus > 0) {
-      return make_cuda_backend(local_rank % gpus);
+      return make_cuda_backend(local_rank % gpus, options.memory_limit);
     }
     if (device == "cuda") {
       return failed_precondition(
@@ -118,15 +119,16 @@ Result<std::unique_ptr<Backend>> make_backend(const std::string& device, int thr
     spdlog::info("computing on the CPU: this build has no CUDA backend");
   }
 #endif
-  return make_cpu_backend(threads > 0 ? threads : std::max(1, usable_cores() / local_size));
+  const int share = std::max(1, usable_cores() / local_size);
+  return make_cpu_backend(options.threads > 0 ? options.threads : share, options.memory_limit);
 }
 
-Result<RankSetup> set_up_rank(const MpiEnvironment& mpi, const std::string& device, int threads,
+Result<RankSetup> set_up_rank(const MpiEnvironment& mpi, const DeviceOptions& options,
                               int group_size) {
   ROTOR_ASSIGN_OR_RETURN(const std::unique_ptr<Communicator> world, mpi.make_group(0));
   ROTOR_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, mpi.make_group(group_size));
   Result<std::unique_ptr<Backend>> backend =
-      make_backend(device, threads, mpi.local_rank(), mpi.local_size());
+      make_backend(options, mpi.local_rank(), mpi.local_size());
   ROTOR_RETURN_IF_ERROR(world->agree(backend.status()));
   RankSetup setup;
   setup.backend = std::move(backend).value();

@@ -21,8 +21,7 @@ namespace {
 struct WorkerOptions {
   GroupOptions group;
   int group_size = 0;  // 0: all ranks are one group
-  std::string device = "auto";
-  int threads = 0;
+  DeviceOptions device;
   std::string log_level = "info";
   EvalOptions eval;
 };
@@ -37,7 +36,7 @@ int run_worker(const WorkerOptions& options) {
   const MpiEnvironment mpi;
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e [rank " + std::to_string(mpi.world_rank()) +
                       "] %l: %v");
-  Result<RankSetup> rank = set_up_rank(mpi, options.device, options.threads, options.group_size);
+  Result<RankSetup> rank = set_up_rank(mpi, options.device, options.group_size);
   if (!rank.ok()) {
     const int code = fail(rank.status());
     // What NCCL stumbled over may be gone at the next start, a wrong number of ranks is the
@@ -59,7 +58,7 @@ int evaluation_failed(const Status& status, int code) {
 }
 
 int run_evaluation(const WorkerOptions& options) {
-  Result<std::unique_ptr<Backend>> backend = make_backend(options.device, options.threads, 0, 1);
+  Result<std::unique_ptr<Backend>> backend = make_backend(options.device, 0, 1);
   if (!backend.ok()) {
     return evaluation_failed(backend.status(), kExitConfiguration);
   }
@@ -78,10 +77,14 @@ int main(int argc, char** argv) {
   app.add_option("--reconnect-seconds", options.group.reconnect_seconds,
                  "Give up after so long without a coordinator; 0: never")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--device", options.device, "auto, cpu or cuda")
+  app.add_option("--device", options.device.device, "auto, cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  app.add_option("--threads", options.threads, "CPU threads a rank; 0: its share of the cores")
+  app.add_option("--threads", options.device.threads,
+                 "CPU threads a rank; 0: its share of the cores")
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--device-memory", options.device.memory_limit,
+                 "Memory of its device that a rank may take, as 20GB; 0: all")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
   app.add_option("--log-level", options.log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   CLI::App* eval = app.add_subcommand("eval", "Perplexity of a checkpoint directory, as JSON");

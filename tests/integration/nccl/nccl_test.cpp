@@ -117,7 +117,7 @@ class Test {
 
 int main(const std::string& mode) {
   const MpiEnvironment mpi;
-  Result<RankSetup> rank = set_up_rank(mpi, "cuda", 1, 0);
+  Result<RankSetup> rank = set_up_rank(mpi, {.device = "cuda", .threads = 1}, 0);
   const std::string reason = rank.status().reason();
   if (reason == "CUDA_NO_DEVICE" || reason == "GPU_SHARED") {
     std::printf("did not run: %s\n", rank.status().to_string().c_str());

@@ -37,6 +37,13 @@ TEST(GangArgv, ConsentsToRootAndCutsGroups) {
   EXPECT_NE(line.find(" --group-size 2"), std::string::npos);
 }
 
+TEST(GangArgv, PassesTheMemoryOnWhereItIsGiven) {
+  GangSetup limited = setup();
+  limited.device_memory = 20'000'000'000;
+  EXPECT_NE(joined(gang_argv(limited, "127.0.0.1:7", false)).find(" --device-memory 20000000000"),
+            std::string::npos);
+}
+
 TEST(DefaultThreads, SharesTheCoresOut) {
   EXPECT_GE(default_threads(1), 1);
   EXPECT_EQ(default_threads(1000000), 1);

@@ -4,5 +4,7 @@ target_sources(rotor_worker_test PRIVATE
   pipeline/collective_source_test.cpp
   pipeline/lane_tree_test.cpp
   pipeline/manifest_test.cpp
-  pipeline/shard_runner_test.cpp)
+  pipeline/memory_plan_test.cpp
+  pipeline/shard_runner_test.cpp
+  pipeline/stage_forward_test.cpp)
 target_link_libraries(rotor_worker_test PRIVATE rotor_worker)

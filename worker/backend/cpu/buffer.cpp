@@ -14,9 +14,27 @@ constexpr size_t kAlignment = 64;
 
 class HostBuffer final : public Buffer {
  public:
-  HostBuffer(void* data, size_t bytes) : Buffer(data, bytes) {}
-  ~HostBuffer() override { std::free(data()); }
+  HostBuffer(void* data, size_t bytes, std::shared_ptr<MemoryLimit> limit)
+      : Buffer(data, bytes), limit_(std::move(limit)) {}
+  ~HostBuffer() override {
+    std::free(data());
+    if (limit_ != nullptr) {
+      limit_->used -= static_cast<int64_t>(bytes());
+    }
+  }
+
+ private:
+  std::shared_ptr<MemoryLimit> limit_;
 };
+
+Status out_of_memory(size_t bytes, int64_t free) {
+  const std::string needed = std::to_string(bytes);
+  const std::string available = std::to_string(free);
+  return resource_exhausted("out of memory: " + needed + " bytes needed, " + available + " free")
+      .with_reason("OUT_OF_MEMORY")
+      .with_detail("needed", needed)
+      .with_detail("free", available);
+}
 
 }  // namespace
 
@@ -25,20 +43,23 @@ HostMemory host_memory() {
   return {page * sysconf(_SC_PHYS_PAGES), page * sysconf(_SC_AVPHYS_PAGES)};
 }
 
-Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes) {
+Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes,
+                                              const std::shared_ptr<MemoryLimit>& limit) {
+  const auto taken = static_cast<int64_t>(bytes);
+  if (limit != nullptr && taken > limit->bytes - limit->used) {
+    return out_of_memory(bytes, limit->bytes - limit->used);
+  }
   const size_t padded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   // The kernel promises more than there is and kills whoever takes it: what cannot fit is refused.
-  const bool fits = static_cast<int64_t>(bytes) <= host_memory().total;
+  const bool fits = taken <= host_memory().total;
   void* data = fits ? std::aligned_alloc(kAlignment, std::max(padded, kAlignment)) : nullptr;
   if (data == nullptr) {
-    const std::string needed = std::to_string(bytes);
-    const std::string available = std::to_string(host_memory().available);
-    return resource_exhausted("out of memory: " + needed + " bytes needed, " + available + " free")
-        .with_reason("OUT_OF_MEMORY")
-        .with_detail("needed", needed)
-        .with_detail("free", available);
+    return out_of_memory(bytes, host_memory().available);
   }
-  return std::shared_ptr<Buffer>(std::make_shared<HostBuffer>(data, bytes));
+  if (limit != nullptr) {
+    limit->used += taken;
+  }
+  return std::shared_ptr<Buffer>(std::make_shared<HostBuffer>(data, bytes, limit));
 }
 
 void ScratchPool::borrow(size_t count, Block& block) {

@@ -5,6 +5,7 @@
 // (a few MiB a thread, independent of the model).
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,8 +24,17 @@ struct HostMemory {
 };
 HostMemory host_memory();
 
-/// Uninitialized memory, aligned to a cache line.
-Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes);
+/// What a user lets the backend's tensors take.
+struct MemoryLimit {
+  explicit MemoryLimit(int64_t limit_bytes) : bytes(limit_bytes) {}
+  const int64_t bytes;
+  std::atomic<int64_t> used{0};
+};
+
+/// Uninitialized memory, aligned to a cache line; counted against `limit` while it lives, unless
+/// that is null.
+Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes,
+                                              const std::shared_ptr<MemoryLimit>& limit = nullptr);
 
 /// Blocks of floats for pieces of parallel work. A piece does not know its thread, so it borrows a
 /// block and gives it back; there are never more blocks than pieces that ran at the same time.

@@ -31,7 +31,11 @@ WeightView view(const Tensor& weight) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(int threads) : parallel_(make_thread_pool(usable_threads(threads))) {
+CpuBackend::CpuBackend(int threads, int64_t memory_limit)
+    : parallel_(make_thread_pool(usable_threads(threads))) {
+  if (memory_limit > 0) {
+    limit_ = std::make_shared<MemoryLimit>(memory_limit);
+  }
   // A threaded OpenBLAS would cut its sums by the number of threads.
   openblas_set_num_threads(1);
 }
@@ -40,10 +44,15 @@ DeviceInfo CpuBackend::info() const {
   return {"cpu", host_memory().total};
 }
 
+int64_t CpuBackend::memory_left() const {
+  return limit_ == nullptr ? 0 : std::max<int64_t>(limit_->bytes - limit_->used, 1);
+}
+
 Result<Tensor> CpuBackend::allocate(DType dtype, int64_t rows, int64_t cols) {
   ROTOR_RETURN_IF_ERROR(expect(rows >= 0 && cols >= 0, "allocate"));
-  ROTOR_ASSIGN_OR_RETURN(auto buffer,
-                         cpu::allocate_host(static_cast<size_t>(rows * cols * dtype_size(dtype))));
+  ROTOR_ASSIGN_OR_RETURN(
+      auto buffer,
+      cpu::allocate_host(static_cast<size_t>(rows * cols * dtype_size(dtype)), limit_));
   return Tensor(dtype, rows, cols, std::move(buffer));
 }
 
@@ -215,8 +224,8 @@ Status CpuBackend::fold_max_abs(const Tensor& x, const Tensor& running) {
 
 }  // namespace cpu
 
-std::unique_ptr<Backend> make_cpu_backend(int threads) {
-  return std::make_unique<cpu::CpuBackend>(threads);
+std::unique_ptr<Backend> make_cpu_backend(int threads, int64_t memory_limit) {
+  return std::make_unique<cpu::CpuBackend>(threads, memory_limit);
 }
 
 }  // namespace rotor::worker

@@ -17,12 +17,14 @@ namespace rotor::worker::cpu {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int threads);
+  CpuBackend(int threads, int64_t memory_limit);
 
   DeviceInfo info() const override;
   DType activation_dtype() const override { return DType::kF32; }
   int64_t row_tile() const override;
 
+  int64_t memory_left() const override;
+  bool host_is_apart() const override { return false; }
   Result<Tensor> allocate(DType dtype, int64_t rows, int64_t cols) override;
   Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes) override;
   Status upload(const void* src, size_t bytes, const Tensor& dst) override;
@@ -76,6 +78,7 @@ class CpuBackend final : public Backend {
   Result<const float*> widened(const Tensor& vector, std::vector<float>& storage);
 
   std::unique_ptr<Parallel> parallel_;
+  std::shared_ptr<MemoryLimit> limit_;  // null: none
   ScratchPool scratch_;
 };
 

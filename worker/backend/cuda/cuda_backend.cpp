@@ -1,6 +1,5 @@
 #include "worker/backend/cuda/cuda_backend.h"
 
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -26,12 +25,33 @@ class PinnedMemory final : public Buffer {
   ~PinnedMemory() override { (void)cudaFreeHost(data()); }
 };
 
-/// Keeps what is freed in the pool: giving it back to the driver costs milliseconds.
-Status keep_pool(int device) {
-  cudaMemPool_t pool = nullptr;
-  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaDeviceGetDefaultMemPool(&pool, device)));
-  uint64_t threshold = std::numeric_limits<uint64_t>::max();
-  return ROTOR_CUDA(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold));
+/// What the pool may take under `limit`: the context and the libraries have their share already.
+Result<int64_t> pool_limit(int64_t limit) {
+  if (limit == 0) {
+    return int64_t{0};
+  }
+  size_t free = 0;
+  size_t total = 0;
+  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemGetInfo(&free, &total)));
+  const int64_t left = limit - static_cast<int64_t>(total - free);
+  if (left <= 0) {
+    return invalid_argument("a memory limit of " + std::to_string(limit) + " bytes, of which " +
+                            std::to_string(total - free) +
+                            " are taken before anything is computed: raise --device-memory")
+        .with_reason("BAD_MEMORY_LIMIT");
+  }
+  return left;
+}
+
+constexpr size_t kSmallestPiecewise = size_t{1} << 20;
+
+bool is_page_locked(const void* memory) {
+  cudaPointerAttributes attributes{};
+  if (cudaPointerGetAttributes(&attributes, memory) != cudaSuccess) {
+    (void)cudaGetLastError();
+    return false;
+  }
+  return attributes.type == cudaMemoryTypeHost;
 }
 
 }  // namespace
@@ -45,19 +65,21 @@ int visible_devices() {
   return count;
 }
 
-Result<std::unique_ptr<CudaBackend>> CudaBackend::create(int device) {
+Result<std::unique_ptr<CudaBackend>> CudaBackend::create(int device, int64_t memory_limit) {
   ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaSetDevice(device)));
-  ROTOR_RETURN_IF_ERROR(keep_pool(device));
   ROTOR_ASSIGN_OR_RETURN(kernels::Stream stream, kernels::Stream::create());
   ROTOR_ASSIGN_OR_RETURN(kernels::Gemm gemm, kernels::Gemm::create());
   ROTOR_ASSIGN_OR_RETURN(kernels::Cholesky cholesky, kernels::Cholesky::create());
-  return std::unique_ptr<CudaBackend>(
-      new CudaBackend(device, std::move(stream), std::move(gemm), std::move(cholesky)));
+  ROTOR_ASSIGN_OR_RETURN(const int64_t limit, pool_limit(memory_limit));
+  ROTOR_ASSIGN_OR_RETURN(kernels::MemoryPool pool, kernels::MemoryPool::create(device, limit));
+  return std::unique_ptr<CudaBackend>(new CudaBackend(device, std::move(pool), std::move(stream),
+                                                      std::move(gemm), std::move(cholesky)));
 }
 
-CudaBackend::CudaBackend(int device, kernels::Stream stream, kernels::Gemm gemm,
-                         kernels::Cholesky cholesky)
+CudaBackend::CudaBackend(int device, kernels::MemoryPool pool, kernels::Stream stream,
+                         kernels::Gemm gemm, kernels::Cholesky cholesky)
     : device_(device),
+      pool_(std::move(pool)),
       stream_(std::move(stream)),
       gemm_(std::move(gemm)),
       cholesky_(std::move(cholesky)) {}
@@ -81,21 +103,15 @@ int64_t CudaBackend::row_tile() const {
   return 128;  // rows do not depend on each other; this keeps the products' tiles full
 }
 
+int64_t CudaBackend::memory_left() const {
+  return pool_.left();
+}
+
 Result<Tensor> CudaBackend::allocate(DType dtype, int64_t rows, int64_t cols) {
   const int64_t bytes = rows * cols * dtype_size(dtype);
-  Result<kernels::Scratch> memory = kernels::Scratch::allocate(bytes, stream());
-  if (!memory.ok() && memory.status().code() == Code::kResourceExhausted) {
-    // What the pool keeps may be cut too small for this one: give it back and ask again.
-    ROTOR_RETURN_IF_ERROR(synchronize());
-    cudaMemPool_t pool = nullptr;
-    ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaDeviceGetDefaultMemPool(&pool, device_)));
-    ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemPoolTrimTo(pool, 0)));
-    memory = kernels::Scratch::allocate(bytes, stream());
-  }
-  ROTOR_RETURN_IF_ERROR(memory.status());
-  return Tensor(
-      dtype, rows, cols,
-      std::make_shared<DeviceMemory>(std::move(memory).value(), static_cast<size_t>(bytes)));
+  ROTOR_ASSIGN_OR_RETURN(kernels::Scratch memory, kernels::Scratch::allocate(bytes, stream()));
+  return Tensor(dtype, rows, cols,
+                std::make_shared<DeviceMemory>(std::move(memory), static_cast<size_t>(bytes)));
 }
 
 Result<std::shared_ptr<Buffer>> CudaBackend::allocate_host(size_t bytes) {
@@ -113,9 +129,12 @@ Status CudaBackend::upload(const void* src, size_t bytes, const Tensor& dst) {
 
 Status CudaBackend::download(const Tensor& src, void* dst, size_t bytes) {
   ROTOR_RETURN_IF_ERROR(expect(bytes == src.bytes(), "download"));
-  ROTOR_RETURN_IF_ERROR(
-      ROTOR_CUDA(cudaMemcpyAsync(dst, src.data(), bytes, cudaMemcpyDeviceToHost, stream())));
-  return synchronize();
+  if (bytes < kSmallestPiecewise || is_page_locked(dst)) {
+    ROTOR_RETURN_IF_ERROR(
+        ROTOR_CUDA(cudaMemcpyAsync(dst, src.data(), bytes, cudaMemcpyDeviceToHost, stream())));
+    return synchronize();
+  }
+  return downloads_.copy(src.data(), bytes, dst, stream());
 }
 
 Status CudaBackend::copy(const Tensor& src, const Tensor& dst) {

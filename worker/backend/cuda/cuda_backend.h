@@ -7,7 +7,7 @@
 // Determinism: no atomics on floating-point numbers, no split sums in products, and row ranges of a
 // weight give the same bits however they are cut.
 //
-// Owns: the stream, the memory pool's contents, cuBLASLt and cuSOLVER handles. Thread-safety: one
+// Owns: the stream, the memory pool, cuBLASLt and cuSOLVER handles. Thread-safety: one
 // caller at a time; the device is current on the thread that created the backend. Fails:
 // RESOURCE_EXHAUSTED for memory with the bytes needed and free, UNIMPLEMENTED (reason
 // UNSUPPORTED_ON_CUDA) for shapes that kernels/supported.h leaves out, INTERNAL for device errors.
@@ -19,8 +19,10 @@
 
 #include "kernels/cholesky.h"
 #include "kernels/gemm.h"
+#include "kernels/memory_pool.h"
 #include "kernels/stream.h"
 #include "worker/backend/backend.h"
+#include "worker/backend/cuda/piecewise_download.h"
 
 namespace rotor::worker::cuda {
 
@@ -29,9 +31,11 @@ int visible_devices();
 
 class CudaBackend final : public Backend {
  public:
-  /// Makes `device` current. Errors: FAILED_PRECONDITION (CUDA_NO_DEVICE,
-  /// CUDA_UNSUPPORTED_DEVICE).
-  static Result<std::unique_ptr<CudaBackend>> create(int device);
+  /// Makes `device` current. `memory_limit`: bytes of its memory that this process may take, the
+  /// context's own included; 0: all. Errors: FAILED_PRECONDITION (CUDA_NO_DEVICE,
+  /// CUDA_UNSUPPORTED_DEVICE); INVALID_ARGUMENT (BAD_MEMORY_LIMIT) for a limit that the context
+  /// alone exceeds.
+  static Result<std::unique_ptr<CudaBackend>> create(int device, int64_t memory_limit = 0);
   ~CudaBackend() override;
 
   cudaStream_t stream() const { return stream_.get(); }
@@ -41,6 +45,8 @@ class CudaBackend final : public Backend {
   DType activation_dtype() const override { return DType::kBf16; }
   int64_t row_tile() const override;
 
+  int64_t memory_left() const override;
+  bool host_is_apart() const override { return true; }
   Result<Tensor> allocate(DType dtype, int64_t rows, int64_t cols) override;
   Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes) override;
   Status upload(const void* src, size_t bytes, const Tensor& dst) override;
@@ -90,7 +96,8 @@ class CudaBackend final : public Backend {
                                               const Tensor& hessian) override;
 
  private:
-  CudaBackend(int device, kernels::Stream stream, kernels::Gemm gemm, kernels::Cholesky cholesky);
+  CudaBackend(int device, kernels::MemoryPool pool, kernels::Stream stream, kernels::Gemm gemm,
+              kernels::Cholesky cholesky);
 
   /// The tensor in `dtype`: itself, or a converted copy.
   Result<Tensor> converted(const Tensor& tensor, DType dtype);
@@ -98,9 +105,11 @@ class CudaBackend final : public Backend {
   Result<std::vector<float>> diagonal(const Tensor& matrix);
 
   int device_;
+  kernels::MemoryPool pool_;
   kernels::Stream stream_;
   kernels::Gemm gemm_;
   kernels::Cholesky cholesky_;
+  PiecewiseDownload downloads_;
 };
 
 }  // namespace rotor::worker::cuda

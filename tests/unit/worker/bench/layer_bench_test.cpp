@@ -77,5 +77,17 @@ TEST(LayerBench, AnyNumberOfRanksGivesTheSameDigest) {
   EXPECT_NE(run(1, other).result.digest, one);
 }
 
+TEST(LayerBench, WhereActivationsLieDoesNotChangeTheDigest) {
+  LayerBenchOptions options = tiny();
+  for (const Sequential sequential : {Sequential::kStage, Sequential::kBlock}) {
+    options.quant.sequential = sequential;
+    options.memory = std::nullopt;
+    const std::string kept = run(1, options).result.digest;
+    options.memory = MemoryPlan{.kept_carry = 0, .spill = true, .bytes = 0};
+    EXPECT_EQ(run(1, options).result.digest, kept);
+    EXPECT_EQ(run(2, options).result.digest, kept);
+  }
+}
+
 }  // namespace
 }  // namespace rotor::worker::bench

@@ -1,0 +1,163 @@
+#include "worker/pipeline/stage_forward.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "model/model_files.h"
+#include "tests/support/memory_sink.h"
+#include "tests/support/status_matchers.h"
+#include "worker/model/stored_weights.h"
+
+namespace rotor::worker {
+namespace {
+
+constexpr int64_t kSequences = 8;
+constexpr int64_t kSeqLen = 48;
+constexpr int64_t kPlenty = int64_t{1} << 32;
+
+/// The first layer of the demo model and one micro-batch before it, on a backend with a limit.
+class OneLayer {
+ public:
+  explicit OneLayer(int64_t memory_limit)
+      : backend_(make_cpu_backend(1, memory_limit)),
+        files_(open_model(posix_file_system(), std::string(ROTOR_SOURCE_DIR) + "/demo/model")
+                   .value()) {
+    const Architecture& architecture = files_.architecture;
+    StoredWeights source(*files_.checkpoint);
+    decoder_.emplace(Decoder::create(*backend_, architecture.config, kSeqLen).value());
+    weights_ = load_layer(*backend_, source, layer(), architecture.config.hidden_size).value();
+    EndWeights ends;
+    ends.embedding = load_tensor(*backend_, source, architecture.embedding,
+                                 architecture.config.vocab_size, architecture.config.hidden_size)
+                         .value();
+    const TokenWindows windows = testing_support::random_windows(kSequences, kSeqLen, 3);
+    const BatchCut cut{kSequences, kSeqLen, kSequences, 1};
+    batches_ = embed_batches(*backend_, *decoder_, ends, windows, cut, {0, 1}).value();
+  }
+
+  Backend& backend() { return *backend_; }
+  MicroBatch& batch() { return batches_[0]; }
+
+  Status forward(const MemoryPlan& memory) {
+    StageForward stages(*backend_, *decoder_, layer(), memory);
+    return stages.forward(weights_, batch());
+  }
+  /// Stage by stage, as the quantizer goes: the input of each, then what is behind it.
+  Status forward_by_stages(const MemoryPlan& memory, std::vector<std::vector<float>>* inputs) {
+    StageForward stages(*backend_, *decoder_, layer(), memory);
+    for (size_t stage = 0; stage < layer().stages.size(); ++stage) {
+      ROTOR_ASSIGN_OR_RETURN(const Tensor input, stages.input(stage, weights_, batch()));
+      inputs->push_back(values(input));
+      ROTOR_RETURN_IF_ERROR(stages.finish(stage, weights_, batch()));
+    }
+    return {};
+  }
+  std::vector<float> output() {
+    return values(batch().waiting.empty() ? batch().x : batch().waiting);
+  }
+
+ private:
+  const Layer& layer() const { return files_.architecture.layers[0]; }
+  std::vector<float> values(const Tensor& tensor) {
+    std::vector<float> result(static_cast<size_t>(tensor.size()));
+    EXPECT_OK(backend_->download(tensor, result.data(), tensor.bytes()));
+    return result;
+  }
+
+  std::unique_ptr<Backend> backend_;
+  ModelFiles files_;
+  std::optional<Decoder> decoder_;
+  LayerWeights weights_;
+  std::vector<MicroBatch> batches_;
+};
+
+MemoryPlan keeping(int64_t kept_carry) {
+  MemoryPlan memory;
+  memory.kept_carry = kept_carry;
+  return memory;
+}
+
+TEST(StageForwardTest, CarriesThatAreNotKeptAreTheSameWhenComputedAgain) {
+  OneLayer reference(0);
+  std::vector<std::vector<float>> inputs;
+  ASSERT_OK(reference.forward_by_stages(MemoryPlan(), &inputs));
+  // Between the attention's width, 256, and the MLP's, 768; and below both.
+  for (const int64_t kept : {300, 0}) {
+    OneLayer again(0);
+    std::vector<std::vector<float>> same;
+    ASSERT_OK(again.forward_by_stages(keeping(kept), &same));
+    EXPECT_EQ(same, inputs) << kept;
+    EXPECT_EQ(again.output(), reference.output()) << kept;
+    EXPECT_TRUE(again.batch().carry.empty());
+  }
+}
+
+TEST(StageForwardTest, AResidualStreamInHostMemoryGivesTheSame) {
+  OneLayer reference(0);
+  ASSERT_OK(reference.forward(MemoryPlan()));
+  OneLayer spilled(0);
+  ASSERT_OK(spill(spilled.backend(), spilled.batch()));
+  EXPECT_TRUE(spilled.batch().x.empty());
+  ASSERT_OK(spilled.forward(MemoryPlan()));
+  EXPECT_EQ(spilled.output(), reference.output());
+
+  const MicroBatch copy = device_copy(spilled.backend(), spilled.batch()).value();
+  EXPECT_TRUE(copy.waiting.empty());
+  EXPECT_NE(copy.x.data(), spilled.batch().waiting.data());
+  spilled.batch() = copy;
+  EXPECT_EQ(spilled.output(), reference.output());
+}
+
+/// What is in use before the layer runs, and what running it takes besides.
+struct Use {
+  int64_t before = 0;
+  int64_t running = 0;
+};
+
+Use measure_use() {
+  OneLayer roomy(kPlenty);
+  const int64_t before = roomy.backend().memory_left();
+  std::vector<std::vector<float>> inputs;
+  EXPECT_OK(roomy.forward(MemoryPlan()));
+  // The decoder keeps its scratch; the carry that was computed again is gone with the stages.
+  return {kPlenty - before, before - roomy.backend().memory_left()};
+}
+
+TEST(StageForwardTest, Faults19_OutOfMemoryRunsFewerSequencesAtATimeToTheSame) {
+  OneLayer reference(0);
+  ASSERT_OK(reference.forward(MemoryPlan()));
+  const Use use = measure_use();
+  ASSERT_GT(use.running, 0);
+  for (const int64_t share : {2, 4}) {
+    OneLayer tight(use.before + use.running / share);
+    ASSERT_OK(tight.forward(MemoryPlan())) << "1/" << share;
+    EXPECT_EQ(tight.output(), reference.output()) << "1/" << share;
+  }
+}
+
+TEST(StageForwardTest, Faults19_NotEvenOneSequenceIsAnErrorWithNumbers) {
+  const Use use = measure_use();
+  OneLayer none(use.before + 1024);
+  const Status status = none.forward(MemoryPlan());
+  EXPECT_EQ(status.code(), Code::kResourceExhausted);
+  EXPECT_EQ(status.reason(), "OUT_OF_MEMORY");
+  EXPECT_EQ(status.details().count("needed"), 1U);
+  EXPECT_EQ(status.details().at("free"), "1024");
+}
+
+TEST(StageForwardTest, Faults19_ACarryThatDoesNotFitIsComputedAgain) {
+  OneLayer reference(0);
+  std::vector<std::vector<float>> inputs;
+  ASSERT_OK(reference.forward_by_stages(MemoryPlan(), &inputs));
+  const Use use = measure_use();
+  OneLayer tight(use.before + use.running / 2);
+  std::vector<std::vector<float>> same;
+  ASSERT_OK(tight.forward_by_stages(MemoryPlan(), &same));
+  EXPECT_EQ(same, inputs);
+  EXPECT_EQ(tight.output(), reference.output());
+}
+
+}  // namespace
+}  // namespace rotor::worker

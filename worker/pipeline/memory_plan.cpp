@@ -1,0 +1,154 @@
+#include "worker/pipeline/memory_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdio>
+#include <functional>
+#include <set>
+#include <vector>
+
+#include "worker/model/decoder.h"
+
+namespace rotor::worker {
+namespace {
+
+constexpr int64_t kFloatBytes = 4;
+constexpr int64_t kStoredWeightBytes = 2;
+// Of one element of a weight while it is solved: rotated, its errors, its turned copy, its codes
+// and scales (kernels/solve.h), and what it decodes to.
+constexpr int64_t kSolveBytes = 18;
+constexpr int64_t kFactorRowBytes = 28 << 10;  // scratch of a factorization (kernels/cholesky.h)
+
+class Estimate {
+ public:
+  Estimate(const ModelPlan& plan, const MemoryNeeds& needs) : plan_(plan), needs_(needs) {}
+
+  /// The most that any moment of any layer takes.
+  int64_t peak(const MemoryPlan& memory) const {
+    int64_t most = 0;
+    for (const LayerPlan& layer : plan_.layers) {
+      int64_t carry = 0;  // that the stage before left
+      for (const StagePlan& stage : layer.stages) {
+        const int64_t next = kept(stage, memory);
+        const int64_t moment = std::max({hessian_bytes(stage) + carry, solve_bytes(stage) + carry,
+                                         carry + next + micro_batch_bytes(layer)});
+        most = std::max(most, moment + layer_weight_bytes(layer));
+        carry = next;
+      }
+    }
+    return most + (memory.spill ? 0 : residual_bytes());
+  }
+
+ private:
+  int64_t kept(const StagePlan& stage, const MemoryPlan& memory) const {
+    const int64_t width = Decoder::carry_features(stage.stage);
+    return width > memory.kept_carry ? 0 : needs_.rank_tokens * width * needs_.activation_bytes;
+  }
+
+  int64_t residual_bytes() const {
+    return needs_.rank_tokens * plan_.architecture.config.hidden_size * needs_.activation_bytes;
+  }
+
+  /// As they are stored, and as the quantized ones run.
+  int64_t layer_weight_bytes(const LayerPlan& layer) const {
+    int64_t elements = 0;
+    for (const StagePlan& stage : layer.stages) {
+      for (const ModulePlan& module : stage.modules) {
+        elements += module.linear.out_features * module.linear.in_features;
+      }
+    }
+    return elements * (kStoredWeightBytes + needs_.activation_bytes);
+  }
+
+  /// Partial sums of the lane tree, and the micro-batch that is being added.
+  int64_t hessian_bytes(const StagePlan& stage) const {
+    const int64_t width = stage.stage.in_features;
+    const auto lanes =
+        static_cast<uint64_t>(std::max<int64_t>(needs_.cut.lanes / std::max(needs_.ranks, 1), 1));
+    const int64_t sums = std::bit_width(lanes) + (needs_.ranks > 1 ? 1 : 0);
+    return sums * width * width * kFloatBytes +
+           needs_.cut.batch_tokens() * 2 * width * needs_.activation_bytes;
+  }
+
+  /// The Hessian, its rotated copy and its factor, and the weights of the stage being solved.
+  int64_t solve_bytes(const StagePlan& stage) const {
+    const int64_t width = stage.stage.in_features;
+    int64_t together = 0;
+    int64_t largest = 0;
+    for (const ModulePlan& module : stage.modules) {
+      const int64_t rows = module.linear.out_features / std::max(needs_.ranks, 1);
+      together += rows * width * kFloatBytes;
+      largest = std::max(largest, rows * width * kSolveBytes);
+    }
+    return 3 * width * width * kFloatBytes +
+           std::max(together + largest, together + width * kFactorRowBytes);
+  }
+
+  /// What the decoder and a stage that is run again keep for one micro-batch.
+  int64_t micro_batch_bytes(const LayerPlan& layer) const {
+    int64_t features = 3 * plan_.architecture.config.hidden_size;
+    for (const StagePlan& stage : layer.stages) {
+      for (const Linear& linear : stage.stage.linears) {
+        features += linear.out_features;
+      }
+    }
+    return needs_.cut.batch_tokens() * features * needs_.activation_bytes;
+  }
+
+  const ModelPlan& plan_;
+  const MemoryNeeds& needs_;
+};
+
+/// Widths of carries, the widest first.
+std::set<int64_t, std::greater<>> carry_widths(const ModelPlan& plan) {
+  std::set<int64_t, std::greater<>> widths;
+  for (const LayerPlan& layer : plan.layers) {
+    for (const StagePlan& stage : layer.stages) {
+      if (const int64_t width = Decoder::carry_features(stage.stage); width > 0) {
+        widths.insert(width);
+      }
+    }
+  }
+  return widths;
+}
+
+}  // namespace
+
+std::string MemoryPlan::text() const {
+  std::array<char, 32> gigabytes{};
+  std::snprintf(gigabytes.data(), gigabytes.size(), "%.1f GB", static_cast<double>(bytes) * 1e-9);
+  const std::string carries =
+      kept_carry == std::numeric_limits<int64_t>::max()
+          ? "all carries kept"
+          : "carries up to " + std::to_string(kept_carry) + " features kept";
+  return carries + ", residual stream " + (spill ? "in host memory" : "on the device") + ", " +
+         gigabytes.data();
+}
+
+MemoryPlan plan_memory(const ModelPlan& plan, const MemoryNeeds& needs, int64_t budget) {
+  const Estimate estimate(plan, needs);
+  MemoryPlan memory;
+  memory.bytes = estimate.peak(memory);
+  if (budget == 0) {
+    return memory;
+  }
+  const auto fits = [&] {
+    memory.bytes = estimate.peak(memory);
+    return memory.bytes <= budget;
+  };
+  if (fits()) {
+    return memory;
+  }
+  for (const int64_t width : carry_widths(plan)) {
+    memory.kept_carry = width - 1;
+    if (fits()) {
+      return memory;
+    }
+  }
+  memory.spill = needs.host_is_apart;
+  memory.bytes = estimate.peak(memory);
+  return memory;
+}
+
+}  // namespace rotor::worker
