@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "model/plan_layout.h"
+
 namespace rotor {
 namespace {
 
@@ -62,11 +64,6 @@ Status check_options(const QuantOptions& options) {
                "sequence")
         .with_reason("BAD_PLAN");
   }
-  if (options.layout != Layout::kCompressedTensors) {
-    return unimplemented("layout " + std::string(to_string(options.layout)) +
-                         " cannot be written yet; supported: compressed-tensors")
-        .with_reason("UNSUPPORTED_LAYOUT");
-  }
   return {};
 }
 
@@ -124,27 +121,27 @@ ModulePlan plan_module(const Linear& linear, const QuantOptions& options) {
 }
 
 /// The rotation of a stage's input. One for the stage, because engines fuse its linears.
-void plan_rotation(const QuantOptions& options, StagePlan* stage) {
+Status plan_rotation(const QuantOptions& options, const LayoutLimits& limits, StagePlan* stage) {
   if (options.rotation == 0) {
-    return;
+    return {};
   }
   FallbackNote note;
   int block = options.rotation;
+  while (block > 1 && stage->stage.in_features % block != 0) {
+    block /= 2;
+  }
   const bool biased = std::any_of(stage->modules.begin(), stage->modules.end(),
                                   [](const ModulePlan& m) { return m.linear.has_bias; });
-  if (biased) {
+  if (limits.rotates_all) {
+    ROTOR_RETURN_IF_ERROR(check_block(limits, *stage, options.rotation, block));
+  } else if (biased) {
     block = 0;
     note = {"UNROTATED_BIAS",
             "engines allow no bias on a rotated linear: the stage is quantized unrotated"};
-  } else {
-    while (block > 1 && stage->stage.in_features % block != 0) {
-      block /= 2;
-    }
-    if (block != options.rotation) {
-      note = {"SMALLER_ROTATION", "input width " + std::to_string(stage->stage.in_features) +
-                                      " is no multiple of " + std::to_string(options.rotation) +
-                                      ": rotated in blocks of " + std::to_string(block)};
-    }
+  } else if (block != options.rotation) {
+    note = {"SMALLER_ROTATION", "input width " + std::to_string(stage->stage.in_features) +
+                                    " is no multiple of " + std::to_string(options.rotation) +
+                                    ": rotated in blocks of " + std::to_string(block)};
   }
   for (ModulePlan& module : stage->modules) {
     if (module.quantized) {
@@ -154,6 +151,7 @@ void plan_rotation(const QuantOptions& options, StagePlan* stage) {
       }
     }
   }
+  return {};
 }
 
 Status check_width(const Linear& linear, const QuantScheme& scheme) {
@@ -220,6 +218,7 @@ bool glob_match(const std::string& pattern, const std::string& name) {
 
 Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions& options) {
   ROTOR_RETURN_IF_ERROR(check_options(options));
+  ROTOR_ASSIGN_OR_RETURN(const LayoutLimits* limits, check_layout(architecture, options));
   ModelPlan plan;
   plan.options = options;
   plan.architecture = architecture;
@@ -250,7 +249,8 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
         }
         stage_plan.modules.push_back(std::move(module));
       }
-      plan_rotation(options, &stage_plan);
+      ROTOR_RETURN_IF_ERROR(check_fused(*limits, stage_plan));
+      ROTOR_RETURN_IF_ERROR(plan_rotation(options, *limits, &stage_plan));
       layer_plan.stages.push_back(std::move(stage_plan));
     }
     plan.layers.push_back(std::move(layer_plan));

@@ -83,11 +83,13 @@ struct ModelPlan {
   std::vector<LayerPlan> layers;
 };
 
-/// Resolves ignores, overrides, and what the layout can carry: a linear with a bias keeps its whole
-/// stage unrotated, a width that the block does not divide takes the largest power of two that
-/// does (both noted). Errors: a width that the group does not divide (names the module and suggests
-/// --ignore), a pattern that matches no module, a rotation that is no power of two in 16..256,
-/// nothing left to quantize, a layout that cannot carry the options.
+/// Resolves ignores, overrides, and what the layout can carry (quant/checkpoint/layout_limits.h): a
+/// linear with a bias keeps its whole stage unrotated, a width that the block does not divide takes
+/// the largest power of two that does (both noted; refused where a layout has one block for all).
+/// Errors: a width that the group does not divide (names the module and suggests --ignore), a
+/// pattern that matches no module, a rotation that is no power of two in 16..256, nothing left to
+/// quantize, linears that engines fuse of which some are ignored, a layout that cannot carry the
+/// options or the model.
 Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions& options);
 
 /// Glob match over a whole name; '*' also crosses dots.

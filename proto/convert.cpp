@@ -230,15 +230,39 @@ Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec) {
   return full;
 }
 
+Format to_plain(v1::Format value) {
+  switch (value) {
+    case v1::FORMAT_MXFP4:
+      return Format::kMxfp4;
+    case v1::FORMAT_INT4:
+      return Format::kInt4;
+    default:
+      return Format::kNvfp4;
+  }
+}
+
+Activations to_plain(v1::Activations value) {
+  return value == v1::ACTIVATIONS_A4 ? Activations::kA4 : Activations::kA16;
+}
+
+Layout to_plain(v1::Layout value) {
+  switch (value) {
+    case v1::LAYOUT_FP_QUANT:
+      return Layout::kFpQuant;
+    case v1::LAYOUT_MODELOPT:
+      return Layout::kModelOpt;
+    default:
+      return Layout::kCompressedTensors;
+  }
+}
+
 Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype) {
   QuantOptions options;
-  const Format format = spec.format() == v1::FORMAT_NVFP4   ? Format::kNvfp4
-                        : spec.format() == v1::FORMAT_MXFP4 ? Format::kMxfp4
-                                                            : Format::kInt4;
-  ROTOR_ASSIGN_OR_RETURN(options.scheme, make_scheme(format, spec.group_size(), model_dtype));
+  options.layout = to_plain(spec.layout());
+  ROTOR_ASSIGN_OR_RETURN(options.scheme, make_scheme(to_plain(spec.format()), spec.group_size(),
+                                                     model_dtype, options.layout));
   options.method = to_plain(spec.method());
-  options.activations =
-      spec.activations() == v1::ACTIVATIONS_A4 ? Activations::kA4 : Activations::kA16;
+  options.activations = to_plain(spec.activations());
   options.rotation = spec.rotation();
   options.scale_search = to_plain(spec.scale_search());
   options.act_order = spec.act_order();
@@ -248,9 +272,6 @@ Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype) {
       spec.propagate() == v1::PROPAGATE_ORIGINAL ? Propagate::kOriginal : Propagate::kQuantized;
   options.sequential =
       spec.sequential() == v1::SEQUENTIAL_BLOCK ? Sequential::kBlock : Sequential::kStage;
-  options.layout = spec.layout() == v1::LAYOUT_FP_QUANT   ? Layout::kFpQuant
-                   : spec.layout() == v1::LAYOUT_MODELOPT ? Layout::kModelOpt
-                                                          : Layout::kCompressedTensors;
   options.ignore.assign(spec.ignore().begin(), spec.ignore().end());
   for (int i = 0; i < spec.overrides_size(); ++i) {
     ROTOR_ASSIGN_OR_RETURN(ModuleOverride change, to_plain(spec.overrides(i), i));

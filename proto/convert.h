@@ -23,6 +23,11 @@ Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec);
 /// The options of a spec that has its defaults; `model_dtype` is what INT4 scales are stored in.
 Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype);
 
+/// Enum values of a spec that has its defaults.
+Format to_plain(v1::Format value);
+Activations to_plain(v1::Activations value);
+Layout to_plain(v1::Layout value);
+
 /// Enum values as the command line writes them ("nvfp4", "mr-gptq", "stage", ...): the enum's name
 /// in lower case without its prefix, '_' as '-'. UNSPECIFIED gives "".
 std::string cli_name(v1::Format value);

@@ -13,6 +13,7 @@ target_sources(rotor_quant PRIVATE
   checkpoint/fp_quant_config.cpp
   checkpoint/inspect.cpp
   checkpoint/layout.cpp
+  checkpoint/layout_limits.cpp
   checkpoint/memory_source.cpp
   checkpoint/modelopt.cpp
   checkpoint/modelopt_config.cpp
@@ -23,6 +24,7 @@ target_sources(rotor_quant PRIVATE
   checkpoint/safetensors_plan.cpp
   checkpoint/safetensors_reader.cpp
   checkpoint/safetensors_writer.cpp
+  checkpoint/serving_modes.cpp
   checkpoint/sharding.cpp
   checkpoint/tensor_spec.cpp
   checkpoint/verify.cpp

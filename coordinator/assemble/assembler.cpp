@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <set>
 #include <utility>
 
 #include "coordinator/assemble/report_file.h"
@@ -102,12 +103,14 @@ class Assembly {
 
   Status write_other_files(const ModelFiles& model) {
     const PreparedJob& prepared = *input_.prepared;
-    ROTOR_ASSIGN_OR_RETURN(const std::string config,
-                           prepared.layout->config_json(model.config_text, prepared.info));
-    ROTOR_RETURN_IF_ERROR(write_synced(fs_, join_path(partial_, "config.json"), config));
+    std::set<std::string> written = {kReportName};
+    for (const TextFile& file : prepared.text_files) {
+      ROTOR_RETURN_IF_ERROR(write_synced(fs_, join_path(partial_, file.name), file.text));
+      written.insert(file.name);
+    }
     for (const std::string& name : model.copied_files) {
-      // A report of an earlier job on the source gives way to this one's.
-      if (name != kReportName) {
+      // What describes another quantization, or is the report of one, gives way to this job's.
+      if (!written.contains(name)) {
         ROTOR_RETURN_IF_ERROR(
             copy_file(fs_, join_path(model.directory, name), join_path(partial_, name)));
       }

@@ -86,7 +86,7 @@ std::string report_file(const JobRecord& job, const PreparedJob& prepared,
   ordered_json report;
   report["algorithm_version"] = job.algorithm_version;
   report["options"] = options_json(job);
-  report["serving_modes"] = serving_modes(layers);
+  report["serving_modes"] = serving_modes(job.spec, layers);
   ordered_json list = ordered_json::array();
   for (const QuantizedModule& module : prepared.info.modules) {
     if (const auto found = modules.find(module.name); found != modules.end()) {

@@ -26,9 +26,10 @@ Result<int64_t> output_bytes(FileSystem& fs, const v1::JobSpec& spec, const Prep
     ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(join_path(model.directory, name)));
     bytes += stat.size;
   }
-  ROTOR_ASSIGN_OR_RETURN(const std::string config,
-                         job.layout->config_json(model.config_text, job.info));
-  return bytes + static_cast<int64_t>(config.size());
+  for (const TextFile& file : job.text_files) {
+    bytes += static_cast<int64_t>(file.text.size());
+  }
+  return bytes;
 }
 
 Result<int64_t> staging_bytes(const PreparedJob& job) {

@@ -78,6 +78,10 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
   job->layer_tensors = tensors_by_layer(*job);
   ROTOR_ASSIGN_OR_RETURN(job->checkpoint_tensors,
                          checkpoint_tensors(*job->layout, job->info, in_model_order(model)));
+  ROTOR_ASSIGN_OR_RETURN(std::string config,
+                         job->layout->config_json(model.config_text, job->info));
+  ROTOR_ASSIGN_OR_RETURN(job->text_files, job->layout->other_files(job->info));
+  job->text_files.push_back({"config.json", std::move(config)});
   return std::shared_ptr<const PreparedJob>(std::move(job));
 }
 

@@ -25,6 +25,8 @@ struct PreparedJob {
   std::vector<std::vector<TensorSpec>> layer_tensors;
   /// Every tensor of the finished checkpoint, in model order.
   std::vector<TensorSpec> checkpoint_tensors;
+  /// config.json and whatever else the layout writes beside the tensors.
+  std::vector<TextFile> text_files;
   int64_t quantized_modules = 0;
 };
 

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "proto/convert.h"
+#include "quant/checkpoint/serving_modes.h"
+
 namespace rotor::coordinator {
 namespace {
 
@@ -60,22 +63,21 @@ v1::Report build_report(const JobRecord& record, const std::vector<LayerRecord>&
     report.set_perplexity(*record.perplexity);
     report.set_perplexity_tokens(record.perplexity_tokens);
   }
-  for (std::string& mode : serving_modes(layers)) {
+  for (std::string& mode : serving_modes(record.spec, layers)) {
     report.add_serving_modes(std::move(mode));
   }
   report.set_output_bytes(record.output_bytes);
   return report;
 }
 
-std::vector<std::string> serving_modes(const std::vector<LayerRecord>& layers) {
+std::vector<std::string> serving_modes(const v1::JobSpec& spec,
+                                       const std::vector<LayerRecord>& layers) {
   const bool rotated = std::any_of(layers.begin(), layers.end(), [](const LayerRecord& layer) {
     return std::any_of(layer.report.modules().begin(), layer.report.modules().end(),
                        [](const v1::ModuleReport& module) { return module.rotation() > 0; });
   });
-  if (rotated) {
-    return {"transformers", "vLLM with tensor parallel size 1"};
-  }
-  return {"transformers", "vLLM with any tensor parallel size"};
+  return rotor::serving_modes(to_plain(spec.layout()), to_plain(spec.format()),
+                              to_plain(spec.activations()), rotated);
 }
 
 }  // namespace rotor::coordinator

@@ -14,7 +14,9 @@ namespace rotor::coordinator {
 v1::Report build_report(const JobRecord& record, const std::vector<LayerRecord>& layers,
                         const std::vector<LeaseRecord>& leases, int64_t now_us);
 
-/// How engines can serve a checkpoint with these modules (formats.md section 1).
-std::vector<std::string> serving_modes(const std::vector<LayerRecord>& layers);
+/// How engines can serve the checkpoint that a job with its defaults makes of these layers
+/// (quant/checkpoint/serving_modes.h).
+std::vector<std::string> serving_modes(const v1::JobSpec& spec,
+                                       const std::vector<LayerRecord>& layers);
 
 }  // namespace rotor::coordinator

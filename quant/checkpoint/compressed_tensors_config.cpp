@@ -6,6 +6,7 @@
 
 #include "quant/base/text.h"
 #include "quant/checkpoint/config_reading.h"
+#include "quant/checkpoint/layout_limits.h"
 #include "quant/checkpoint/rotation_groups.h"
 
 namespace rotor {
@@ -48,7 +49,7 @@ struct Fields {
   ordered_json version;
   struct Rotation {
     std::string name;
-    int64_t block = 0;
+    int block = 0;
     ordered_json targets;
     ordered_json ignore;
   };
@@ -129,12 +130,8 @@ Status parse_rotations(const json& config, const std::string& path, Fields& fiel
   }
   for (const auto& [name, group] : groups.items()) {
     const std::string key = std::string(kGroups) + "/" + name;
-    const json block = value_at(group, "/head_dim");
-    const int64_t size = block.is_number_integer() ? block.get<int64_t>() : 0;
-    if (size < 2 || size > 4096 || (size & (size - 1)) != 0) {
-      return bad_config(path, key + "/head_dim",
-                        printable(block.dump()) + ", where a power of two is needed");
-    }
+    ROTOR_ASSIGN_OR_RETURN(const int size,
+                           block_size(value_at(group, "/head_dim"), path, key + "/head_dim"));
     const json targets = value_at(group, "/apply/0/targets");
     const json ignore = value_at(group, "/apply/0/ignore");
     const auto target_names = names_in(targets);
@@ -144,7 +141,7 @@ Status parse_rotations(const json& config, const std::string& path, Fields& fiel
                         "targets and ignore must be lists of names, without patterns");
     }
     fields.rotations.push_back({name, size, targets, ignore});
-    out.rotations.push_back({name, static_cast<int>(size), *target_names, *ignore_names});
+    out.rotations.push_back({name, size, *target_names, *ignore_names});
   }
   return {};
 }
@@ -152,17 +149,12 @@ Status parse_rotations(const json& config, const std::string& path, Fields& fiel
 }  // namespace
 
 Result<ordered_json> compressed_tensors_config(const QuantizationInfo& info) {
-  const bool a4 = info.activations == Activations::kA4;
-  if (a4 && info.scheme.format == Format::kInt4) {
-    return invalid_argument(
-               "activations a4 with format int4: no engine runs it; use a16, or nvfp4 "
-               "or mxfp4")
-        .with_reason("UNSUPPORTED_COMBINATION");
-  }
+  ROTOR_RETURN_IF_ERROR(
+      find_limits(Layout::kCompressedTensors, info.scheme.format, info.activations).status());
   Fields fields;
   fields.format = info.scheme.format;
   fields.group_size = info.scheme.group_size;
-  fields.quantized_input = a4;
+  fields.quantized_input = info.activations == Activations::kA4;
   fields.actorder = info.act_order ? ordered_json("static") : ordered_json(nullptr);
   fields.observer = info.scale_search == ScaleSearch::kMse ? "mse" : "minmax";
   fields.ignore = info.ignored;
@@ -197,9 +189,8 @@ Result<StoredQuantization> parse_compressed_tensors_config(const json& config, D
   fields.group_size = out.scheme.group_size;
   fields.quantized_input = value_at(config, "/config_groups/group_0/input_activations").is_object();
   out.activations = fields.quantized_input ? Activations::kA4 : Activations::kA16;
-  if (fields.quantized_input && row->format == Format::kInt4) {
-    return bad_config(path, "/config_groups/group_0/input_activations",
-                      "quantized activations with " + std::string(row->name));
+  if (const auto limits = find_limits(out.layout, row->format, out.activations); !limits.ok()) {
+    return bad_config(path, "/config_groups/group_0/input_activations", limits.status().message());
   }
   const json actorder = value_at(config, "/config_groups/group_0/weights/actorder");
   fields.actorder = actorder == "static" ? ordered_json("static") : ordered_json(nullptr);

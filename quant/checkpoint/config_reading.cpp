@@ -1,5 +1,7 @@
 #include "quant/checkpoint/config_reading.h"
 
+#include <bit>
+
 #include "quant/base/text.h"
 
 namespace rotor {
@@ -34,6 +36,15 @@ std::optional<NameSet> names_in(const json& list) {
     names.insert(name.get<std::string>());
   }
   return names;
+}
+
+Result<int> block_size(const json& value, const std::string& path, const std::string& key) {
+  constexpr int64_t kLargest = 4096;
+  const int64_t size = value.is_number_integer() ? value.get<int64_t>() : 0;
+  if (size < 2 || size > kLargest || !std::has_single_bit(static_cast<uint64_t>(size))) {
+    return bad_config(path, key, printable(value.dump()) + ", where a power of two is needed");
+  }
+  return static_cast<int>(size);
 }
 
 Status first_difference(const json& written, const json& found, const std::string& path) {

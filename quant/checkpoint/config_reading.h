@@ -1,6 +1,6 @@
-// Reading a `quantization_config` strictly: a layout's parser takes the few values that may vary out
-// of a given object, writes the object again with them, and refuses every difference. So what is
-// read is exactly what can be written, and nothing is passed over in silence.
+// Reading a `quantization_config` strictly: a layout's parser takes the few values that may vary
+// out of a given object, writes the object again with them, and refuses every difference. So what
+// is read is exactly what can be written, and nothing is passed over in silence.
 //
 // Thread-safety: free functions.
 #pragma once
@@ -22,6 +22,10 @@ nlohmann::json value_at(const nlohmann::json& config, const char* pointer);
 
 /// The names of a list of modules; nothing if it is no list of strings or holds a pattern.
 std::optional<NameSet> names_in(const nlohmann::json& list);
+
+/// The size of a rotation's blocks, which must be a power of two that this program can rotate by.
+Result<int> block_size(const nlohmann::json& value, const std::string& path,
+                       const std::string& key);
 
 /// OK if the two are the same; else bad_config with the first difference.
 Status first_difference(const nlohmann::json& written, const nlohmann::json& found,

@@ -4,6 +4,7 @@
 
 #include "quant/base/text.h"
 #include "quant/checkpoint/config_reading.h"
+#include "quant/checkpoint/layout_limits.h"
 
 namespace rotor {
 namespace {
@@ -11,21 +12,15 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr int kLargestBlock = 4096;
-
 Status unsupported(const std::string& what) {
   return invalid_argument("layout fp-quant: " + what).with_reason("UNSUPPORTED_COMBINATION");
 }
 
-ordered_json write(Format format, int64_t block, ordered_json not_converted) {
-  return {{"quant_method", "fp_quant"},
-          {"forward_dtype", to_string(format)},
-          {"forward_method", "abs_max"},
-          {"backward_dtype", "bf16"},
-          {"hadamard_group_size", block},
-          {"modules_to_not_convert", std::move(not_converted)},
-          {"store_master_weights", false},
-          {"pseudoquantization", false}};
+ordered_json write(Format format, int block, ordered_json not_converted) {
+  return {{"quant_method", "fp_quant"},    {"forward_dtype", to_string(format)},
+          {"forward_method", "abs_max"},   {"backward_dtype", "bf16"},
+          {"hadamard_group_size", block},  {"modules_to_not_convert", std::move(not_converted)},
+          {"store_master_weights", false}, {"pseudoquantization", false}};
 }
 
 }  // namespace
@@ -35,18 +30,15 @@ StoredRotation fp_quant_rotation(int block) {
 }
 
 Result<ordered_json> fp_quant_config(const QuantizationInfo& info) {
-  if (info.scheme.format == Format::kInt4) {
-    return unsupported("it holds nvfp4 and mxfp4, not int4; choose compressed-tensors for int4");
-  }
-  if (info.activations != Activations::kA4) {
-    return unsupported("its engines always quantize activations; choose activations a4");
-  }
+  ROTOR_ASSIGN_OR_RETURN(const LayoutLimits* limits,
+                         find_limits(Layout::kFpQuant, info.scheme.format, info.activations));
   const int block = info.modules.empty() ? 0 : info.modules.front().rotation;
+  ROTOR_RETURN_IF_ERROR(check_rotation(*limits, block));
   for (const QuantizedModule& module : info.modules) {
-    if (module.rotation == 0 || module.rotation != block) {
+    if (module.rotation != block) {
       return unsupported("every linear is rotated in the same blocks, and " + module.name +
                          " has " + std::to_string(module.rotation) + " where the first has " +
-                         std::to_string(block));
+                         std::to_string(block) + ": choose --layout compressed-tensors");
     }
   }
   return write(info.scheme.format, block, info.ignored);
@@ -64,11 +56,12 @@ Result<StoredQuantization> parse_fp_quant_config(const json& config, const std::
   ROTOR_ASSIGN_OR_RETURN(
       out.scheme, make_scheme(format == to_string(Format::kNvfp4) ? Format::kNvfp4 : Format::kMxfp4,
                               0, DType::kBf16, Layout::kFpQuant));
+  ROTOR_ASSIGN_OR_RETURN(const LayoutLimits* limits,
+                         find_limits(out.layout, out.scheme.format, out.activations));
   const json block = value_at(config, "/hadamard_group_size");
-  const int64_t size = block.is_number_integer() ? block.get<int64_t>() : 0;
-  if (size < 2 || size > kLargestBlock || (size & (size - 1)) != 0) {
-    return bad_config(path, "/hadamard_group_size",
-                      printable(block.dump()) + ", where a power of two is needed");
+  ROTOR_ASSIGN_OR_RETURN(const int size, block_size(block, path, "/hadamard_group_size"));
+  if (const Status fits = check_rotation(*limits, size); !fits.ok()) {
+    return bad_config(path, "/hadamard_group_size", fits.message());
   }
   const json not_converted = value_at(config, "/modules_to_not_convert");
   const auto names = names_in(not_converted);
@@ -77,7 +70,7 @@ Result<StoredQuantization> parse_fp_quant_config(const json& config, const std::
                       "must be a list of module names, without patterns");
   }
   out.ignored = *names;
-  out.rotations.push_back(fp_quant_rotation(static_cast<int>(size)));
+  out.rotations.push_back(fp_quant_rotation(size));
   ROTOR_RETURN_IF_ERROR(
       first_difference(json(write(out.scheme.format, size, not_converted)), config, path));
   return out;

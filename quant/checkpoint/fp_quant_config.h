@@ -11,8 +11,8 @@
 
 namespace rotor {
 
-/// Errors: INVALID_ARGUMENT, reason UNSUPPORTED_COMBINATION, for INT4, for activations that are not
-/// quantized, and for modules that are not all rotated in the same blocks.
+/// Errors: INVALID_ARGUMENT, reason UNSUPPORTED_COMBINATION, for what the layout's limits
+/// (layout_limits.h) do not allow, and for modules that are not all rotated in the same blocks.
 Result<nlohmann::ordered_json> fp_quant_config(const QuantizationInfo& info);
 
 /// `config` is the object under `quantization_config` in the file `path`. Errors: INVALID_ARGUMENT,

@@ -9,6 +9,7 @@
 #include "quant/base/text.h"
 #include "quant/checkpoint/compressed_tensors.h"
 #include "quant/checkpoint/compressed_tensors_config.h"
+#include "quant/checkpoint/config_reading.h"
 #include "quant/checkpoint/fp_quant.h"
 #include "quant/checkpoint/fp_quant_config.h"
 #include "quant/checkpoint/modelopt.h"
@@ -118,13 +119,17 @@ Result<StoredQuantization> parse_quantization_config(std::string_view config_tex
     return parse_compressed_tensors_config(quantization, model_dtype(config), path);
   }
   if (method == "fp_quant") {
+    if (const DType dtype = model_dtype(config); dtype != DType::kBf16) {
+      return bad_config(path, "/dtype",
+                        "the model's dtype is " + std::string(dtype_name(dtype)) +
+                            ", and loaders of fp_quant take BF16 alone");
+    }
     return parse_fp_quant_config(quantization, path);
   }
   if (method == "modelopt") {
     return parse_modelopt_config(quantization, path);
   }
-  return invalid_argument(path + ": quantization_config: quant_method " +
-                          printable(method.dump()) +
+  return invalid_argument(path + ": quantization_config: quant_method " + printable(method.dump()) +
                           "; Rotor reads \"compressed-tensors\", \"fp_quant\" and \"modelopt\" "
                           "checkpoints")
       .with_reason("BAD_CONFIG")

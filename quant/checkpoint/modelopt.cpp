@@ -38,7 +38,7 @@ Result<std::string> ModelOptLayout::config_json(std::string_view source_config,
 }
 
 Result<std::vector<TextFile>> ModelOptLayout::other_files(const QuantizationInfo& info) const {
-  return std::vector<TextFile>{{kConfigName, hf_quant_config(info.ignored).dump(2) + "\n"}};
+  return std::vector<TextFile>{{kConfigName, hf_quant_config(info).dump(2) + "\n"}};
 }
 
 Status ModelOptLayout::check_other_files(FileSystem& fs, const std::string& directory,

@@ -5,6 +5,7 @@
 #include "quant/base/json.h"
 #include "quant/base/text.h"
 #include "quant/checkpoint/config_reading.h"
+#include "quant/checkpoint/layout_limits.h"
 
 namespace rotor {
 namespace {
@@ -12,35 +13,39 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr const char* kAlgorithm = "NVFP4";
 constexpr int64_t kGroup = 16;
 
-Status unsupported(const std::string& what) {
-  return invalid_argument("layout modelopt: " + what).with_reason("UNSUPPORTED_COMBINATION");
-}
+// Under NVFP4 engines read input_scale whether it is there or not; weights alone have a name of
+// their own.
+constexpr const char* kWithInput = "NVFP4";
+constexpr const char* kWeightsAlone = "W4A16_NVFP4";
 
-ordered_json quantization_args() {
-  return {{"dynamic", false}, {"num_bits", 4}, {"type", "float"}, {"group_size", kGroup}};
+const char* algorithm_of(Activations activations) {
+  return activations == Activations::kA4 ? kWithInput : kWeightsAlone;
 }
 
 // Engines differ in which of the two lists of excluded modules they read.
-ordered_json write(bool quantized_input, const ordered_json& ignore) {
-  const ordered_json group = {
-      {"input_activations", quantized_input ? quantization_args() : ordered_json(nullptr)},
-      {"weights", quantization_args()},
-      {"targets", ordered_json::array({"Linear"})}};
+ordered_json write(Activations activations, const ordered_json& ignore) {
+  const ordered_json args = {
+      {"dynamic", false}, {"num_bits", 4}, {"type", "float"}, {"group_size", kGroup}};
+  ordered_json group = ordered_json::object();
+  if (activations == Activations::kA4) {
+    group["input_activations"] = args;
+  }
+  group["weights"] = args;
+  group["targets"] = ordered_json::array({"Linear"});
   return {{"quant_method", "modelopt"},
-          {"quant_algo", kAlgorithm},
+          {"quant_algo", algorithm_of(activations)},
           {"group_size", kGroup},
           {"kv_cache_quant_algo", nullptr},
           {"ignore", ignore},
           {"exclude_modules", ignore},
-          {"config_groups", {{"group_0", group}}}};
+          {"config_groups", {{"group_0", std::move(group)}}}};
 }
 
-ordered_json write_hf(const ordered_json& exclude) {
+ordered_json write_hf(Activations activations, const ordered_json& exclude) {
   return {{"quantization",
-           {{"quant_algo", kAlgorithm},
+           {{"quant_algo", algorithm_of(activations)},
             {"kv_cache_quant_algo", nullptr},
             {"group_size", kGroup},
             {"exclude_modules", exclude}}}};
@@ -49,21 +54,16 @@ ordered_json write_hf(const ordered_json& exclude) {
 }  // namespace
 
 Result<ordered_json> modelopt_config(const QuantizationInfo& info) {
-  if (info.scheme.format != Format::kNvfp4) {
-    return unsupported("it holds nvfp4 alone, not " + std::string(to_string(info.scheme.format)) +
-                       "; choose compressed-tensors, or fp-quant for mxfp4");
-  }
+  ROTOR_ASSIGN_OR_RETURN(const LayoutLimits* limits,
+                         find_limits(Layout::kModelOpt, info.scheme.format, info.activations));
   for (const QuantizedModule& module : info.modules) {
-    if (module.rotation != 0) {
-      return unsupported("it has no field for an online rotation, and " + module.name +
-                         " is rotated; choose rotation none, or compressed-tensors or fp-quant");
-    }
+    ROTOR_RETURN_IF_ERROR(check_rotation(*limits, module.rotation).with_context(module.name));
   }
-  return write(info.activations == Activations::kA4, info.ignored);
+  return write(info.activations, info.ignored);
 }
 
-ordered_json hf_quant_config(const std::vector<std::string>& ignored) {
-  return write_hf(ignored);
+ordered_json hf_quant_config(const QuantizationInfo& info) {
+  return write_hf(info.activations, info.ignored);
 }
 
 Result<StoredQuantization> parse_modelopt_config(const json& config, const std::string& path) {
@@ -72,20 +72,19 @@ Result<StoredQuantization> parse_modelopt_config(const json& config, const std::
   ROTOR_ASSIGN_OR_RETURN(out.scheme,
                          make_scheme(Format::kNvfp4, 0, DType::kBf16, Layout::kModelOpt));
   const json algorithm = value_at(config, "/quant_algo");
-  if (algorithm != kAlgorithm) {
-    return bad_config(path, "/quant_algo",
-                      printable(algorithm.dump()) + ", where \"NVFP4\" is known");
+  if (algorithm != kWithInput && algorithm != kWeightsAlone) {
+    return bad_config(
+        path, "/quant_algo",
+        printable(algorithm.dump()) + ", where \"NVFP4\" and \"W4A16_NVFP4\" are known");
   }
-  const bool quantized_input =
-      value_at(config, "/config_groups/group_0/input_activations").is_object();
-  out.activations = quantized_input ? Activations::kA4 : Activations::kA16;
+  out.activations = algorithm == kWithInput ? Activations::kA4 : Activations::kA16;
   const json ignore = value_at(config, "/ignore");
   const auto names = names_in(ignore);
   if (!names) {
     return bad_config(path, "/ignore", "must be a list of module names, without patterns");
   }
   out.ignored = *names;
-  ROTOR_RETURN_IF_ERROR(first_difference(json(write(quantized_input, ignore)), config, path));
+  ROTOR_RETURN_IF_ERROR(first_difference(json(write(out.activations, ignore)), config, path));
   return out;
 }
 
@@ -98,7 +97,7 @@ Status check_hf_quant_config(const std::string& text, const std::string& path,
   if (!names || *names != quantization.ignored) {
     return bad_config(path, kExcluded, "is not the list of modules that config.json ignores");
   }
-  return first_difference(json(write_hf(exclude)), found, path);
+  return first_difference(json(write_hf(quantization.activations, exclude)), found, path);
 }
 
 }  // namespace rotor

@@ -6,19 +6,18 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "quant/base/status.h"
 #include "quant/checkpoint/quantization_info.h"
 
 namespace rotor {
 
-/// Errors: INVALID_ARGUMENT, reason UNSUPPORTED_COMBINATION, for formats other than NVFP4 and for
-/// rotated modules.
+/// Errors: INVALID_ARGUMENT, reason UNSUPPORTED_COMBINATION, for what the layout's limits
+/// (layout_limits.h) do not allow.
 Result<nlohmann::ordered_json> modelopt_config(const QuantizationInfo& info);
 
 /// The whole of hf_quant_config.json.
-nlohmann::ordered_json hf_quant_config(const std::vector<std::string>& ignored);
+nlohmann::ordered_json hf_quant_config(const QuantizationInfo& info);
 
 /// `config` is the object under `quantization_config` in the file `path`. Errors: INVALID_ARGUMENT,
 /// reason BAD_CONFIG, naming file, key and value for every difference from what is written.

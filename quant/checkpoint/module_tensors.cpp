@@ -189,8 +189,8 @@ Result<QuantizedModule> stored_module(const ModuleTable& table, const std::strin
                                        std::to_string(scheme.group_size));
   }
   ROTOR_RETURN_IF_ERROR(stored_scheme(table, module, scheme, source).status());
-  ROTOR_RETURN_IF_ERROR(require_shape(*source.find(name_of(module, table.scales)),
-                                      {rows, cols / scheme.group_size}));
+  ROTOR_RETURN_IF_ERROR(
+      require_shape(*source.find(name_of(module, table.scales)), {rows, cols / scheme.group_size}));
   if (!table.shape.empty()) {
     ROTOR_RETURN_IF_ERROR(check_weight_shape(source, name_of(module, table.shape), rows, cols));
   }

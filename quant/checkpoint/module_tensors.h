@@ -19,13 +19,13 @@ namespace rotor {
 
 /// Names are what follows the module's, dot included; an empty one: the layout has no such tensor.
 struct ModuleTable {
-  std::string_view codes;              // [rows, cols / codes_per_element]
-  DType codes_dtype = DType::kU8;      // U8, two codes an element, or I32, eight
-  std::string_view scales;             // [rows, cols / group]
-  DType scales_dtype = DType::kF8E4M3; // what the file calls scheme.scale_dtype
-  std::string_view shape;              // I64 [2]: rows, cols
-  std::string_view global_scale;       // F32, `scalar_shape`
-  std::string_view input_global_scale; // with a4 alone; as above
+  std::string_view codes;               // [rows, cols / codes_per_element]
+  DType codes_dtype = DType::kU8;       // U8, two codes an element, or I32, eight
+  std::string_view scales;              // [rows, cols / group]
+  DType scales_dtype = DType::kF8E4M3;  // what the file calls scheme.scale_dtype
+  std::string_view shape;               // I64 [2]: rows, cols
+  std::string_view global_scale;        // F32, `scalar_shape`
+  std::string_view input_global_scale;  // with a4 alone; as above
   std::vector<int64_t> scalar_shape = {1};
 
   int64_t codes_per_element() const { return codes_dtype == DType::kI32 ? 8 : 2; }

@@ -5,6 +5,8 @@
 
 #include "quant/checkpoint/checkpoint_reader.h"
 #include "quant/checkpoint/layout.h"
+#include "quant/checkpoint/layout_limits.h"
+#include "quant/checkpoint/serving_modes.h"
 #include "quant/checkpoint/verify_files.h"
 #include "quant/checkpoint/verify_module.h"
 #include "quant/checkpoint/verify_names.h"
@@ -61,8 +63,8 @@ void digest_others(const CheckpointReader& reader, const std::vector<TensorSpec>
 }
 
 void check_modules(const CheckpointReader& reader, const CheckpointLayout& layout,
-                   const StoredQuantization& quantization, const Contents& contents,
-                   Parallel& parallel, VerifyReport& report) {
+                   const LayoutLimits& limits, const StoredQuantization& quantization,
+                   const Contents& contents, Parallel& parallel, VerifyReport& report) {
   std::vector<ModuleCheck> checks(contents.modules.size());
   parallel.for_each(std::ssize(checks), [&](int64_t i) {
     const auto at = static_cast<size_t>(i);
@@ -77,10 +79,37 @@ void check_modules(const CheckpointReader& reader, const CheckpointLayout& layou
     std::string name = check.name;
     by_name.emplace(std::move(name), std::move(check));
   }
-  const CheckpointNames names{quantization, by_name, contents.others, reader};
+  const ModuleTable table = layout.table(quantization.scheme);
+  const CheckpointNames names{quantization, limits, table, by_name, contents.others, reader};
   check_ignore_lists(names, report.problems);
   check_fused(names, report.problems);
   check_rotations(names, report.problems);
+}
+
+// What is known to be quantized: its modules, the rules that span them, and the files.
+Status check_quantized(FileSystem& fs, const CheckpointReader& reader,
+                       const StoredQuantization& quantization, const Contents& contents,
+                       Parallel& parallel, VerifyReport& report) {
+  const CheckpointLayout& layout = find_layout(quantization.layout);
+  ROTOR_ASSIGN_OR_RETURN(
+      const LayoutLimits* limits,
+      find_limits(quantization.layout, quantization.scheme.format, quantization.activations));
+  report.quantized = true;
+  report.layout = quantization.layout;
+  report.scheme = quantization.scheme;
+  report.activations = quantization.activations;
+  check_modules(reader, layout, *limits, quantization, contents, parallel, report);
+  check_files(fs, reader, report.problems);
+  const Status others = layout.check_other_files(fs, reader.directory(), quantization);
+  if (!others.ok()) {
+    report.problems.push_back(problem_of(others, reader.directory(), kQuantizeAgain));
+  }
+  if (contents.modules.empty()) {
+    report.problems.push_back({"config.json", "says quantized, and no module is", kQuantizeAgain});
+  }
+  report.serving_modes = serving_modes(quantization.layout, quantization.scheme.format,
+                                       quantization.activations, !quantization.rotations.empty());
+  return {};
 }
 
 }  // namespace
@@ -108,15 +137,7 @@ Result<VerifyReport> verify_checkpoint(FileSystem& fs, const std::string& direct
   const StoredQuantization quantization = parsed.ok() ? *parsed : StoredQuantization{};
   const Contents contents = sort_tensors(reader, layout, quantization);
   if (layout != nullptr) {
-    report.quantized = true;
-    report.scheme = quantization.scheme;
-    report.activations = quantization.activations;
-    check_modules(reader, *layout, quantization, contents, parallel, report);
-    check_files(fs, reader, report.problems);
-    if (contents.modules.empty()) {
-      report.problems.push_back(
-          {"config.json", "says quantized, and no module is", kQuantizeAgain});
-    }
+    ROTOR_RETURN_IF_ERROR(check_quantized(fs, reader, quantization, contents, parallel, report));
   }
   digest_others(reader, contents.others, parallel, report);
   return report;

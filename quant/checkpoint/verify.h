@@ -30,10 +30,12 @@ struct VerifiedModule {
 
 struct VerifyReport {
   bool quantized = false;  // config.json has a quantization_config
+  Layout layout = Layout::kCompressedTensors;
   QuantScheme scheme;
   Activations activations = Activations::kA16;
   std::vector<VerifyProblem> problems;
   std::map<std::string, VerifiedModule> modules;
+  std::vector<std::string> serving_modes;      // how engines run it; empty where not quantized
   std::map<std::string, std::string> tensors;  // every other tensor: sha256 of its bytes
   bool ok() const { return problems.empty(); }
 };

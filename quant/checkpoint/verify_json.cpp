@@ -22,6 +22,8 @@ nlohmann::json verify_to_json(const VerifyReport& report) {
                         {"modules", std::move(modules)},
                         {"tensors", report.tensors}};
   if (report.quantized) {
+    out["layout"] = to_string(report.layout);
+    out["serving_modes"] = report.serving_modes;
     out["format"] = to_string(report.scheme.format);
     out["activations"] = to_string(report.activations);
   }

@@ -7,10 +7,12 @@
 
 namespace rotor {
 
-/// {"ok": bool, "quantized": bool, "format": "nvfp4"|..., "activations": "a16"|"a4",
+/// {"ok": bool, "quantized": bool, "layout": "compressed-tensors"|..., "format": "nvfp4"|...,
+///  "activations": "a16"|"a4", "serving_modes": [text],
 ///  "problems": [{"tensor", "what", "remedy"}],
 ///  "modules": {name: {"digest": hex, "shape": [N, K], "rotation": block}},
-///  "tensors": {name: hex}}; format and activations only where quantized.
+///  "tensors": {name: hex}}; layout, format, activations and serving modes only where
+///  quantized.
 nlohmann::json verify_to_json(const VerifyReport& report);
 
 }  // namespace rotor

@@ -45,10 +45,10 @@ class ScaleCheck {
       }
     }
   }
-  void report(ModuleCheck& check) const {
+  void report(std::string_view tensor, ModuleCheck& check) const {
     if (bad_ > 0) {
       check.problems.push_back(
-          {check.name + ".weight_scale",
+          {check.name + std::string(tensor),
            std::to_string(bad_) + " scales are not positive and finite, the first " + first_,
            kQuantizeAgain});
     }
@@ -82,7 +82,7 @@ Status decode_and_digest(const CheckpointLayout& layout, const QuantScheme& sche
     check.global_scale = matrix.global_scale;
     check.input_global_scale = matrix.input_global_scale;
   }
-  scales.report(check);
+  scales.report(layout.table(scheme).scales, check);
   if (overflow_row >= 0) {
     check.problems.push_back(
         {check.name, "decodes to a value that is not finite in row " + std::to_string(overflow_row),

@@ -1,5 +1,6 @@
 #include "quant/checkpoint/verify_names.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <initializer_list>
@@ -51,7 +52,13 @@ bool same_bits(float a, float b) {
   return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
 }
 
-void check_pair(const ModuleCheck& first, const ModuleCheck& other,
+bool is_fused(std::string_view module) {
+  return std::any_of(kFused.begin(), kFused.end(), [&](const auto& leaves) {
+    return std::find(leaves.begin(), leaves.end(), leaf_of(module)) != leaves.end();
+  });
+}
+
+void check_pair(const ModuleTable& table, const ModuleCheck& first, const ModuleCheck& other,
                 std::vector<VerifyProblem>& problems) {
   const auto differ = [&](const std::string& what) {
     problems.push_back(
@@ -59,10 +66,11 @@ void check_pair(const ModuleCheck& first, const ModuleCheck& other,
          kQuantizeAgain});
   };
   if (!same_bits(first.global_scale, other.global_scale)) {
-    differ("weight_global_scale " + std::to_string(other.global_scale));
+    differ(std::string(leaf_of(table.global_scale)) + " " + std::to_string(other.global_scale));
   }
   if (!same_bits(first.input_global_scale, other.input_global_scale)) {
-    differ("input_global_scale " + std::to_string(other.input_global_scale));
+    differ(std::string(leaf_of(table.input_global_scale)) + " " +
+           std::to_string(other.input_global_scale));
   }
   if (first.module.rotation != other.module.rotation) {
     differ("rotation " + std::to_string(other.module.rotation));
@@ -129,12 +137,18 @@ void check_ignore_lists(const CheckpointNames& names, std::vector<VerifyProblem>
     } else if (names.source.find(name + ".weight") == nullptr && leaf_of(name) != "lm_head") {
       // The head alone may have no weight: it reads the embedding's where they are tied.
       problems.push_back({name, "is in `ignore`, and no tensor belongs to it", kQuantizeAgain});
+    } else if (names.limits.ignores_unfused_only && is_fused(name)) {
+      problems.push_back({name,
+                          "is in `ignore`, and the layout's engines look for it under the name of "
+                          "the linear that they fuse it into",
+                          "quantize again without it in --ignore, or with --layout "
+                          "compressed-tensors"});
     }
   }
   for (const TensorSpec& tensor : names.others) {
     const std::string module = parent_of(tensor.name);
     if (names.modules.contains(module)) {
-      if (leaf_of(tensor.name) != "bias") {
+      if (leaf_of(tensor.name) != "bias" && !is_rotation_tensor(names, tensor.name)) {
         problems.push_back({tensor.name,
                             "is left beside the tensors of the quantized module " + module,
                             "remove it from the shard and the index, or quantize again"});
@@ -166,7 +180,7 @@ void check_fused(const CheckpointNames& names, std::vector<VerifyProblem>& probl
         }
       }
       for (size_t i = 1; i < quantized.size(); ++i) {
-        check_pair(*quantized[0], *quantized[i], problems);
+        check_pair(names.table, *quantized[0], *quantized[i], problems);
       }
       for (size_t i = 0; i < plain.size() && !quantized.empty(); ++i) {
         problems.push_back({plain[i],
@@ -193,7 +207,7 @@ void check_rotations(const CheckpointNames& names, std::vector<VerifyProblem>& p
                               " does not divide",
                           kQuantizeAgain});
     }
-    if (names.source.find(name + ".bias") != nullptr) {
+    if (!names.limits.rotates_all && names.source.find(name + ".bias") != nullptr) {
       problems.push_back({name, "is rotated and has a bias, which engines do not run",
                           "quantize again; linears with a bias stay unrotated"});
     }

@@ -13,7 +13,12 @@ READER = harness.SOURCE / "tests" / "python" / "independent_reader.py"
 RECIPES = {
     "nvfp4-a16": ["--format", "nvfp4"],
     "nvfp4-a4": ["--format", "nvfp4", "--activations", "a4"],
-    "nvfp4-rtn": ["--format", "nvfp4", "--method", "rtn", "--scale-search", "absmax"],
+    "modelopt-rtn": ["--layout", "modelopt", "--format", "nvfp4", "--rotation", "none",
+                     "--method", "rtn", "--scale-search", "absmax"],
+    "modelopt-a4": ["--layout", "modelopt", "--format", "nvfp4", "--rotation", "none",
+                    "--activations", "a4"],
+    "fp-quant-nvfp4": ["--layout", "fp-quant", "--format", "nvfp4", "--activations", "a4"],
+    "fp-quant-mxfp4": ["--layout", "fp-quant", "--format", "mxfp4", "--activations", "a4"],
     "mxfp4-a16": ["--format", "mxfp4"],
     "mxfp4-a4-unrotated": ["--format", "mxfp4", "--activations", "a4", "--rotation", "none"],
     "int4": ["--format", "int4", "--group-size", "32", "--ignore", "*.layers.0.mlp.down_proj"],
@@ -39,6 +44,7 @@ class Checkpoint(unittest.TestCase):
             verified = harness.run([rotor, "verify", str(output), "-o", "json"])
             self.assertTrue(verified["ok"], verified["problems"])
             self.assertEqual(len(verified["modules"]), len(report["modules"]))
+            self.assertEqual(verified["serving_modes"], report["serving_modes"])
             verify_json = pathlib.Path(directory) / "verify.json"
             verify_json.write_text(json.dumps(verified))
             read = subprocess.run([sys.executable, str(READER), str(output), str(verify_json)],
@@ -46,7 +52,8 @@ class Checkpoint(unittest.TestCase):
             self.assertEqual(read.returncode, 0, read.stdout + read.stderr)
 
             inspected = harness.run([rotor, "inspect", str(output), "-o", "json"])
-            self.assertTrue(inspected)
+            self.assertEqual(len(inspected["modules"]), len(report["modules"]))
+            self.assertEqual(inspected["layout"], verified["layout"])
 
 
 for name in RECIPES:

@@ -96,6 +96,10 @@ def e2m1_codes(packed):
     return E2M1[codes]
 
 
+def powers_of_two(bytes_):
+    return np.ldexp(np.float32(1), bytes_.astype(np.int32) - 127)
+
+
 def int4_codes(packed):
     words = packed.view(np.uint32)
     codes = np.empty((packed.shape[0], packed.shape[1] * 8), np.float32)
@@ -104,32 +108,74 @@ def int4_codes(packed):
     return codes
 
 
-def decode(tensors, module, quantization):
+def decode_compressed_tensors(tensors, module, quantization):
     form = quantization["format"]
-    group = quantization["config_groups"]["group_0"]["weights"]["group_size"]
     packed = tensors.array(module + ".weight_packed")
     scale = tensors.array(module + ".weight_scale")
     if form == "nvfp4-pack-quantized":
-        values = e2m1_codes(packed)
-        scale = scale / tensors.array(module + ".weight_global_scale")[0]
-    elif form == "mxfp4-pack-quantized":
-        values = e2m1_codes(packed)
-        scale = np.ldexp(np.float32(1), scale.astype(np.int32) - 127)
-    elif form == "pack-quantized":
-        values = int4_codes(packed)
-        if list(tensors.array(module + ".weight_shape")) != list(values.shape):
-            raise ValueError(f"{module}: weight_shape is not that of the codes")
-    else:
+        return e2m1_codes(packed), scale / tensors.array(module + ".weight_global_scale")[0], 16
+    if form == "mxfp4-pack-quantized":
+        return e2m1_codes(packed), powers_of_two(scale), 32
+    if form != "pack-quantized":
         raise ValueError(f"unknown format {form}")
+    values = int4_codes(packed)
+    if list(tensors.array(module + ".weight_shape")) != list(values.shape):
+        raise ValueError(f"{module}: weight_shape is not that of the codes")
+    return values, scale, quantization["config_groups"]["group_0"]["weights"]["group_size"]
+
+
+def decode_fp_quant(tensors, module, quantization):
+    bits = tensors.array(module + ".scales")
+    global_scale = tensors.array(module + ".weight_global_scale")
+    if global_scale.shape != (1,):
+        raise ValueError(f"{module}: weight_global_scale of shape {global_scale.shape}")
+    if quantization["forward_dtype"] == "nvfp4":
+        stored, group = E4M3[bits], 16
+    else:
+        stored, group = powers_of_two(bits), 32
+        if global_scale[0] != 3:
+            raise ValueError(f"{module}: weight_global_scale {global_scale[0]}, not 3")
+    return e2m1_codes(tensors.array(module + ".qweight")), stored / global_scale[0], group
+
+
+def decode_modelopt(tensors, module, quantization):
+    if quantization["quant_algo"] not in ("NVFP4", "W4A16_NVFP4"):
+        raise ValueError(f"unknown algorithm {quantization['quant_algo']}")
+    factor = tensors.array(module + ".weight_scale_2")
+    if factor.shape != ():
+        raise ValueError(f"{module}: weight_scale_2 of shape {factor.shape}")
+    scale = tensors.array(module + ".weight_scale") * factor
+    return e2m1_codes(tensors.array(module + ".weight")), scale, quantization["group_size"]
+
+
+# By quant_method: what decodes a module, what its codes are called (with their dtype), its tensors.
+LAYOUTS = {
+    "compressed-tensors": (decode_compressed_tensors, "weight_packed", ("U8", "I32"),
+                           ("weight_packed", "weight_scale", "weight_shape", "weight_global_scale",
+                            "input_global_scale")),
+    "fp_quant": (decode_fp_quant, "qweight", ("U8",),
+                 ("qweight", "scales", "weight_global_scale", "act_global_scale")),
+    "modelopt": (decode_modelopt, "weight", ("U8",),
+                 ("weight", "weight_scale", "weight_scale_2", "input_scale")),
+}
+
+
+def decode(tensors, module, quantization):
+    values, scale, group = LAYOUTS[quantization["quant_method"]][0](tensors, module, quantization)
     scale = scale.astype(np.float32)
     if scale.shape != (values.shape[0], values.shape[1] // group):
         raise ValueError(f"{module}: scales {scale.shape} for {values.shape}")
     return values * np.repeat(scale, group, axis=1)
 
 
-def own_tensors(tensors, module):
-    suffixes = ("weight_packed", "weight_scale", "weight_shape", "weight_global_scale",
-                "input_global_scale")
+def modules_of(tensors, quantization):
+    _, suffix, dtypes, _ = LAYOUTS[quantization["quant_method"]]
+    return [name[: -len(suffix) - 1] for name, entry in tensors.entries.items()
+            if name.endswith("." + suffix) and entry[0] in dtypes]
+
+
+def own_tensors(tensors, module, quantization):
+    suffixes = LAYOUTS[quantization["quant_method"]][3]
     return {f"{module}.{s}" for s in suffixes if f"{module}.{s}" in tensors.entries}
 
 
@@ -152,12 +198,10 @@ def main(arguments):
     tensors = Tensors(directory)
     modules, owned = {}, set()
     if quantization is not None:
-        for name in tensors.entries:
-            if name.endswith(".weight_packed"):
-                module = name[: -len(".weight_packed")]
-                values = np.ascontiguousarray(decode(tensors, module, quantization), "<f4")
-                modules[module] = hashlib.sha256(values.tobytes()).hexdigest()
-                owned |= own_tensors(tensors, module)
+        for module in modules_of(tensors, quantization):
+            values = np.ascontiguousarray(decode(tensors, module, quantization), "<f4")
+            modules[module] = hashlib.sha256(values.tobytes()).hexdigest()
+            owned |= own_tensors(tensors, module, quantization)
     others = {name: hashlib.sha256(tensors.raw(name)).hexdigest()
               for name in tensors.entries if name not in owned}
     failures = compare("module", modules, {n: m["digest"] for n, m in report["modules"].items()})

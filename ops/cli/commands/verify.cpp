@@ -49,7 +49,14 @@ int run_verify(VerifyOptions& options, Console& console) {
     console.out() << to_string(report->scheme.format) << " " << to_string(report->activations)
                   << ", " << report->modules.size() << " quantized modules, ";
   }
-  console.out() << report->tensors.size() << " other tensors" << std::endl;
+  console.out() << report->tensors.size() << " other tensors\n";
+  if (report->quantized) {
+    console.out() << "layout " << to_string(report->layout) << ", which serves\n";
+  }
+  for (const std::string& mode : report->serving_modes) {
+    console.out() << "  " << mode << "\n";
+  }
+  console.out() << std::flush;
   return kExitDone;
 }
 

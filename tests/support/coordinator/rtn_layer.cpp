@@ -81,12 +81,11 @@ RtnLayer RtnQuantizer::layer(int32_t index) {
         continue;
       }
       const QuantScheme& scheme = job_->info.scheme;
-      const float global = scheme.format == Format::kNvfp4
-                               ? nvfp4_global_scale(amax[module.linear.fuse_group])
-                               : 1.0F;
-      auto tensors = job_->layout->encode(
-          module.linear.name, job_->info.activations,
-          quantize(module.linear, read_weight(model_, module.linear), scheme, global));
+      QuantizedMatrix matrix = quantize(module.linear, read_weight(model_, module.linear), scheme,
+                                        global_scale_for(scheme, amax[module.linear.fuse_group]));
+      matrix.input_global_scale = global_scale_for(scheme, 1.0F);
+      auto tensors =
+          job_->layout->encode(module.linear.name, job_->info.activations, std::move(matrix));
       EXPECT_TRUE(tensors.ok()) << tensors.status().to_string();
       for (StoredTensor& tensor : *tensors) {
         v1::TensorInfo* info = layer.commit.add_tensors();

@@ -138,9 +138,6 @@ TEST(Plan, RefusesWhatCannotBeMeant) {
   options = options_for(Format::kNvfp4, 16);
   options.damping = 0.0;
   EXPECT_EQ(plan_for(options).status().reason(), "BAD_DAMPING");
-  options = options_for(Format::kNvfp4, 16);
-  options.layout = Layout::kModelOpt;
-  EXPECT_EQ(plan_for(options).status().code(), Code::kUnimplemented);
 }
 
 TEST(Glob, MatchesWholeNames) {

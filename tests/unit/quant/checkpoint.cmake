@@ -7,13 +7,19 @@ target_sources(rotor_quant_test PRIVATE
   checkpoint/checkpoint_reader_test.cpp
   checkpoint/compressed_tensors_config_test.cpp
   checkpoint/compressed_tensors_test.cpp
+  checkpoint/fp_quant_config_test.cpp
+  checkpoint/fp_quant_test.cpp
   checkpoint/inspect_test.cpp
+  checkpoint/layout_limits_test.cpp
   checkpoint/layout_test.cpp
+  checkpoint/modelopt_test.cpp
+  checkpoint/module_tensors_test.cpp
   checkpoint/rotation_groups_test.cpp
   checkpoint/safetensors_header_test.cpp
   checkpoint/safetensors_plan_test.cpp
   checkpoint/safetensors_reader_test.cpp
   checkpoint/safetensors_writer_test.cpp
+  checkpoint/serving_modes_test.cpp
   checkpoint/sharding_test.cpp
   checkpoint/small_checkpoint.cpp
   checkpoint/verify_json_test.cpp

@@ -86,6 +86,43 @@ TEST_F(Assembler, CutsIntoShardsWithARotationTensor) {
   EXPECT_EQ(core_->report(name)->serving_modes(1), "vLLM with tensor parallel size 1");
 }
 
+TEST_F(Assembler, WritesTheOtherLayouts) {
+  struct Recipe {
+    v1::Layout layout;
+    v1::Format format;
+    int rotation;
+    Layout read;
+  };
+  const Recipe recipes[] = {
+      {v1::LAYOUT_FP_QUANT, v1::FORMAT_NVFP4, 16, Layout::kFpQuant},
+      {v1::LAYOUT_FP_QUANT, v1::FORMAT_MXFP4, 128, Layout::kFpQuant},
+      {v1::LAYOUT_MODELOPT, v1::FORMAT_NVFP4, 0, Layout::kModelOpt},
+  };
+  // A file of the source gives way to one of that name that the layout writes.
+  std::ofstream(demo_.model() + "/hf_quant_config.json") << "{}";
+  for (const Recipe& recipe : recipes) {
+    const std::string output = std::to_string(recipe.layout) + std::to_string(recipe.format);
+    v1::SubmitJobRequest request = demo_.request("r" + output, output);
+    request.mutable_spec()->set_layout(recipe.layout);
+    request.mutable_spec()->set_format(recipe.format);
+    request.mutable_spec()->set_rotation(recipe.rotation);
+    request.mutable_spec()->set_activations(v1::ACTIVATIONS_A4);
+    const std::string name = commit_all(request);
+    core_->assemble_next();
+    ASSERT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED) << job(name).cause().message();
+    SerialParallel serial;
+    const auto report = verify_checkpoint(fs_, demo_.output(output), serial);
+    ASSERT_OK(report);
+    EXPECT_EQ(report->layout, recipe.read);
+    EXPECT_EQ(report->modules.size(), 28U);
+    EXPECT_EQ(report->modules.begin()->second.rotation, recipe.rotation);
+    const auto served = core_->report(name)->serving_modes();
+    EXPECT_EQ(std::vector<std::string>(served.begin(), served.end()), report->serving_modes);
+    const std::string other = testing::file_bytes(demo_.output(output) + "/hf_quant_config.json");
+    EXPECT_EQ(other != "{}", recipe.layout == v1::LAYOUT_MODELOPT);
+  }
+}
+
 TEST_F(Assembler, TwoRunsGiveTheSameBytes) {
   commit_all(demo_.request("r1", "one"));
   core_->assemble_next();

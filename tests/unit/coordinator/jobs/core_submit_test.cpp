@@ -105,9 +105,20 @@ TEST_F(CoreSubmit, RefusesABadRequestId) {
   }
 }
 
-TEST_F(CoreSubmit, RefusesALayoutThatIsNotThereYet) {
-  EXPECT_FAILS(refused([](v1::JobSpec& spec) { spec.set_layout(v1::LAYOUT_FP_QUANT); }),
-               Code::kUnimplemented, "UNSUPPORTED_LAYOUT", "compressed-tensors");
+TEST_F(CoreSubmit, RefusesWhatALayoutCannotSayWithTheRemedy) {
+  const auto refuse = [&](v1::Layout layout, v1::Format format, const char* words) {
+    EXPECT_FAILS(refused([&](v1::JobSpec& spec) {
+                   spec.set_layout(layout);
+                   spec.set_format(format);
+                   spec.set_method(v1::METHOD_MR_GPTQ);
+                 }),
+                 Code::kInvalidArgument, "UNSUPPORTED_COMBINATION", words);
+  };
+  // Nothing else is given: the defaults, too, are refused rather than changed in silence.
+  refuse(v1::LAYOUT_MODELOPT, v1::FORMAT_NVFP4, "add --rotation none");
+  refuse(v1::LAYOUT_MODELOPT, v1::FORMAT_MXFP4, "holds nvfp4, not mxfp4");
+  refuse(v1::LAYOUT_FP_QUANT, v1::FORMAT_MXFP4, "add --activations a4");
+  refuse(v1::LAYOUT_FP_QUANT, v1::FORMAT_INT4, "not int4");
 }
 
 TEST_F(CoreSubmit, Faults25_PathsStayBelowTheirRoots) {

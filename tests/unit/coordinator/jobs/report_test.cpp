@@ -41,8 +41,11 @@ TEST(Report, SumsPhasesAndTimeWithoutCountingOverlapsTwice) {
 }
 
 TEST(Report, SaysHowARotatedCheckpointIsServed) {
-  EXPECT_EQ(serving_modes({layer(0, 1, 16)}).back(), "vLLM with tensor parallel size 1");
-  EXPECT_EQ(serving_modes({layer(0, 1, 0)}).back(), "vLLM with any tensor parallel size");
+  v1::JobSpec spec;
+  EXPECT_EQ(serving_modes(spec, {layer(0, 1, 16)}).back(), "vLLM with tensor parallel size 1");
+  EXPECT_EQ(serving_modes(spec, {layer(0, 1, 0)}).back(), "vLLM with any tensor parallel size");
+  spec.set_layout(v1::LAYOUT_FP_QUANT);
+  EXPECT_EQ(serving_modes(spec, {layer(0, 1, 16)}).back().substr(0, 17), "vLLM on Blackwell");
 }
 
 }  // namespace

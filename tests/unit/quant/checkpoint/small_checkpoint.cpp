@@ -19,19 +19,33 @@ const char* const kSmallConfig = R"({
   "torch_dtype": "bfloat16"
 })";
 
+SmallCheckpointOptions small_fp_quant(Format format) {
+  return {.format = format,
+          .activations = Activations::kA4,
+          .rotation = 32,
+          .down_rotation = 32,
+          .layout = Layout::kFpQuant};
+}
+
+SmallCheckpointOptions small_modelopt(Activations activations) {
+  return {
+      .activations = activations, .rotation = 0, .down_rotation = 0, .layout = Layout::kModelOpt};
+}
+
 QuantizationInfo small_info(const SmallCheckpointOptions& options) {
   QuantizationInfo info;
-  info.scheme = *make_scheme(options.format, 0, DType::kBf16);
+  info.scheme = *make_scheme(options.format, 0, DType::kBf16, options.layout);
   info.activations = options.activations;
   const std::string attention = "model.layers.0.self_attn.";
   const std::string mlp = "model.layers.0.mlp.";
-  info.modules = {{attention + "q_proj", 256, 256, options.rotation},
-                  {attention + "k_proj", 128, 256, options.rotation},
-                  {attention + "v_proj", 128, 256, options.rotation},
-                  {attention + "o_proj", 256, 256, 0},
-                  {mlp + "gate_proj", 384, 256, options.rotation},
-                  {mlp + "up_proj", 384, 256, options.rotation},
-                  {mlp + "down_proj", 256, 384, options.down_rotation}};
+  info.modules = {
+      {attention + "q_proj", 256, 256, options.rotation},
+      {attention + "k_proj", 128, 256, options.rotation},
+      {attention + "v_proj", 128, 256, options.rotation},
+      {attention + "o_proj", 256, 256, options.layout == Layout::kFpQuant ? options.rotation : 0},
+      {mlp + "gate_proj", 384, 256, options.rotation},
+      {mlp + "up_proj", 384, 256, options.rotation},
+      {mlp + "down_proj", 256, 384, options.down_rotation}};
   info.ignored = {"lm_head"};
   return info;
 }
@@ -71,9 +85,11 @@ QuantizedMatrix small_matrix(const QuantizedModule& module, const QuantizationIn
         break;
     }
   }
-  if (info.scheme.format == Format::kNvfp4) {
-    matrix.global_scale = 12345.678F;
-    matrix.input_global_scale = info.activations == Activations::kA4 ? 321.1F : 0.0F;
+  if (has_global_scale(info.scheme)) {
+    const bool fixed = info.scheme.global == GlobalScale::kThree;
+    const float input = fixed ? 3.0F : 321.1F;
+    matrix.global_scale = fixed ? 3.0F : 12345.678F;
+    matrix.input_global_scale = info.activations == Activations::kA4 ? input : 0.0F;
   }
   return matrix;
 }
@@ -93,7 +109,7 @@ std::vector<uint8_t> counting_bytes(const TensorSpec& spec) {
 Status write_small_checkpoint(const std::string& directory, const SmallCheckpointOptions& options) {
   FileSystem& fs = posix_file_system();
   const QuantizationInfo info = small_info(options);
-  const CheckpointLayout& layout = find_layout(Layout::kCompressedTensors);
+  const CheckpointLayout& layout = find_layout(options.layout);
   std::map<std::string, std::vector<uint8_t>> bytes;
   for (const QuantizedModule& module : info.modules) {
     ROTOR_ASSIGN_OR_RETURN(
@@ -121,6 +137,10 @@ Status write_small_checkpoint(const std::string& directory, const SmallCheckpoin
   if (shards.size() > 1) {
     ROTOR_RETURN_IF_ERROR(
         write_file_atomically(fs, join_path(directory, kIndexName), index_json(shards)));
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<TextFile> others, layout.other_files(info));
+  for (const TextFile& file : others) {
+    ROTOR_RETURN_IF_ERROR(write_file_atomically(fs, join_path(directory, file.name), file.text));
   }
   ROTOR_ASSIGN_OR_RETURN(const std::string config, layout.config_json(kSmallConfig, info));
   return write_file_atomically(fs, join_path(directory, "config.json"), config);

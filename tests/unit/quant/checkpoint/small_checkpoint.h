@@ -18,7 +18,13 @@ struct SmallCheckpointOptions {
   int rotation = 16;       // of every module but o_proj, which has a bias
   int down_rotation = 16;  // of down_proj
   int64_t max_shard_bytes = 1 << 30;
+  Layout layout = Layout::kCompressedTensors;
 };
+
+/// FP-Quant: activations a4, and every module rotated in blocks of 32, o_proj too.
+SmallCheckpointOptions small_fp_quant(Format format);
+/// ModelOpt: NVFP4, nothing rotated.
+SmallCheckpointOptions small_modelopt(Activations activations);
 
 /// config.json of the model that it pretends to come from.
 extern const char* const kSmallConfig;

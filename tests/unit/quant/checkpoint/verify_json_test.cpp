@@ -29,6 +29,8 @@ TEST(VerifyJson, HasTheKeysThatScriptsRead) {
   EXPECT_EQ(json["ok"], true);
   EXPECT_EQ(json["format"], "nvfp4");
   EXPECT_EQ(json["activations"], "a16");
+  EXPECT_EQ(json["layout"], "compressed-tensors");
+  EXPECT_TRUE(json["serving_modes"].is_array());
 }
 
 // Exit code and output of a command.
@@ -50,20 +52,27 @@ TEST(VerifyJson, AnIndependentReaderDecodesTheSame) {
     GTEST_SKIP() << "python3 with numpy is not installed (Debian: python3-numpy)";
   }
   const std::string reader = std::string(ROTOR_SOURCE_DIR) + "/tests/python/independent_reader.py";
+  std::vector<testing::SmallCheckpointOptions> kinds;
   for (const Format format : {Format::kNvfp4, Format::kMxfp4, Format::kInt4}) {
+    kinds.push_back({.format = format, .max_shard_bytes = 100'000});
+  }
+  kinds.push_back(testing::small_fp_quant(Format::kNvfp4));
+  kinds.push_back(testing::small_fp_quant(Format::kMxfp4));
+  kinds.push_back(testing::small_modelopt(Activations::kA4));
+  for (const testing::SmallCheckpointOptions& kind : kinds) {
     const TemporaryDirectory dir;
     const std::string model = dir / "model";
     ASSERT_OK(create_directories(posix_file_system(), model));
-    ASSERT_OK(
-        testing::write_small_checkpoint(model, {.format = format, .max_shard_bytes = 100'000}));
+    ASSERT_OK(testing::write_small_checkpoint(model, kind));
     SerialParallel parallel;
     const auto report = verify_checkpoint(posix_file_system(), model, parallel);
     ASSERT_OK(report);
     auto json = verify_to_json(*report);
     dir.put("good.json", json.dump());
     const auto good = run(kPython + " " + reader + " " + model + " " + (dir / "good.json"));
-    EXPECT_EQ(good.first, 0) << to_string(format) << ": " << good.second;
-    EXPECT_NE(good.second.find("7 modules and 5 other tensors decoded, 0 differences"),
+    EXPECT_EQ(good.first, 0) << to_string(kind.layout) << ": " << good.second;
+    EXPECT_NE(good.second.find("7 modules and " + std::to_string(report->tensors.size()) +
+                               " other tensors decoded, 0 differences"),
               std::string::npos)
         << good.second;
     json["modules"].begin().value()["digest"] = std::string(64, '0');

@@ -54,6 +54,12 @@ std::vector<SmallCheckpointOptions> all_kinds() {
       }
     }
   }
+  for (const Format format : {Format::kNvfp4, Format::kMxfp4}) {
+    kinds.push_back(testing::small_fp_quant(format));
+  }
+  for (const Activations activations : {Activations::kA16, Activations::kA4}) {
+    kinds.push_back(testing::small_modelopt(activations));
+  }
   return kinds;
 }
 
@@ -67,7 +73,10 @@ TEST(Verify, FindsNothingWrongWithWhatIsWritten) {
     EXPECT_EQ(report.scheme.format, options.format);
     EXPECT_EQ(report.activations, options.activations);
     EXPECT_EQ(report.modules.size(), 7U);
-    EXPECT_EQ(report.tensors.size(), options.rotation == 0 ? 4U : 6U);
+    EXPECT_EQ(report.layout, options.layout);
+    EXPECT_FALSE(report.serving_modes.empty());
+    const size_t matrices = options.layout == Layout::kFpQuant ? 7 : options.rotation == 0 ? 0 : 2;
+    EXPECT_EQ(report.tensors.size(), 4 + matrices);
   }
 }
 
@@ -298,6 +307,52 @@ TEST_F(Damaged, RotatedLinearsWithABias) {
     tensors.push_back({{kMlp + "down_proj.bias", DType::kU8, {1}}, {0}});
   });
   expect_problem(kMlp + "down_proj | is rotated and has a bias");
+}
+
+TEST_F(Damaged, FpQuant) {
+  const std::string matrix = ".forward_hadamard_matrix";
+  write(testing::small_fp_quant(Format::kMxfp4));
+  change([&](auto& tensors) {
+    erase(tensors, kMlp + "up_proj" + matrix);
+    find(tensors, kMlp + "down_proj" + matrix).bytes[1] ^= 0x80;
+    find(tensors, kMlp + "gate_proj.scales").bytes[3] = 255;
+    set_float(find(tensors, kAttention + "k_proj.weight_global_scale"), 1.0F);
+    tensors.push_back({{kAttention + "v_proj.backward_hadamard_matrix", DType::kU8, {1}}, {0}});
+  });
+  expect_problem("up_proj.forward_hadamard_matrix | is missing");
+  expect_problem("down_proj.forward_hadamard_matrix | is not the Sylvester matrix");
+  expect_problem("gate_proj.scales | 1 scales are not positive and finite");
+  expect_problem("k_proj.weight_global_scale |");
+  expect_problem("v_proj.backward_hadamard_matrix | is left beside");
+}
+
+TEST_F(Damaged, FpQuantIgnoresOnlyWhatEnginesDoNotFuse) {
+  write(testing::small_fp_quant(Format::kNvfp4));
+  replace_in_config("\"lm_head\"", "\"lm_head\", \"" + kMlp + "up_proj\"");
+  change([&](auto& tensors) {
+    for (const char* suffix : {".qweight", ".scales", ".weight_global_scale", ".act_global_scale",
+                               ".forward_hadamard_matrix"}) {
+      erase(tensors, kMlp + "up_proj" + suffix);
+    }
+    tensors.push_back({{kMlp + "up_proj.weight", DType::kU8, {1, 1}}, {0}});
+  });
+  expect_problem("up_proj | is in `ignore`, and the layout's engines look for it");
+}
+
+TEST_F(Damaged, ModelOpt) {
+  write(testing::small_modelopt(Activations::kA4));
+  change([&](auto& tensors) {
+    find(tensors, kMlp + "gate_proj.weight_scale").bytes[3] = 0x7f;
+    set_float(find(tensors, kAttention + "k_proj.weight_scale_2"), 321.0F);
+    set_float(find(tensors, kMlp + "up_proj.input_scale"), 321.0F);
+    erase(tensors, kMlp + "down_proj.input_scale");
+  });
+  dir_.put("hf_quant_config.json", "{}");
+  expect_problem("gate_proj.weight_scale | 1 scales are not positive and finite");
+  expect_problem("k_proj | weight_scale_2 321");
+  expect_problem("up_proj | input_scale 321");
+  expect_problem("down_proj.input_scale | missing");
+  expect_problem("hf_quant_config.json: quantization_config: key '/quantization/exclude_modules'");
 }
 
 TEST_F(Damaged, Files) {

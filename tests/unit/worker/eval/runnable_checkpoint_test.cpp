@@ -18,7 +18,7 @@ namespace rotor::worker {
 namespace {
 
 const char* const kDemoModel = ROTOR_SOURCE_DIR "/demo/model";
-constexpr float kInputGlobalScale = 200.0F;
+constexpr float kInputAmax = 13.44F;
 
 /// How the demo model is quantized (rounded to nearest), and what its decoded linears are in
 /// memory.
@@ -27,7 +27,12 @@ struct Recipe {
   Activations activations = Activations::kA16;
   int rotation = 0;
   int64_t int4_group = 0;
+  Layout layout = Layout::kCompressedTensors;
 };
+
+float input_scale(const QuantScheme& scheme) {
+  return global_scale_for(scheme, kInputAmax);
+}
 
 class RunnableCheckpointTest : public ::testing::Test {
  protected:
@@ -53,11 +58,11 @@ class RunnableCheckpointTest : public ::testing::Test {
     matrix.scheme = scheme;
     matrix.rows = linear.out_features;
     matrix.cols = linear.in_features;
-    if (recipe.format == Format::kNvfp4) {
-      // One for all modules, so that those that engines fuse agree.
-      matrix.global_scale = nvfp4_global_scale(4.0F);
-      matrix.input_global_scale = recipe.activations == Activations::kA4 ? kInputGlobalScale : 0.0F;
-    }
+    // One for all modules, so that those that engines fuse agree.
+    matrix.global_scale = global_scale_for(scheme, 4.0F);
+    matrix.input_global_scale = recipe.activations == Activations::kA4 && has_global_scale(scheme)
+                                    ? input_scale(scheme)
+                                    : 0.0F;
     ROTOR_ASSIGN_OR_RETURN(
         const Scales scales,
         backend_->search_scales(rotated, scheme, matrix.global_scale, ScaleSearch::kMse, Tensor()));
@@ -69,7 +74,7 @@ class RunnableCheckpointTest : public ::testing::Test {
     decoded.transform.rotation = recipe.rotation;
     if (recipe.activations == Activations::kA4) {
       decoded.transform.quant =
-          ActivationQuant{scheme, recipe.format == Format::kNvfp4 ? kInputGlobalScale : 1.0F};
+          ActivationQuant{scheme, has_global_scale(scheme) ? input_scale(scheme) : 1.0F};
     }
     matrix.codes.assign(codes.as<uint8_t>(), codes.as<uint8_t>() + codes.bytes());
     matrix.scales.assign(scales.stored.as<uint8_t>(),
@@ -79,8 +84,9 @@ class RunnableCheckpointTest : public ::testing::Test {
 
   /// Writes the quantized demo model to `directory`; returns its layers as they should be run.
   std::vector<LayerWeights> write(const Recipe& recipe, const std::string& directory) {
-    const QuantScheme scheme = make_scheme(recipe.format, recipe.int4_group, DType::kBf16).value();
-    const CheckpointLayout& layout = find_layout(Layout::kCompressedTensors);
+    const QuantScheme scheme =
+        make_scheme(recipe.format, recipe.int4_group, DType::kBf16, recipe.layout).value();
+    const CheckpointLayout& layout = find_layout(recipe.layout);
     QuantizationInfo info;
     info.scheme = scheme;
     info.activations = recipe.activations;
@@ -106,8 +112,9 @@ class RunnableCheckpointTest : public ::testing::Test {
         }
       }
     }
-    std::vector<StoredTensor> rotations = layout.rotation_tensors(info);
-    std::move(rotations.begin(), rotations.end(), std::back_inserter(stored));
+    for (RotationTensor& rotation : layout.rotation_tensors(info)) {
+      stored.push_back(std::move(rotation.tensor));
+    }
     write_files(layout, info, stored, directory);
     return layers;
   }
@@ -123,7 +130,9 @@ class RunnableCheckpointTest : public ::testing::Test {
       EXPECT_OK((*writer)->write(tensor.spec.name, 0, tensor.bytes.data(), tensor.bytes.size()));
     }
     for (const TensorSpec& spec : files_.checkpoint->tensors()) {
-      if ((*writer)->find(spec.name) != nullptr) {
+      // ModelOpt's codes have the name of the weight.
+      const SafetensorsEntry* wanted = (*writer)->find(spec.name);
+      if (wanted != nullptr && wanted->spec == spec) {
         const auto bytes = read_tensor(*files_.checkpoint, spec.name).value();
         EXPECT_OK((*writer)->write(spec.name, 0, bytes.data(), bytes.size()));
       }
@@ -169,8 +178,13 @@ TEST_F(RunnableCheckpointTest, RunsWhatTheSolverLeft) {
            Recipe{Format::kMxfp4, Activations::kA16, 128, 0},
            Recipe{Format::kMxfp4, Activations::kA4, 32, 0},
            Recipe{Format::kInt4, Activations::kA16, 0, 32},
+           Recipe{Format::kNvfp4, Activations::kA4, 32, 0, Layout::kFpQuant},
+           Recipe{Format::kMxfp4, Activations::kA4, 128, 0, Layout::kFpQuant},
+           Recipe{Format::kNvfp4, Activations::kA16, 0, 0, Layout::kModelOpt},
+           Recipe{Format::kNvfp4, Activations::kA4, 0, 0, Layout::kModelOpt},
        }) {
-    SCOPED_TRACE(std::string(to_string(recipe.format)) + " " +
+    SCOPED_TRACE(std::string(to_string(recipe.layout)) + " " +
+                 std::string(to_string(recipe.format)) + " " +
                  std::string(to_string(recipe.activations)) + " rotation " +
                  std::to_string(recipe.rotation));
     const rotor::testing::TemporaryDirectory directory;

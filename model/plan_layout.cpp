@@ -1,0 +1,75 @@
+#include "model/plan_layout.h"
+
+#include <algorithm>
+#include <map>
+
+namespace rotor {
+namespace {
+
+Status unsupported(const LayoutLimits& limits, const std::string& what) {
+  return invalid_argument("layout " + std::string(to_string(limits.layout)) + ": " + what +
+                          ", or choose --layout compressed-tensors")
+      .with_reason("UNSUPPORTED_COMBINATION")
+      .with_detail("layout", std::string(to_string(limits.layout)));
+}
+
+}  // namespace
+
+Result<const LayoutLimits*> check_layout(const Architecture& architecture,
+                                         const QuantOptions& options) {
+  ROTOR_ASSIGN_OR_RETURN(const LayoutLimits* limits,
+                         find_limits(options.layout, options.scheme.format, options.activations));
+  ROTOR_RETURN_IF_ERROR(check_rotation(*limits, options.rotation));
+  if (const DType dtype = architecture.config.dtype;
+      limits->dense_bf16_only && dtype != DType::kBf16) {
+    return unsupported(*limits, "its loaders take models in BF16 alone, and this one is in " +
+                                    std::string(dtype_name(dtype)) + ": save it in BF16");
+  }
+  return limits;
+}
+
+Status check_fused(const LayoutLimits& limits, const StagePlan& stage) {
+  std::map<int, std::vector<const ModulePlan*>> groups;
+  for (const ModulePlan& module : stage.modules) {
+    groups[module.linear.fuse_group].push_back(&module);
+  }
+  for (const auto& [number, modules] : groups) {
+    const auto ignored = std::find_if(modules.begin(), modules.end(),
+                                      [](const ModulePlan* m) { return !m->quantized; });
+    const auto quantized = std::find_if(modules.begin(), modules.end(),
+                                        [](const ModulePlan* m) { return m->quantized; });
+    if (ignored == modules.end() || modules.size() < 2) {
+      continue;
+    }
+    const std::string& name = (*ignored)->linear.name;
+    if (quantized != modules.end()) {
+      return invalid_argument("module " + name + " is ignored and " + (*quantized)->linear.name +
+                              " is not, and engines load them as one linear: ignore both or "
+                              "neither")
+          .with_reason("SPLIT_FUSION")
+          .with_detail("module", name);
+    }
+    if (limits.ignores_unfused_only) {
+      return unsupported(limits, "engines look for the ignored " + name +
+                                     " under the name of the linear that they fuse it into, and "
+                                     "would take it for quantized: quantize it");
+    }
+  }
+  return {};
+}
+
+Status check_block(const LayoutLimits& limits, const StagePlan& stage, int asked, int divides) {
+  if (asked == divides) {
+    return {};
+  }
+  const std::string found = "it rotates every linear in blocks of one size, and " +
+                            stage.stage.linears.front().name + " has " +
+                            std::to_string(stage.stage.in_features) +
+                            " input features, no multiple of " + std::to_string(asked);
+  return unsupported(
+      limits, divides >= limits.smallest_rotation
+                  ? found + ": choose --rotation " + std::to_string(divides)
+                  : found + " or of any block from " + std::to_string(limits.smallest_rotation));
+}
+
+}  // namespace rotor
