@@ -153,11 +153,13 @@ Result<LinearWeights> RunnableCheckpoint::quantized_linear(Backend& backend,
     weights.transform.rotation = rotation->block;
   }
   if (quantization_.activations == Activations::kA4) {
-    if (has_global_scale(matrix.scheme) && !(matrix.input_global_scale > 0.0F)) {
+    const bool has_global = has_global_scale(matrix.scheme);
+    if (has_global && !(matrix.input_global_scale > 0.0F)) {
       return data_loss("has no global scale of its input, which a4 needs")
           .with_reason("BAD_CHECKPOINT");
     }
-    weights.transform.quant = ActivationQuant{matrix.scheme, matrix.input_global_scale};
+    weights.transform.quant =
+        ActivationQuant{matrix.scheme, has_global ? matrix.input_global_scale : 1.0F};
   }
   ROTOR_ASSIGN_OR_RETURN(weights.weight, dequantize(backend, matrix));
   return weights;

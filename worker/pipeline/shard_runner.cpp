@@ -126,7 +126,8 @@ void ShardRunner::plan_rank_memory() {
   needs.activation_bytes = dtype_size(backend_.activation_dtype());
   needs.host_is_apart = backend_.host_is_apart();
   memory_ = plan_memory(plan_, needs, backend_.memory_left());
-  spdlog::info("memory: {}", memory_.text());
+  const bool all_kept = memory_.kept_carry == MemoryPlan().kept_carry && !memory_.spill;
+  spdlog::log(all_kept ? spdlog::level::debug : spdlog::level::info, "memory: {}", memory_.text());
 }
 
 void ShardRunner::read_ahead(int index) {

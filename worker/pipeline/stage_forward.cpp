@@ -54,8 +54,7 @@ Status StageForward::forward(const LayerWeights& weights, MicroBatch& batch) {
 
 Status StageForward::leave_carry(size_t stage, const LayerWeights& weights, MicroBatch& batch) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor x, resident(batch));
-  Result<Tensor> carry = backend_.allocate(backend_.activation_dtype(), batch.shape.tokens(),
-                                           Decoder::carry_features(layer_.stages[stage]));
+  Result<Tensor> carry = take(batch.shape.tokens(), Decoder::carry_features(layer_.stages[stage]));
   if (is_out_of_memory(carry.status())) {
     // The plan is an estimate. What is not kept is computed again.
     spdlog::warn("layer {}: no room to keep a carry, it will be computed again: {}", layer_.index,
@@ -103,8 +102,7 @@ Result<Tensor> StageForward::resident(const MicroBatch& batch) {
   }
   if (staging_.empty() || staging_.rows() < waiting.rows()) {
     staging_ = Tensor();
-    ROTOR_ASSIGN_OR_RETURN(staging_,
-                           backend_.allocate(waiting.dtype(), waiting.rows(), waiting.cols()));
+    ROTOR_ASSIGN_OR_RETURN(staging_, take(waiting.rows(), waiting.cols()));
   }
   const Tensor x = staging_.row_range(0, waiting.rows());
   ROTOR_RETURN_IF_ERROR(backend_.upload(waiting.data(), waiting.bytes(), x));
@@ -115,9 +113,18 @@ Result<Tensor> StageForward::room_again(size_t stage, int64_t tokens) {
   const int64_t width = Decoder::carry_features(layer_.stages[stage]);
   if (again_.empty() || again_.cols() != width || again_.rows() < tokens) {
     again_ = Tensor();
-    ROTOR_ASSIGN_OR_RETURN(again_, backend_.allocate(backend_.activation_dtype(), tokens, width));
+    ROTOR_ASSIGN_OR_RETURN(again_, take(tokens, width));
   }
   return again_.row_range(0, tokens);
+}
+
+Result<Tensor> StageForward::take(int64_t rows, int64_t cols) {
+  Result<Tensor> taken = backend_.allocate(backend_.activation_dtype(), rows, cols);
+  if (is_out_of_memory(taken.status())) {
+    decoder_.release_scratch();
+    taken = backend_.allocate(backend_.activation_dtype(), rows, cols);
+  }
+  return taken;
 }
 
 Status StageForward::in_steps(const MicroBatch& batch,

@@ -48,6 +48,8 @@ class StageForward {
   /// The stage on the rows of a step.
   Status run(size_t stage, const LayerWeights& weights, const BatchShape& shape, const Tensor& x,
              const Tensor& carry_in, const Tensor& carry_out);
+  /// Memory for activations; what the decoder keeps for the next call goes first.
+  Result<Tensor> take(int64_t rows, int64_t cols);
   /// Room for a carry of the stage that is computed again.
   Result<Tensor> room_again(size_t stage, int64_t tokens);
   Status leave_carry(size_t stage, const LayerWeights& weights, MicroBatch& batch);
