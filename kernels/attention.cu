@@ -22,14 +22,16 @@ struct Arguments {
   int head_dim;
   int window;   // 1 to seq_len
   int tiles;    // of queries in a sequence
-  float scale;  // times log2(e): exponentials are powers of two
+  float scale;  // of what goes into the softmax, times log2(e): exponentials are powers of two
+  float cap;    // of capped scores, and scale over cap
+  float scale_over_cap;
 };
 
 /// One block a tile of queries of one head, the heads of a sequence next to each other, so that
 /// those which share keys find them in the cache, and late queries, which see the most keys, first.
 /// Keys go from the newest tile to the oldest. A tile of values is copied while scores are
 /// computed, and the next tile of keys while values are added.
-template <typename S>
+template <typename S, bool kCapped>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocksPerUnit)
     causal_attention_kernel(const Arguments arguments) {
   extern __shared__ __align__(1024) uint4 shared[];
@@ -72,6 +74,9 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocksPerUnit)
       start_copy<S, S::kKeys>(keys, k, kv_stride, key - S::kKeys, last, dim);
     }
     if (sees) {
+      if constexpr (kCapped) {
+        warp.cap(arguments.cap, arguments.scale_over_cap);
+      }
       warp.mask(key, arguments.window);
       warp.soften(arguments.scale);
       warp.accumulate(values);
@@ -88,7 +93,9 @@ Status launch_attention(const AttentionProblem& problem, Arguments arguments, cu
   const Grid grid{.blocks = tiles * problem.heads * problem.sequences,
                   .threads = S::kThreads,
                   .shared_bytes = S::kSharedBytes};
-  return launch_grid("causal_attention", &causal_attention_kernel<S>, grid, stream, arguments);
+  auto* kernel = problem.soft_cap > 0.0F ? &causal_attention_kernel<S, true>
+                                         : &causal_attention_kernel<S, false>;
+  return launch_grid("causal_attention", kernel, grid, stream, arguments);
 }
 
 Status bad_shape(const AttentionProblem& problem, const std::string& what) {
@@ -120,6 +127,10 @@ Status check_problem(const AttentionProblem& problem) {
   if (!std::isnormal(problem.scale) || problem.scale < 0.0F) {
     return bad_shape(problem, "scale " + std::to_string(problem.scale) + " is not positive");
   }
+  if (problem.soft_cap != 0.0F && (!std::isnormal(problem.soft_cap) || problem.soft_cap < 0.0F)) {
+    return bad_shape(problem,
+                     "soft cap " + std::to_string(problem.soft_cap) + " is neither positive nor 0");
+  }
   return {};
 }
 
@@ -138,6 +149,7 @@ Status causal_attention(const AttentionProblem& problem, const void* q, const vo
   const int64_t window = problem.sliding_window > 0
                              ? std::min(problem.sliding_window, problem.seq_len)
                              : problem.seq_len;
+  const bool capped = problem.soft_cap > 0.0F;
   const Arguments arguments{.q = static_cast<const __nv_bfloat16*>(q),
                             .k = static_cast<const __nv_bfloat16*>(k),
                             .v = static_cast<const __nv_bfloat16*>(v),
@@ -148,7 +160,9 @@ Status causal_attention(const AttentionProblem& problem, const void* q, const vo
                             .head_dim = static_cast<int>(problem.head_dim),
                             .window = static_cast<int>(window),
                             .tiles = 0,
-                            .scale = problem.scale * std::numbers::log2e_v<float>};
+                            .scale = (capped ? 1.0F : problem.scale) * std::numbers::log2e_v<float>,
+                            .cap = problem.soft_cap,
+                            .scale_over_cap = capped ? problem.scale / problem.soft_cap : 0.0F};
   // The fastest of those measured on an H100. Three spilled registers of the first cost less than
   // smaller tiles.
   if (problem.head_dim <= 64) {

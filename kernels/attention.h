@@ -29,9 +29,10 @@ struct AttentionProblem {
   int64_t head_dim = 0;
   float scale = 0.0F;          // of the scores, before the softmax; positive
   int64_t sliding_window = 0;  // keys that a query sees, its own included; 0: all before it
+  float soft_cap = 0.0F;       // scaled scores become cap * tanh(score / cap); 0: they stay
 };
 
-/// out [T, heads * head_dim] = softmax(scale q k^T) v over the keys that a query sees, of q
+/// out [T, heads * head_dim] = softmax(cap(scale q k^T)) v over the keys that a query sees, of q
 /// [T, heads * head_dim] and k, v [T, kv_heads * head_dim]; T = sequences * seq_len; all BF16 on
 /// the device, out overlapping none. Scores, softmax and sums are F32; a weight of the softmax is
 /// rounded to BF16 before it multiplies v. A sequence's result depends on nothing else in the

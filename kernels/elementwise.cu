@@ -1,3 +1,7 @@
+#include <cmath>
+#include <string>
+
+#include "kernels/device/fast_math.cuh"
 #include "kernels/device/launch.cuh"
 #include "kernels/device/warp_tile.cuh"
 #include "kernels/elementwise.h"
@@ -15,6 +19,14 @@ struct Add {
 struct SiluProduct {
   __device__ float operator()(float gate, float up) const {
     return __fdividef(gate, 1.0F + __expf(-gate)) * up;
+  }
+};
+
+struct GeluTanhProduct {
+  __device__ float operator()(float gate, float up) const {
+    // (1 + tanh(y)) / 2 = 1 / (1 + e^-2y), y = sqrt(2/pi) (g + 0.044715 g^3).
+    const float twice = 1.59576912F * (gate + 0.044715F * gate * gate * gate);
+    return __fdividef(gate, 1.0F + __expf(-twice)) * up;
   }
 };
 
@@ -55,6 +67,29 @@ __global__ void __launch_bounds__(kBlockThreads)
   });
 }
 
+template <typename T>
+__global__ void __launch_bounds__(kBlockThreads)
+    soft_cap_kernel(T* x, int64_t count, float cap, float inverse) {
+  constexpr int kWidth = kTileWidth<T, T>;
+  const int64_t whole = count - count % kWidth;
+  WarpTile<kWidth> tile;
+  tile.load(x, whole);
+#pragma unroll
+  for (int j = 0; j < WarpTile<kWidth>::kVectors; ++j) {
+#pragma unroll
+    for (int i = 0; i < kWidth; ++i) {
+      tile.values[j][i] = cap * tanh_fast(tile.values[j][i] * inverse);
+    }
+  }
+  tile.store(x, whole);
+  for_my_leftover(whole, count, [&](int64_t at) {
+    float value[1];
+    load_values(x + at, value);
+    value[0] = cap * tanh_fast(value[0] * inverse);
+    store_values(x + at, value);
+  });
+}
+
 template <typename In, typename Out>
 __global__ void __launch_bounds__(kBlockThreads)
     convert_kernel(const In* x, int64_t count, Out* out) {
@@ -86,8 +121,11 @@ Status add(void* x, const void* y, DType dtype, int64_t count, cudaStream_t stre
   });
 }
 
-Status silu_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
-                    cudaStream_t stream) {
+namespace {
+
+template <typename Operation>
+Status gated_product(const char* name, const void* gate, const void* up, DType dtype, int64_t count,
+                     void* out, cudaStream_t stream) {
   ROTOR_RETURN_IF_ERROR(check_value_dtype("gate", dtype));
   ROTOR_RETURN_IF_ERROR(element_count(1, count).status());
   if (count == 0) {
@@ -97,8 +135,37 @@ Status silu_product(const void* gate, const void* up, DType dtype, int64_t count
   ROTOR_RETURN_IF_ERROR(check_pointer("up", up));
   ROTOR_RETURN_IF_ERROR(check_pointer("out", out));
   return with_typed(out, dtype, [&]<typename T>(T* product) {
-    return launch("silu_product", &map_kernel<SiluProduct, T>, count, kBlockRun, stream,
+    return launch(name, &map_kernel<Operation, T>, count, kBlockRun, stream,
                   static_cast<const T*>(gate), static_cast<const T*>(up), count, product);
+  });
+}
+
+}  // namespace
+
+Status silu_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
+                    cudaStream_t stream) {
+  return gated_product<SiluProduct>("silu_product", gate, up, dtype, count, out, stream);
+}
+
+Status gelu_tanh_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
+                         cudaStream_t stream) {
+  return gated_product<GeluTanhProduct>("gelu_tanh_product", gate, up, dtype, count, out, stream);
+}
+
+Status soft_cap(void* x, DType dtype, int64_t count, float cap, cudaStream_t stream) {
+  ROTOR_RETURN_IF_ERROR(check_value_dtype("x", dtype));
+  ROTOR_RETURN_IF_ERROR(element_count(1, count).status());
+  if (!std::isnormal(cap) || cap < 0.0F) {
+    return invalid_argument("soft cap " + std::to_string(cap) + " is not positive")
+        .with_reason("BAD_SHAPE");
+  }
+  if (count == 0) {
+    return {};
+  }
+  ROTOR_RETURN_IF_ERROR(check_pointer("x", x));
+  return with_typed(x, dtype, [&]<typename T>(T* values) {
+    return launch("soft_cap", &soft_cap_kernel<T>, count, kBlockRun, stream, values, count, cap,
+                  1.0F / cap);
   });
 }
 

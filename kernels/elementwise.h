@@ -25,6 +25,15 @@ Status add(void* x, const void* y, DType dtype, int64_t count, cudaStream_t stre
 Status silu_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
                     cudaStream_t stream);
 
+/// out = gelu(gate) * up, all of them F32 or all BF16, gelu(g) = g / 2 (1 + tanh(sqrt(2/pi) (g +
+/// 0.044715 g^3))). out may be gate or up. In F32 within 2^-14 of the true value, then as above.
+Status gelu_tanh_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
+                         cudaStream_t stream);
+
+/// x = cap * tanh(x / cap) in place, F32 or BF16, cap > 0: in F32 within 2^-19 cap, BF16 rounded
+/// once. INVALID_ARGUMENT with BAD_SHAPE for a cap that is not positive.
+Status soft_cap(void* x, DType dtype, int64_t count, float cap, cudaStream_t stream);
+
 /// out = x: BF16, F16 or F32 to F32 or BF16, rounded to nearest, ties to even, where it must be.
 /// The two must not overlap, but out may be x where the dtypes are the same.
 Status convert(const void* x, DType x_dtype, int64_t count, void* out, DType out_dtype,

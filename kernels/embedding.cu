@@ -10,7 +10,7 @@ namespace {
 template <int kWidth, typename Table, typename Out>
 __global__ void __launch_bounds__(kBlockThreads)
     embed_rows_kernel(const Table* table, int64_t vocabulary, int64_t cols, const int32_t* ids,
-                      Out* out) {
+                      float scale, Out* out) {
   const int64_t token = blockIdx.x;
   const int64_t id = ids[token];
   const bool known = id >= 0 && id < vocabulary;
@@ -20,6 +20,10 @@ __global__ void __launch_bounds__(kBlockThreads)
     float values[kWidth];
     if (known) {
       load_values(source + at, values);
+#pragma unroll
+      for (float& value : values) {
+        value = __fmul_rn(value, scale);
+      }
     } else {
 #pragma unroll
       for (float& value : values) {
@@ -33,7 +37,7 @@ __global__ void __launch_bounds__(kBlockThreads)
 }  // namespace
 
 Status embed_rows(const void* table, DType table_dtype, int64_t vocabulary, int64_t cols,
-                  const int32_t* ids, int64_t tokens, void* out, DType out_dtype,
+                  const int32_t* ids, int64_t tokens, float scale, void* out, DType out_dtype,
                   cudaStream_t stream) {
   ROTOR_RETURN_IF_ERROR(check_weight_dtype("table", table_dtype));
   ROTOR_RETURN_IF_ERROR(check_value_dtype("out", out_dtype));
@@ -51,7 +55,7 @@ Status embed_rows(const void* table, DType table_dtype, int64_t vocabulary, int6
       auto* kernel = cols % kWidth == 0 ? &embed_rows_kernel<kWidth, Table, Out>
                                         : &embed_rows_kernel<1, Table, Out>;
       return launch_grid("embed_rows", kernel, {.blocks = tokens}, stream, source, vocabulary, cols,
-                         ids, destination);
+                         ids, scale, destination);
     });
   });
 }

@@ -1,6 +1,7 @@
 // The description that the decoder, the plan and the coordinator read instead of knowing families:
 // a model is a chain of layers, a layer a chain of stages, a stage the linears that share one input
-// (design.md section 4). A family is a row in model/families.cpp that builds this.
+// (design.md section 4). A family is a row in model/families.cpp; model/layer_builder.h makes the
+// stages of a layer from it.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +15,19 @@ namespace rotor {
 
 /// What happens around the linears of a stage. x is the residual stream [tokens, hidden].
 enum class StageKind {
-  kAttentionIn,   // in: norm(x). q, k, v; after: RoPE, causal attention
-  kAttentionOut,  // in: attention output. o; after: x += o
+  kAttentionIn,   // in: norm(x). q, k, v; after: norms of q and k, RoPE, causal attention
+  kAttentionOut,  // in: attention output. o; after: x += post_norm(o)
   kMlpIn,         // in: norm(x). gate, up; after: act(gate) * up
-  kMlpOut,        // in: the product. down; after: x += down
+  kMlpOut,        // in: the product. down; after: x += post_norm(down)
+};
+
+/// A root mean square norm: y / sqrt(mean(y^2) + eps) * (offset + weight), over the whole row or
+/// over each of its pieces of `features` columns (heads).
+struct Norm {
+  std::string weight;    // tensor name [features]; empty: there is no norm
+  int64_t features = 0;  // columns that share a mean
+  float offset = 0.0F;   // 1 where the checkpoint holds what the weight has beyond 1
+  bool empty() const { return weight.empty(); }
 };
 
 /// A linear module. Its weight is `name` + ".weight" [out_features, in_features].
@@ -29,11 +39,30 @@ struct Linear {
   int fuse_group = 0;  // linears of a stage with the same number are fused by engines
 };
 
+/// What stands between q, k, v and the attention's output.
+struct Attention {
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  double scale = 0.0;          // of the scores
+  double soft_cap = 0.0;       // scores become cap * tanh(score / cap); 0: they stay
+  int64_t sliding_window = 0;  // tokens a position sees, itself included; 0: all before it
+  bool local_rope = false;     // rotated by ModelConfig::local_rope
+  Norm q_norm;                 // before RoPE
+  Norm k_norm;
+  int64_t query_features() const { return heads * head_dim; }
+  int64_t key_features() const { return kv_heads * head_dim; }
+};
+
 struct Stage {
   StageKind kind = StageKind::kAttentionIn;
-  std::string norm;  // weight name of the norm before it; empty: none
+  Norm norm;  // of x, before the linears
+  /// In order: q, k, v or gate, up. One linear may stand for several, its rows theirs one after
+  /// the other: a checkpoint that fuses them is quantized and written fused.
   std::vector<Linear> linears;
   int64_t in_features = 0;
+  Attention attention;  // of kAttentionIn
+  Norm post_norm;       // of what is added to x
 };
 
 struct Layer {
@@ -44,12 +73,15 @@ struct Layer {
 
 struct Architecture {
   ModelConfig config;
-  std::string embedding;    // tensor name [vocab, hidden]
-  std::string final_norm;   // tensor name [hidden]
+  std::string embedding;  // tensor name [vocab, hidden]
+  Norm final_norm;
   std::string head;         // module name of the output head, "lm_head"
   std::string head_weight;  // tensor that it reads; the embedding's where they are tied
   std::vector<Layer> layers;
 };
+
+/// The norms that a stage has, in the order in which they are applied.
+std::vector<const Norm*> norms_of(const Stage& stage);
 
 /// Builds the description. Errors: UNIMPLEMENTED for a model_type that has no row (names it and
 /// lists those that have), INVALID_ARGUMENT for a config that contradicts itself.

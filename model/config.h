@@ -1,29 +1,41 @@
 // config.json of a model directory, as transformers 4 and 5 write it.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "quant/base/dtype.h"
 #include "quant/base/status.h"
 
 namespace rotor {
 
-enum class RopeType { kDefault, kLinear, kLlama3 };
+enum class RopeType { kDefault, kLinear, kLlama3, kLongRope };
 
 /// Rotary embedding: transformers 4 `rope_theta` + `rope_scaling`, transformers 5
 /// `rope_parameters`.
 struct RopeConfig {
   RopeType type = RopeType::kDefault;
   double theta = 10000.0;
-  double factor = 1.0;                              // linear, llama3
-  double low_freq_factor = 1.0;                     // llama3
-  double high_freq_factor = 4.0;                    // llama3
-  int64_t original_max_position_embeddings = 8192;  // llama3
+  double rotary_share = 1.0;      // of a head's columns, from its first on; the others stay
+  double factor = 1.0;            // linear, llama3
+  double low_freq_factor = 1.0;   // llama3
+  double high_freq_factor = 4.0;  // llama3
+  int64_t original_max_position_embeddings = 8192;  // llama3, longrope
+  // Longrope: each frequency is divided by its factor, short or long as the sequence is no longer
+  // than original_max_position_embeddings or longer.
+  std::vector<double> short_factors;
+  std::vector<double> long_factors;
+  double attention_factor = 1.0;  // of cosines and sines
+
+  /// Columns of a head that are rotated.
+  int64_t rotary_features(int64_t head_dim) const {
+    return static_cast<int64_t>(static_cast<double>(head_dim) * rotary_share);
+  }
 };
 
-enum class ActivationKind { kSilu };
+enum class ActivationKind { kSilu, kGeluTanh };
 
 struct ModelConfig {
   std::string model_type;
@@ -36,21 +48,32 @@ struct ModelConfig {
   int64_t head_dim = 0;
   int64_t vocab_size = 0;
   int64_t max_position_embeddings = 0;
-  int64_t sliding_window = 0;  // tokens a position sees, itself included; 0: all
+  std::vector<int64_t> windows;  // by layer; empty: no layer has one
   double rms_norm_eps = 1e-6;
   ActivationKind activation = ActivationKind::kSilu;
   RopeConfig rope;
+  std::optional<RopeConfig> local_rope;  // of layers with a window, where it is another
+  double query_scalar = 0.0;             // scores are divided by its root; 0: head_dim
+  double attention_cap = 0.0;            // soft cap of scores; 0: none
+  double logit_cap = 0.0;                // soft cap of logits; 0: none
+  float embedding_scale = 1.0F;          // embeddings are multiplied by it
   bool tie_word_embeddings = false;
   bool attention_bias = false;  // on q, k, v and o
   bool mlp_bias = false;
   DType dtype = DType::kBf16;  // `dtype` or `torch_dtype`; F32 where neither is given
+
+  /// Tokens that a position of the layer sees, itself included; 0: all before it.
+  int64_t window_of(int layer) const {
+    return windows.empty() ? 0 : windows[static_cast<size_t>(layer)];
+  }
 };
 
 /// Parses config.json's text. `path` is named in errors, which also name the key, the value found
-/// and the remedy. Refuses: what is not one JSON object, missing or wrongly typed keys, sizes that
-/// are not positive or absurd (> 2^31), num_heads not a multiple of num_kv_heads, an odd head_dim,
-/// unknown rope types and activations, a checkpoint that is quantized already
-/// (`quantization_config`), unless `allow_quantized`.
+/// and the remedy. Refuses: what is not one JSON object, model types without a row in
+/// model/families.cpp, missing or wrongly typed keys, sizes that are not positive or absurd
+/// (> 2^31), num_heads not a multiple of num_kv_heads, an odd head_dim, unknown rope types,
+/// activations and layer types, a checkpoint that is quantized already (`quantization_config`),
+/// unless `allow_quantized`.
 Result<ModelConfig> parse_model_config(const std::string& text, const std::string& path,
                                        bool allow_quantized = false);
 

@@ -1,24 +1,82 @@
-// The table of model families. A row says what config.json leaves unsaid; that and the shared
-// layout of decoder-only models is all that describe() needs.
+// The table of model families. A row says what config.json leaves unsaid: how the family's own code
+// reads the keys, and how its layers are made. Only model/ reads it.
+//
+// Defaults are what the configuration classes of transformers take for a key that is missing.
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
+
+#include "model/config.h"
+#include "quant/base/status.h"
 
 namespace rotor {
 
-struct Family {
-  std::string_view model_type;
-  /// Whether `attention_bias` and `mlp_bias` of config.json count; else no linear has a bias.
-  bool reads_bias_keys = false;
-  /// Whether `sliding_window` counts; else every position sees all before it.
-  bool reads_sliding_window = false;
-  /// What a config.json without the key means; 0: no window.
-  int64_t default_sliding_window = 0;
+/// Which layers have the window `sliding_window`, where config.json has no `layer_types`.
+enum class WindowRule {
+  kNone,            // no layer, whatever the key says
+  kEveryLayer,      // all, and `layer_types` is not read
+  kFromLayer,       // with `use_sliding_window`: those from `max_window_layers` on
+  kAllButEveryNth,  // all but every `sliding_window_pattern`-th
 };
 
-/// Null for a model type that has no row.
-const Family* find_family(std::string_view model_type);
+enum class BiasRule {
+  kNone,
+  kByKey,          // `attention_bias`: on q, k, v and o
+  kQueryKeyValue,  // always on q, k and v, never on o
+};
+
+enum class QueryKeyNorm { kNone, kEachHead, kWholeProjection };
+
+/// What a layer calls its norms; empty: it has none there. "Behind" norms what is added to the
+/// residual stream.
+struct NormNames {
+  std::string_view before_attention = {};
+  std::string_view behind_attention = {};
+  std::string_view before_mlp = {};
+  std::string_view behind_mlp = {};
+};
+
+inline constexpr NormNames kNormsBefore = {.before_attention = "input_layernorm",
+                                           .before_mlp = "post_attention_layernorm"};
+inline constexpr NormNames kNormsBehind = {.behind_attention = "post_attention_layernorm",
+                                           .behind_mlp = "post_feedforward_layernorm"};
+inline constexpr NormNames kNormsAround = {.before_attention = "input_layernorm",
+                                           .behind_attention = "post_attention_layernorm",
+                                           .before_mlp = "pre_feedforward_layernorm",
+                                           .behind_mlp = "post_feedforward_layernorm"};
+
+struct Family {
+  std::string_view model_type;
+  // How a layer is made.
+  NormNames norms = kNormsBefore;
+  float norm_offset = 0.0F;  // norms multiply by this plus the weight
+  QueryKeyNorm query_key_norm = QueryKeyNorm::kNone;
+  bool fused = false;             // qkv_proj and gate_up_proj
+  bool scales_embedding = false;  // by sqrt(hidden_size)
+  // How the keys are read.
+  BiasRule attention_bias = BiasRule::kNone;
+  bool reads_mlp_bias = false;
+  WindowRule windows = WindowRule::kNone;
+  int64_t default_sliding_window = 0;  // 0: no window
+  int64_t default_window_layers = 0;   // `max_window_layers`
+  int64_t default_window_pattern = 0;  // `sliding_window_pattern`
+  bool reads_partial_rotary = false;
+  bool reads_longrope = false;
+  double default_rope_theta = 10000.0;
+  double default_local_rope_theta = 0.0;  // 0: layers with a window are rotated as all others
+  std::string_view activation_key = "hidden_act";
+  std::string_view default_activation = "silu";
+  double default_rms_norm_eps = 1e-6;
+  bool default_tied = false;
+  double default_query_scalar = 0.0;   // `query_pre_attn_scalar`; 0: the key is not read
+  bool reads_attention_cap = false;    // `attn_logit_softcapping`
+  bool reads_logit_cap = false;        // `final_logit_softcapping`
+  double default_attention_cap = 0.0;  // 0: none
+  double default_logit_cap = 0.0;
+};
+
+/// Error: UNIMPLEMENTED for a model type that has no row, with those that have.
+Result<const Family*> find_family(std::string_view model_type);
 
 }  // namespace rotor

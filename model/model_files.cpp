@@ -121,8 +121,8 @@ std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture) {
   tensors.push_back({architecture.embedding, {config.vocab_size, config.hidden_size}});
   for (const Layer& layer : architecture.layers) {
     for (const Stage& stage : layer.stages) {
-      if (!stage.norm.empty()) {
-        tensors.push_back({stage.norm, {config.hidden_size}});
+      for (const Norm* norm : norms_of(stage)) {
+        tensors.push_back({norm->weight, {norm->features}});
       }
       for (const Linear& linear : stage.linears) {
         tensors.push_back({linear.name + ".weight", {linear.out_features, linear.in_features}});
@@ -132,7 +132,7 @@ std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture) {
       }
     }
   }
-  tensors.push_back({architecture.final_norm, {config.hidden_size}});
+  tensors.push_back({architecture.final_norm.weight, {config.hidden_size}});
   if (architecture.head_weight != architecture.embedding) {
     tensors.push_back({architecture.head_weight, {config.vocab_size, config.hidden_size}});
   }

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/device/fast_math.cuh"
 #include "kernels/device/tensor_core.cuh"
 #include "kernels/device/vector_io.cuh"
 #include "kernels/device/warp_tile.cuh"
@@ -162,6 +163,20 @@ struct WarpAttention {
               scores[m][n][2 * half + e] = -INFINITY;
             }
           }
+        }
+      }
+    }
+  }
+
+  /// scores become their soft cap.
+  __device__ __forceinline__ void cap(float most, float scale_over_most) {
+#pragma unroll
+    for (auto& row : scores) {
+#pragma unroll
+      for (auto& tile : row) {
+#pragma unroll
+        for (float& value : tile) {
+          value = most * tanh_fast(value * scale_over_most);
         }
       }
     }

@@ -27,7 +27,7 @@ void embed(benchmark::State& state) {
   check(indices.copy_from_host(ids.data(), kRows * 4, b.stream.get()));
   b.run(state, 2 * kCount * 2, [&] {
     return embed_rows(b.in.data(), DType::kBf16, kVocabulary, kCols, indices.as<int32_t>(), kRows,
-                      b.out.data(), DType::kBf16, b.stream.get());
+                      1.0F, b.out.data(), DType::kBf16, b.stream.get());
   });
 }
 BENCHMARK(embed)->UseManualTime()->Unit(benchmark::kMicrosecond);
@@ -59,8 +59,8 @@ void rotary(benchmark::State& state) {
   DeviceBuffer table = take(DeviceBuffer::allocate(kSeqLen * head_dim / 2 * 4));
   check(table.fill(0x3F, b.stream.get()));
   b.run(state, 2 * kCount * dtype_size(dtype), [&] {
-    return rope(b.in.data(), dtype, kRows, kCols / head_dim, head_dim, kSeqLen, table.as<float>(),
-                table.as<float>(), b.stream.get());
+    return rope(b.in.data(), dtype, kRows, kCols / head_dim, head_dim, head_dim, kSeqLen,
+                table.as<float>(), table.as<float>(), b.stream.get());
   });
 }
 BENCHMARK(rotary)

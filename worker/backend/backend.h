@@ -41,6 +41,7 @@ struct AttentionShape {
   int64_t head_dim = 0;
   double scale = 0.0;          // 1/sqrt(head_dim) for most families
   int64_t sliding_window = 0;  // 0: causal over the whole sequence
+  double soft_cap = 0.0;       // scaled scores become cap * tanh(score / cap); 0: they stay
 };
 
 /// How activations are quantized at run time (formats.md section 1, "Activations with a4").
@@ -110,29 +111,33 @@ class Backend {
   virtual Status synchronize() = 0;
 
   // --- forward ---
-  /// out[t, :] = table[ids[t], :].
-  virtual Status embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) = 0;
-  /// out = x / sqrt(mean(x^2) + eps) * weight, row by row.
+  /// out[t, :] = table[ids[t], :] * scale.
+  virtual Status embed(const Tensor& table, std::span<const int32_t> ids, float scale,
+                       const Tensor& out) = 0;
+  /// out = x / sqrt(mean(x^2) + eps) * weight, row by row. out may be x.
   virtual Status rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& out) = 0;
   /// out [T, N] = x [T, K] weight[N, K]^T (+ bias [1, N] unless empty).
   virtual Status linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const Tensor& out) = 0;
-  /// Rotates each head of x [tokens, heads * head_dim] in place, halves paired (i, i + head_dim/2);
-  /// the position is the row's place within its sequence. `cos`, `sin`: F32 [seq_len, head_dim/2].
+  /// Rotates the first `rotary` columns of each head of x [tokens, heads * head_dim] in place,
+  /// halves paired (i, i + rotary/2); the others stay. The position is the row's place within its
+  /// sequence. `cos`, `sin`: F32 [seq_len or more, rotary/2], whose width says what rotary is.
   virtual Status rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
                       const Tensor& sin) = 0;
   /// Causal grouped-query attention; q and out [T, heads * head_dim], k and v [T, kv_heads *
   /// head_dim].
   virtual Status attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
                            const Tensor& v, const Tensor& out) = 0;
-  /// out = act(gate) * up. out may be gate.
+  /// out = act(gate) * up, of any ActivationKind. out may be gate.
   virtual Status gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
                                   const Tensor& out) = 0;
   /// x += y.
   virtual Status add(const Tensor& x, const Tensor& y) = 0;
-  /// Sum over all next-token predictions of the micro-batch: logits = x head^T, never kept whole.
+  /// Sum over all next-token predictions of the micro-batch: logits = x head^T, never kept whole,
+  /// and `soft_cap` * tanh(logits / soft_cap) of them unless it is 0.
   virtual Result<Loss> next_token_loss(const Tensor& x, const Tensor& head,
-                                       std::span<const int32_t> ids, int64_t seq_len) = 0;
+                                       std::span<const int32_t> ids, int64_t seq_len,
+                                       double soft_cap) = 0;
 
   // --- the input of a quantized linear ---
   /// out = x R, R the normalized Sylvester Hadamard of `block` on every block of columns. out may

@@ -46,6 +46,11 @@ class Tensor {
     return static_cast<T*>(data());
   }
 
+  /// The same elements in another shape of as many, sharing the memory.
+  Tensor reshaped(int64_t rows, int64_t cols) const {
+    return {dtype_, rows, cols, buffer_, offset_};
+  }
+
   /// Rows [begin, begin + count), sharing the memory.
   Tensor row_range(int64_t begin, int64_t count) const {
     return {dtype_, count, cols_, buffer_,

@@ -111,7 +111,7 @@ Result<std::vector<MicroBatch>> RandomActivations::make(const BatchCut& cut, con
                                          first * rank, 1.0F));
     ROTOR_ASSIGN_OR_RETURN(const Tensor noise, backend_->allocate(dtype, tokens, hidden));
     ROTOR_ASSIGN_OR_RETURN(batch.x, backend_->allocate(dtype, tokens, hidden));
-    ROTOR_RETURN_IF_ERROR(backend_->embed(noise_, ids, noise));
+    ROTOR_RETURN_IF_ERROR(backend_->embed(noise_, ids, 1.0F, noise));
     ROTOR_RETURN_IF_ERROR(backend_->linear(strengths, directions_, Tensor(), batch.x));
     ROTOR_RETURN_IF_ERROR(backend_->add(batch.x, noise));
     if (spilled) {

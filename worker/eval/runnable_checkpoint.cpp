@@ -113,9 +113,7 @@ Result<LayerWeights> RunnableCheckpoint::layer(Backend& backend, const Layer& la
   StoredWeights source(*checkpoint_);
   LayerWeights weights;
   for (const Stage& stage : layer.stages) {
-    ROTOR_ASSIGN_OR_RETURN(
-        StageWeights of_stage,
-        load_stage_vectors(backend, source, stage, architecture_.config.hidden_size));
+    ROTOR_ASSIGN_OR_RETURN(StageWeights of_stage, load_stage_vectors(backend, source, stage));
     for (size_t i = 0; i < stage.linears.size(); ++i) {
       const Linear& linear = stage.linears[i];
       LinearWeights& of_linear = of_stage.linears[i];

@@ -1,7 +1,6 @@
 #include "worker/model/decoder.h"
 
 #include <array>
-#include <cmath>
 #include <string>
 #include <utility>
 
@@ -9,8 +8,12 @@ namespace rotor::worker {
 
 using Slot = DecoderScratch::Slot;
 
-Decoder::Decoder(Backend& backend, const ModelConfig& config, RopeTables rope)
-    : backend_(&backend), config_(config), rope_(std::move(rope)) {}
+Decoder::Decoder(Backend& backend, const ModelConfig& config, Rope rope,
+                 std::optional<Rope> local_rope)
+    : backend_(&backend),
+      config_(config),
+      rope_(std::move(rope)),
+      local_rope_(std::move(local_rope)) {}
 
 Result<Decoder> Decoder::create(Backend& backend, const ModelConfig& config, int64_t max_seq_len) {
   if (max_seq_len < 1 || max_seq_len > config.max_position_embeddings) {
@@ -20,21 +23,31 @@ Result<Decoder> Decoder::create(Backend& backend, const ModelConfig& config, int
                             " (max_position_embeddings in config.json)")
         .with_reason("BAD_SEQUENCE_LENGTH");
   }
-  ROTOR_ASSIGN_OR_RETURN(RopeTables rope,
-                         make_rope_tables(backend, config.rope, config.head_dim, max_seq_len));
-  return Decoder(backend, config, std::move(rope));
+  ROTOR_ASSIGN_OR_RETURN(Rope rope,
+                         Rope::create(backend, config.rope, config.head_dim, max_seq_len));
+  std::optional<Rope> local_rope;
+  if (config.local_rope) {
+    ROTOR_ASSIGN_OR_RETURN(local_rope,
+                           Rope::create(backend, *config.local_rope, config.head_dim, max_seq_len));
+  }
+  return Decoder(backend, config, std::move(rope), std::move(local_rope));
 }
 
 Status Decoder::embed(const EndWeights& ends, std::span<const int32_t> ids, const Tensor& x) {
-  return backend_->embed(ends.embedding, ids, x);
+  return backend_->embed(ends.embedding, ids, config_.embedding_scale, x);
 }
 
 int64_t Decoder::carry_features(const Stage& stage) {
   switch (stage.kind) {
     case StageKind::kAttentionIn:
-    case StageKind::kMlpIn:
-      // As wide as the query, which the attention's output replaces, or as the gate.
-      return stage.linears.front().out_features;
+      return stage.attention.query_features();  // the attention's output is as wide
+    case StageKind::kMlpIn: {
+      int64_t both = 0;  // gate and up, in one linear or two
+      for (const Linear& linear : stage.linears) {
+        both += linear.out_features;
+      }
+      return both / 2;
+    }
     case StageKind::kAttentionOut:
     case StageKind::kMlpOut:
       break;
@@ -47,6 +60,9 @@ Result<Tensor> Decoder::stage_input(const Stage& stage, const StageWeights& weig
   if (stage.kind == StageKind::kAttentionOut || stage.kind == StageKind::kMlpOut) {
     return carry;
   }
+  if (weights.norm.empty()) {
+    return x;
+  }
   ROTOR_ASSIGN_OR_RETURN(Tensor normed,
                          scratch_.take(*backend_, Slot::kNormed, x.rows(), x.cols()));
   ROTOR_RETURN_IF_ERROR(backend_->rms_norm(x, weights.norm, config_.rms_norm_eps, normed));
@@ -58,7 +74,7 @@ Status Decoder::finish_stage(const Stage& stage, const StageWeights& weights,
                              const Tensor& carry_out) {
   switch (stage.kind) {
     case StageKind::kAttentionIn:
-      return finish_attention_in(weights, shape, input, carry_out);
+      return finish_attention_in(stage.attention, weights, shape, input, carry_out);
     case StageKind::kMlpIn:
       return finish_mlp_in(weights, input, carry_out);
     case StageKind::kAttentionOut:
@@ -87,39 +103,61 @@ Result<Tensor> Decoder::transformed(const InputTransform& transform, const Tenso
 Status Decoder::apply(const StageWeights& weights, const Tensor& input,
                       std::span<const Tensor> outs) {
   Tensor ready;
-  for (size_t i = 0; i < outs.size(); ++i) {
+  for (size_t i = 0; i < weights.linears.size(); ++i) {
     const LinearWeights& linear = weights.linears[i];
     if (i == 0 || linear.transform != weights.linears[i - 1].transform) {
       ROTOR_ASSIGN_OR_RETURN(ready, transformed(linear.transform, input));
     }
-    ROTOR_RETURN_IF_ERROR(backend_->linear(ready, linear.weight, linear.bias, outs[i]));
+    for (int64_t row = 0; row < linear.weight.rows(); outs = outs.subspan(1)) {
+      const int64_t rows = outs.front().cols();
+      Tensor bias = linear.bias;
+      if (!bias.empty()) {
+        bias = bias.reshaped(bias.size(), 1).row_range(row, rows).reshaped(1, rows);
+      }
+      ROTOR_RETURN_IF_ERROR(
+          backend_->linear(ready, linear.weight.row_range(row, rows), bias, outs.front()));
+      row += rows;
+    }
   }
   return {};
 }
 
-Status Decoder::finish_attention_in(const StageWeights& weights, const BatchShape& shape,
-                                    const Tensor& input, const Tensor& carry_out) {
+Status Decoder::norm_pieces(const Tensor& weight, const Tensor& x) {
+  if (weight.empty()) {
+    return {};
+  }
+  const Tensor pieces = x.reshaped(x.size() / weight.size(), weight.size());
+  return backend_->rms_norm(pieces, weight, config_.rms_norm_eps, pieces);
+}
+
+Status Decoder::finish_attention_in(const Attention& attention, const StageWeights& weights,
+                                    const BatchShape& shape, const Tensor& input,
+                                    const Tensor& carry_out) {
   const int64_t tokens = shape.tokens();
-  const int64_t dim = config_.head_dim;
-  ROTOR_ASSIGN_OR_RETURN(const Tensor q,
-                         scratch_.take(*backend_, Slot::kQuery, tokens, config_.num_heads * dim));
-  ROTOR_ASSIGN_OR_RETURN(const Tensor k,
-                         scratch_.take(*backend_, Slot::kKey, tokens, config_.num_kv_heads * dim));
+  const int64_t dim = attention.head_dim;
   ROTOR_ASSIGN_OR_RETURN(
-      const Tensor v, scratch_.take(*backend_, Slot::kValue, tokens, config_.num_kv_heads * dim));
+      const Tensor q, scratch_.take(*backend_, Slot::kQuery, tokens, attention.query_features()));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor k,
+                         scratch_.take(*backend_, Slot::kKey, tokens, attention.key_features()));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor v,
+                         scratch_.take(*backend_, Slot::kValue, tokens, attention.key_features()));
   ROTOR_RETURN_IF_ERROR(apply(weights, input, std::array{q, k, v}));
-  ROTOR_RETURN_IF_ERROR(backend_->rope(q, dim, shape.seq_len, rope_.cos, rope_.sin));
-  ROTOR_RETURN_IF_ERROR(backend_->rope(k, dim, shape.seq_len, rope_.cos, rope_.sin));
-  const AttentionShape attention{
+  ROTOR_RETURN_IF_ERROR(norm_pieces(weights.q_norm, q));
+  ROTOR_RETURN_IF_ERROR(norm_pieces(weights.k_norm, k));
+  const RopeTables& rope = (attention.local_rope ? *local_rope_ : rope_).of(shape.seq_len);
+  ROTOR_RETURN_IF_ERROR(backend_->rope(q, dim, shape.seq_len, rope.cos, rope.sin));
+  ROTOR_RETURN_IF_ERROR(backend_->rope(k, dim, shape.seq_len, rope.cos, rope.sin));
+  const AttentionShape described{
       .sequences = shape.sequences,
       .seq_len = shape.seq_len,
-      .heads = config_.num_heads,
-      .kv_heads = config_.num_kv_heads,
+      .heads = attention.heads,
+      .kv_heads = attention.kv_heads,
       .head_dim = dim,
-      .scale = 1.0 / std::sqrt(static_cast<double>(dim)),
-      .sliding_window = config_.sliding_window,
+      .scale = attention.scale,
+      .sliding_window = attention.sliding_window,
+      .soft_cap = attention.soft_cap,
   };
-  return backend_->attention(attention, q, k, v, carry_out);
+  return backend_->attention(described, q, k, v, carry_out);
 }
 
 Status Decoder::finish_mlp_in(const StageWeights& weights, const Tensor& input,
@@ -134,6 +172,7 @@ Status Decoder::finish_residual(const StageWeights& weights, const Tensor& input
   ROTOR_ASSIGN_OR_RETURN(const Tensor out,
                          scratch_.take(*backend_, Slot::kOutput, x.rows(), x.cols()));
   ROTOR_RETURN_IF_ERROR(apply(weights, input, std::array{out}));
+  ROTOR_RETURN_IF_ERROR(norm_pieces(weights.post_norm, out));
   return backend_->add(x, out);
 }
 
@@ -162,7 +201,7 @@ Result<Loss> Decoder::loss(const EndWeights& ends, const BatchShape& shape,
   ROTOR_ASSIGN_OR_RETURN(const Tensor normed,
                          scratch_.take(*backend_, Slot::kNormed, x.rows(), x.cols()));
   ROTOR_RETURN_IF_ERROR(final_norm(ends, x, normed));
-  return backend_->next_token_loss(normed, ends.head, ids, shape.seq_len);
+  return backend_->next_token_loss(normed, ends.head, ids, shape.seq_len, config_.logit_cap);
 }
 
 }  // namespace rotor::worker

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "model/architecture.h"
@@ -34,14 +35,15 @@ class Decoder {
   /// that is not positive or beyond the model's max_position_embeddings.
   static Result<Decoder> create(Backend& backend, const ModelConfig& config, int64_t max_seq_len);
 
-  /// x [tokens, hidden] = embedding[ids].
+  /// x [tokens, hidden] = embedding[ids], scaled as the model wants it.
   Status embed(const EndWeights& ends, std::span<const int32_t> ids, const Tensor& x);
 
   /// Width of the carry that the stage leaves; 0 if it leaves none.
   static int64_t carry_features(const Stage& stage);
 
   /// The input [tokens, in_features] that the stage's linears share, before their transforms: the
-  /// norm of x, or the carry itself. Valid until the next call of stage_input.
+  /// norm of x, x itself in a stage without norm, or the carry. Valid until the next call of
+  /// stage_input, and until x changes.
   Result<Tensor> stage_input(const Stage& stage, const StageWeights& weights, const Tensor& x,
                              const Tensor& carry);
 
@@ -62,23 +64,28 @@ class Decoder {
   /// Gives back what is kept between calls; the next ones take what they need.
   void release_scratch() { scratch_ = DecoderScratch(); }
 
-  /// Next-token loss of the micro-batch after the last layer; x stays as it is.
+  /// Next-token loss of the micro-batch after the last layer, soft cap included; x stays as it is.
   Result<Loss> loss(const EndWeights& ends, const BatchShape& shape, std::span<const int32_t> ids,
                     const Tensor& x);
 
  private:
-  Decoder(Backend& backend, const ModelConfig& config, RopeTables rope);
+  Decoder(Backend& backend, const ModelConfig& config, Rope rope, std::optional<Rope> local_rope);
 
   Result<Tensor> transformed(const InputTransform& transform, const Tensor& input);
+  /// outs, one after the other, are what the stage's linears give. A linear that stands for several
+  /// gives each the rows that are its own.
   Status apply(const StageWeights& weights, const Tensor& input, std::span<const Tensor> outs);
-  Status finish_attention_in(const StageWeights& weights, const BatchShape& shape,
-                             const Tensor& input, const Tensor& carry_out);
+  /// x = norm of its pieces; nothing where `weight` is empty.
+  Status norm_pieces(const Tensor& weight, const Tensor& x);
+  Status finish_attention_in(const Attention& attention, const StageWeights& weights,
+                             const BatchShape& shape, const Tensor& input, const Tensor& carry_out);
   Status finish_mlp_in(const StageWeights& weights, const Tensor& input, const Tensor& carry_out);
   Status finish_residual(const StageWeights& weights, const Tensor& input, const Tensor& x);
 
   Backend* backend_;
   ModelConfig config_;
-  RopeTables rope_;
+  Rope rope_;
+  std::optional<Rope> local_rope_;
   DecoderScratch scratch_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "quant/format/bf16.h"
+
 namespace rotor::worker {
 namespace {
 
@@ -40,12 +42,34 @@ Result<Tensor> load_tensor(Backend& backend, WeightSource& source, const std::st
   return source.load(backend, name, shape);
 }
 
-Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source, const Stage& stage,
-                                        int64_t hidden_size) {
-  StageWeights weights;
-  if (!stage.norm.empty()) {
-    ROTOR_ASSIGN_OR_RETURN(weights.norm, load_tensor(backend, source, stage.norm, 1, hidden_size));
+Result<Tensor> load_norm(Backend& backend, WeightSource& source, const Norm& norm) {
+  if (norm.empty()) {
+    return Tensor();
   }
+  ROTOR_ASSIGN_OR_RETURN(const Tensor stored,
+                         load_tensor(backend, source, norm.weight, 1, norm.features));
+  if (norm.offset == 0.0F) {
+    return stored;
+  }
+  std::vector<uint8_t> bytes(stored.bytes());
+  ROTOR_RETURN_IF_ERROR(backend.download(stored, bytes.data(), bytes.size()));
+  std::vector<float> values(static_cast<size_t>(stored.size()));
+  ROTOR_RETURN_IF_ERROR(widen_to_f32(bytes.data(), stored.dtype(), stored.size(), values.data()));
+  for (float& value : values) {
+    value += norm.offset;
+  }
+  ROTOR_ASSIGN_OR_RETURN(const Tensor sum, backend.allocate(DType::kF32, 1, norm.features));
+  ROTOR_RETURN_IF_ERROR(backend.upload(values.data(), sum.bytes(), sum));
+  return sum;
+}
+
+Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source,
+                                        const Stage& stage) {
+  StageWeights weights;
+  ROTOR_ASSIGN_OR_RETURN(weights.norm, load_norm(backend, source, stage.norm));
+  ROTOR_ASSIGN_OR_RETURN(weights.q_norm, load_norm(backend, source, stage.attention.q_norm));
+  ROTOR_ASSIGN_OR_RETURN(weights.k_norm, load_norm(backend, source, stage.attention.k_norm));
+  ROTOR_ASSIGN_OR_RETURN(weights.post_norm, load_norm(backend, source, stage.post_norm));
   weights.linears.resize(stage.linears.size());
   for (size_t i = 0; i < stage.linears.size(); ++i) {
     const Linear& linear = stage.linears[i];
@@ -58,12 +82,10 @@ Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source, 
   return weights;
 }
 
-Result<LayerWeights> load_layer(Backend& backend, WeightSource& source, const Layer& layer,
-                                int64_t hidden_size) {
+Result<LayerWeights> load_layer(Backend& backend, WeightSource& source, const Layer& layer) {
   LayerWeights weights;
   for (const Stage& stage : layer.stages) {
-    ROTOR_ASSIGN_OR_RETURN(StageWeights of_stage,
-                           load_stage_vectors(backend, source, stage, hidden_size));
+    ROTOR_ASSIGN_OR_RETURN(StageWeights of_stage, load_stage_vectors(backend, source, stage));
     for (size_t i = 0; i < stage.linears.size(); ++i) {
       const Linear& linear = stage.linears[i];
       ROTOR_ASSIGN_OR_RETURN(of_stage.linears[i].weight,
@@ -82,8 +104,7 @@ Result<EndWeights> load_ends(Backend& backend, WeightSource& source,
   EndWeights ends;
   ROTOR_ASSIGN_OR_RETURN(ends.embedding,
                          load_tensor(backend, source, architecture.embedding, vocab, hidden));
-  ROTOR_ASSIGN_OR_RETURN(ends.final_norm,
-                         load_tensor(backend, source, architecture.final_norm, 1, hidden));
+  ROTOR_ASSIGN_OR_RETURN(ends.final_norm, load_norm(backend, source, architecture.final_norm));
   if (architecture.head_weight == architecture.embedding) {
     ends.head = ends.embedding;
   } else {

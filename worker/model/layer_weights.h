@@ -47,9 +47,13 @@ struct LinearWeights {
   InputTransform transform;
 };
 
+/// Norms are [1, features], offset included, or empty where the stage has none.
 struct StageWeights {
-  Tensor norm;                         // [1, hidden], or empty
+  Tensor norm;
   std::vector<LinearWeights> linears;  // in the order of Stage::linears
+  Tensor q_norm;
+  Tensor k_norm;
+  Tensor post_norm;
 };
 
 struct LayerWeights {
@@ -59,7 +63,7 @@ struct LayerWeights {
 /// What stands before the first layer and behind the last.
 struct EndWeights {
   Tensor embedding;   // [vocab, hidden]
-  Tensor final_norm;  // [1, hidden]
+  Tensor final_norm;  // [1, hidden], offset included
   Tensor head;        // [vocab, hidden]; the embedding's memory where they are tied
 };
 
@@ -67,14 +71,16 @@ struct EndWeights {
 Result<Tensor> load_tensor(Backend& backend, WeightSource& source, const std::string& name,
                            int64_t rows, int64_t cols);
 
-/// The norm before a stage and the biases of its linears; weights stay empty. For callers that get
+/// What the norm multiplies by, offset + weight; empty for an empty norm. A weight without offset
+/// keeps its dtype, a sum is F32.
+Result<Tensor> load_norm(Backend& backend, WeightSource& source, const Norm& norm);
+
+/// The norms of a stage and the biases of its linears; weights stay empty. For callers that get
 /// the weights themselves in another way (decoded, or solved).
-Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source, const Stage& stage,
-                                        int64_t hidden_size);
+Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source, const Stage& stage);
 
 /// A layer as it is stored, with no input transforms.
-Result<LayerWeights> load_layer(Backend& backend, WeightSource& source, const Layer& layer,
-                                int64_t hidden_size);
+Result<LayerWeights> load_layer(Backend& backend, WeightSource& source, const Layer& layer);
 
 Result<EndWeights> load_ends(Backend& backend, WeightSource& source,
                              const Architecture& architecture);

@@ -1,5 +1,6 @@
 #include "worker/model/rope.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -20,7 +21,7 @@ double llama3_frequency(const RopeConfig& rope, double frequency) {
   return (1.0 - kept) * frequency / rope.factor + kept * frequency;
 }
 
-double scaled_frequency(const RopeConfig& rope, double frequency) {
+double scaled_frequency(const RopeConfig& rope, double frequency, size_t place, bool beyond) {
   switch (rope.type) {
     case RopeType::kDefault:
       return frequency;
@@ -28,6 +29,8 @@ double scaled_frequency(const RopeConfig& rope, double frequency) {
       return frequency / rope.factor;
     case RopeType::kLlama3:
       return llama3_frequency(rope, frequency);
+    case RopeType::kLongRope:
+      return frequency / (beyond ? rope.long_factors : rope.short_factors)[place];
   }
   return frequency;
 }
@@ -41,18 +44,21 @@ Result<Tensor> to_backend(Backend& backend, const std::vector<float>& values, in
 
 }  // namespace
 
-std::vector<float> rope_frequencies(const RopeConfig& rope, int64_t head_dim) {
-  std::vector<float> frequencies(static_cast<size_t>(head_dim / 2));
+std::vector<float> rope_frequencies(const RopeConfig& rope, int64_t head_dim, int64_t seq_len) {
+  const int64_t rotary = rope.rotary_features(head_dim);
+  const bool beyond = seq_len > rope.original_max_position_embeddings;
+  std::vector<float> frequencies(static_cast<size_t>(rotary / 2));
   for (size_t i = 0; i < frequencies.size(); ++i) {
-    const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(head_dim);
-    frequencies[i] = static_cast<float>(scaled_frequency(rope, std::pow(rope.theta, -exponent)));
+    const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(rotary);
+    frequencies[i] =
+        static_cast<float>(scaled_frequency(rope, std::pow(rope.theta, -exponent), i, beyond));
   }
   return frequencies;
 }
 
 Result<RopeTables> make_rope_tables(Backend& backend, const RopeConfig& rope, int64_t head_dim,
                                     int64_t positions) {
-  const std::vector<float> frequencies = rope_frequencies(rope, head_dim);
+  const std::vector<float> frequencies = rope_frequencies(rope, head_dim, positions);
   std::vector<float> cos;
   std::vector<float> sin;
   cos.reserve(static_cast<size_t>(positions) * frequencies.size());
@@ -60,14 +66,30 @@ Result<RopeTables> make_rope_tables(Backend& backend, const RopeConfig& rope, in
   for (int64_t position = 0; position < positions; ++position) {
     for (const float frequency : frequencies) {
       const float angle = static_cast<float>(position) * frequency;
-      cos.push_back(static_cast<float>(std::cos(static_cast<double>(angle))));
-      sin.push_back(static_cast<float>(std::sin(static_cast<double>(angle))));
+      cos.push_back(
+          static_cast<float>(std::cos(static_cast<double>(angle)) * rope.attention_factor));
+      sin.push_back(
+          static_cast<float>(std::sin(static_cast<double>(angle)) * rope.attention_factor));
     }
   }
   RopeTables tables;
   ROTOR_ASSIGN_OR_RETURN(tables.cos, to_backend(backend, cos, positions));
   ROTOR_ASSIGN_OR_RETURN(tables.sin, to_backend(backend, sin, positions));
   return tables;
+}
+
+Result<Rope> Rope::create(Backend& backend, const RopeConfig& rope, int64_t head_dim,
+                          int64_t max_seq_len) {
+  const bool two = rope.type == RopeType::kLongRope;
+  Rope made;
+  made.longest_short_ =
+      two ? std::min(max_seq_len, rope.original_max_position_embeddings) : max_seq_len;
+  ROTOR_ASSIGN_OR_RETURN(made.short_,
+                         make_rope_tables(backend, rope, head_dim, made.longest_short_));
+  if (max_seq_len > made.longest_short_) {
+    ROTOR_ASSIGN_OR_RETURN(made.long_, make_rope_tables(backend, rope, head_dim, max_seq_len));
+  }
+  return made;
 }
 
 }  // namespace rotor::worker

@@ -14,7 +14,7 @@ double hessian_flops(int64_t tokens, int64_t width) {
 
 }  // namespace
 
-double stage_flops(const Stage& stage, const ModelConfig& config, const BatchShape& shape) {
+double stage_flops(const Stage& stage, const BatchShape& shape) {
   const auto tokens = static_cast<double>(shape.tokens());
   double flops = 0.0;
   for (const Linear& linear : stage.linears) {
@@ -24,7 +24,7 @@ double stage_flops(const Stage& stage, const ModelConfig& config, const BatchSha
   if (stage.kind == StageKind::kAttentionIn) {
     // Scores and their product with V, over the causal half.
     flops += 2.0 * tokens * static_cast<double>(shape.seq_len + 1) *
-             static_cast<double>(config.num_heads * config.head_dim);
+             static_cast<double>(stage.attention.query_features());
   }
   return flops;
 }
@@ -260,8 +260,7 @@ Status LayerQuantizer::upload(size_t stage, SolvedStage& solved) {
 
 Status LayerQuantizer::finish(size_t stage, const LayerWeights& weights, MicroBatch& batch) {
   const Stage& shape = layer_.stages[stage].stage;
-  const PhaseScope phase(result_->phases, "forward",
-                         stage_flops(shape, context_.plan.architecture.config, batch.shape));
+  const PhaseScope phase(result_->phases, "forward", stage_flops(shape, batch.shape));
   return forward_.finish(stage, weights, batch);
 }
 

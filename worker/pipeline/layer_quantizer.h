@@ -74,6 +74,6 @@ class LayerQuantizer {
 
 /// Floating-point operations of a stage's linears, and of the attention behind qkv, on `tokens`
 /// tokens.
-double stage_flops(const Stage& stage, const ModelConfig& config, const BatchShape& shape);
+double stage_flops(const Stage& stage, const BatchShape& shape);
 
 }  // namespace rotor::worker

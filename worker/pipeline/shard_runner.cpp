@@ -134,8 +134,8 @@ void ShardRunner::read_ahead(int index) {
   std::vector<std::string> names;
   if (index < task_.end_layer && !is_committed(index)) {
     for (const Stage& stage : plan_.architecture.layers[static_cast<size_t>(index)].stages) {
-      if (!stage.norm.empty()) {
-        names.push_back(stage.norm);
+      for (const Norm* norm : norms_of(stage)) {
+        names.push_back(norm->weight);
       }
       for (const Linear& linear : stage.linears) {
         names.push_back(linear.name + ".weight");
@@ -160,8 +160,7 @@ Status ShardRunner::pass_layer(const LayerPlan& layer, bool committed) {
   const Layer& shape = plan_.architecture.layers[static_cast<size_t>(layer.index)];
   const bool quantized = committed && plan_.options.propagate == Propagate::kQuantized;
   Result<LayerWeights> weights =
-      quantized ? committed_weights(layer)
-                : load_layer(backend_, source_, shape, plan_.architecture.config.hidden_size);
+      quantized ? committed_weights(layer) : load_layer(backend_, source_, shape);
   ROTOR_RETURN_IF_ERROR(weights.status());
   read_ahead(layer.index + 1);
   Status mine = forward(layer, *weights, batches_);
@@ -201,11 +200,9 @@ Result<MemorySource> ShardRunner::fetch(const LayerPlan& layer) {
 
 Result<LayerWeights> ShardRunner::committed_weights(const LayerPlan& layer) {
   ROTOR_ASSIGN_OR_RETURN(const MemorySource source, fetch(layer));
-  const int64_t hidden = plan_.architecture.config.hidden_size;
   LayerWeights weights;
   for (const StagePlan& stage : layer.stages) {
-    ROTOR_ASSIGN_OR_RETURN(StageWeights loaded,
-                           load_stage_vectors(backend_, source_, stage.stage, hidden));
+    ROTOR_ASSIGN_OR_RETURN(StageWeights loaded, load_stage_vectors(backend_, source_, stage.stage));
     for (size_t i = 0; i < stage.modules.size(); ++i) {
       const ModulePlan& module = stage.modules[i];
       LinearWeights& linear = loaded.linears[i];
@@ -235,8 +232,7 @@ Status ShardRunner::quantize_layer(const LayerPlan& layer) {
   LayerWeights original;
   {
     const PhaseScope phase(result.phases, "load");
-    ROTOR_ASSIGN_OR_RETURN(
-        original, load_layer(backend_, source_, shape, plan_.architecture.config.hidden_size));
+    ROTOR_ASSIGN_OR_RETURN(original, load_layer(backend_, source_, shape));
     read_ahead(layer.index + 1);
   }
   const LayerContext context{backend_, comm_, *decoder_, plan_,  *layout_,

@@ -8,14 +8,15 @@ namespace rotor::kernels {
 namespace {
 
 AttentionProblem problem_of(int64_t sequences, int64_t seq_len, int64_t heads, int64_t kv_heads,
-                            int64_t head_dim, int64_t window = 0) {
+                            int64_t head_dim, int64_t window = 0, float soft_cap = 0.0F) {
   return {.sequences = sequences,
           .seq_len = seq_len,
           .heads = heads,
           .kv_heads = kv_heads,
           .head_dim = head_dim,
           .scale = 1.0F / std::sqrt(static_cast<float>(head_dim)),
-          .sliding_window = window};
+          .sliding_window = window,
+          .soft_cap = soft_cap};
 }
 
 struct Inputs {
@@ -53,7 +54,7 @@ class Attention : public CudaTest {
     SCOPED_TRACE(::testing::Message()
                  << problem.sequences << " sequences of " << problem.seq_len << ", "
                  << problem.heads << " heads on " << problem.kv_heads << " of " << problem.head_dim
-                 << ", window " << problem.sliding_window);
+                 << ", window " << problem.sliding_window << ", cap " << problem.soft_cap);
     const DeviceBuffer out = run(problem, inputs);
     std::vector<double> wanted(inputs.q.size());
     std::vector<double> bounds(inputs.q.size());
@@ -69,12 +70,14 @@ class Attention : public CudaTest {
   /// One query in F64. With weights w, and A = sum w |v|: rounding a weight to BF16 moves it by
   /// 2^-8 of itself at most, so the output by 2^-8 A, and rounding that is 2^-8 of itself. A score
   /// summed in F32 is off by head_dim 2^-23 sum |q k| at most, and e^score by as much of itself,
-  /// above and below the fraction. F32 sums over keys, and exponentials to 2^-21, stay below
+  /// above and below the fraction; a soft cap adds 2^-19 of itself, and moves a score less than it
+  /// was moved before. F32 sums over keys, and exponentials to 2^-21, stay below
   /// 2^-12 A.
   static void attend(const AttentionProblem& problem, const Inputs& inputs, int64_t row,
                      int64_t head, bool exact, std::vector<double>& wanted,
                      std::vector<double>& bounds) {
     const int64_t dim = problem.head_dim;
+    const auto cap = static_cast<double>(problem.soft_cap);
     const int64_t kv_head = head / (problem.heads / problem.kv_heads);
     const int64_t start = row / problem.seq_len * problem.seq_len;
     const int64_t window = problem.sliding_window > 0 ? problem.sliding_window : problem.seq_len;
@@ -93,7 +96,8 @@ class Attention : public CudaTest {
         score += product;
         size += std::abs(product);
       }
-      weights.push_back(score * static_cast<double>(problem.scale));
+      const double scaled = score * static_cast<double>(problem.scale);
+      weights.push_back(cap > 0.0 ? cap * std::tanh(scaled / cap) : scaled);
       most = std::max(most, weights.back());
       magnitude = std::max(magnitude, size * static_cast<double>(problem.scale));
     }
@@ -102,7 +106,8 @@ class Attention : public CudaTest {
       weight = std::exp(weight - most);
       sum += weight;
     }
-    const double off = exact ? 0.0 : 2.0 * static_cast<double>(dim) * 0x1p-23 * magnitude;
+    const double off =
+        exact ? 0.0 : 2.0 * (static_cast<double>(dim) * 0x1p-23 * magnitude + cap * 0x1p-19);
     for (int64_t d = 0; d < dim; ++d) {
       double value = 0.0;
       double size = 0.0;
@@ -142,6 +147,17 @@ TEST_F(Attention, IsTrueForLongSequences) {
     for (const int64_t window : {0, 200, 513}) {
       const AttentionProblem problem = problem_of(1, 1031, 2, 2, dim, window);
       check(problem, random_inputs(problem, 1.5F));
+    }
+  }
+}
+
+TEST_F(Attention, CapsScoresSoftly) {
+  for (const int64_t dim : {64, 128, 256}) {
+    for (const int64_t window : {0, 40}) {
+      for (const float cap : {2.0F, 50.0F}) {
+        const AttentionProblem problem = problem_of(2, 201, 4, 2, dim, window, cap);
+        check(problem, random_inputs(problem, 2.0F));
+      }
     }
   }
 }
@@ -228,6 +244,11 @@ TEST(AttentionArguments, AreRefusedBeforeTheDeviceIsTouched) {
     problem = good;
     problem.scale = scale;
     EXPECT_FAILS(attend(problem, x), Code::kInvalidArgument, "BAD_SHAPE", "scale");
+  }
+  for (const float cap : {-1.0F, std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    problem = good;
+    problem.soft_cap = cap;
+    EXPECT_FAILS(attend(problem, x), Code::kInvalidArgument, "BAD_SHAPE", "soft cap");
   }
   EXPECT_FAILS(attend(good, nullptr), Code::kInvalidArgument, "BAD_POINTER", "k is null");
   EXPECT_FAILS(attend(good, x + 1), Code::kInvalidArgument, "BAD_POINTER", "k is not aligned");

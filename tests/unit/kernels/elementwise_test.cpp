@@ -9,17 +9,28 @@ namespace {
 
 constexpr int64_t kCounts[] = {1, 3, 8, 15, 511, 512, 4095, 4096, 4097, 100003};
 
+/// gate / (1 + e^-exponent(gate)) * up.
+struct Gated {
+  decltype(&silu_product) run;
+  double (*exponent)(double);
+  double relative;
+};
+const Gated kSilu{&silu_product, [](double x) { return x; }, 0x1p-15};
+const Gated kGelu{&gelu_tanh_product,
+                  [](double x) { return std::sqrt(8.0 / M_PI) * (x + 0.044715 * x * x * x); },
+                  0x1p-14};
+
 class Elementwise : public CudaTest {
  protected:
-  /// Within the header's 2^-15 and 2^-119, and BF16's 2^-8.
-  void expect_silu_product(const std::vector<float>& gate, const std::vector<float>& up,
-                           DType dtype, const DeviceBuffer& buffer) {
+  /// Within the header's 2^-15 or 2^-14 and 2^-119, and BF16's 2^-8.
+  void expect_gated(const Gated& gated, const std::vector<float>& gate,
+                    const std::vector<float>& up, DType dtype, const DeviceBuffer& buffer) {
     std::vector<double> wanted(gate.size());
     std::vector<double> bounds(gate.size());
     for (size_t i = 0; i < gate.size(); ++i) {
       const auto x = static_cast<double>(gate[i]);
-      wanted[i] = x / (1.0 + std::exp(-x)) * static_cast<double>(up[i]);
-      const double relative = 0x1p-15 + (dtype == DType::kBf16 ? 0x1p-8 : 0.0);
+      wanted[i] = x / (1.0 + std::exp(-gated.exponent(x))) * static_cast<double>(up[i]);
+      const double relative = gated.relative + (dtype == DType::kBf16 ? 0x1p-8 : 0.0);
       bounds[i] =
           relative * std::abs(wanted[i]) + 0x1p-119 * std::max(1.0, std::abs(double{up[i]}));
     }
@@ -54,46 +65,73 @@ TEST_F(Elementwise, AddCarriesWhatIsNotFinite) {
   expect_values({infinity, std::nanf(""), std::nanf(""), infinity, -0.0F}, 5, DType::kF32, sum);
 }
 
-TEST_F(Elementwise, SiluProductIsTrue) {
-  for (const DType dtype : {DType::kF32, DType::kBf16}) {
-    for (const int64_t count : kCounts) {
-      SCOPED_TRACE(::testing::Message() << count << " of " << dtype_name(dtype));
-      std::vector<float> gate = random_values(count, 4.0F);
-      std::vector<float> up = random_values(count);
-      const DeviceBuffer gate_device = upload_as(dtype, gate);
-      const DeviceBuffer up_device = upload_as(dtype, up);
-      const DeviceBuffer result = poisoned(dtype, count);
-      ASSERT_OK(silu_product(gate_device.data(), up_device.data(), dtype, count, result.data(),
-                             stream()));
-      expect_silu_product(gate, up, dtype, result);
+TEST_F(Elementwise, GatedProductsAreTrue) {
+  for (const Gated& gated : {kSilu, kGelu}) {
+    for (const DType dtype : {DType::kF32, DType::kBf16}) {
+      for (const int64_t count : kCounts) {
+        SCOPED_TRACE(::testing::Message() << count << " of " << dtype_name(dtype));
+        std::vector<float> gate = random_values(count, 4.0F);
+        std::vector<float> up = random_values(count);
+        const DeviceBuffer gate_device = upload_as(dtype, gate);
+        const DeviceBuffer up_device = upload_as(dtype, up);
+        const DeviceBuffer result = poisoned(dtype, count);
+        ASSERT_OK(
+            gated.run(gate_device.data(), up_device.data(), dtype, count, result.data(), stream()));
+        expect_gated(gated, gate, up, dtype, result);
+      }
     }
   }
 }
 
-TEST_F(Elementwise, SiluProductIsTrueOverTheWholeRange) {
-  std::vector<float> gate{0.0F, -0.0F, 1e-38F, -1e-30F, 1e30F, 3e38F, -1e30F, -3e38F};
+TEST_F(Elementwise, GatedProductsAreTrueOverTheWholeRange) {
+  std::vector<float> values{0.0F, -0.0F, 1e-38F, -1e-30F, 1e30F, 3e38F, -1e30F, -3e38F};
   for (float x = -130.0F; x <= 130.0F; x += 0.37F) {
-    gate.push_back(x);
+    values.push_back(x);
   }
-  std::vector<float> up(gate.size(), 1.0F);
-  const auto count = static_cast<int64_t>(gate.size());
+  const std::vector<float> up(values.size(), 1.0F);
+  const auto count = static_cast<int64_t>(values.size());
   const DeviceBuffer up_device = upload(up);
-  const DeviceBuffer result = upload_guarded(DType::kF32, gate);
-  ASSERT_OK(
-      silu_product(result.data(), up_device.data(), DType::kF32, count, result.data(), stream()));
-  expect_silu_product(gate, up, DType::kF32, result);
+  for (const Gated& gated : {kSilu, kGelu}) {
+    std::vector<float> gate = values;
+    const DeviceBuffer result = upload_guarded(DType::kF32, gate);
+    ASSERT_OK(
+        gated.run(result.data(), up_device.data(), DType::kF32, count, result.data(), stream()));
+    expect_gated(gated, gate, up, DType::kF32, result);
+  }
 }
 
-TEST_F(Elementwise, SiluProductMayOverwriteEitherInput) {
+TEST_F(Elementwise, GatedProductsMayOverwriteEitherInput) {
   std::vector<float> gate = random_values(1001);
   std::vector<float> up = random_values(1001);
-  for (const bool over_gate : {true, false}) {
-    const DeviceBuffer gate_device = upload_guarded(DType::kBf16, gate);
-    const DeviceBuffer up_device = upload_guarded(DType::kBf16, up);
-    const DeviceBuffer& out = over_gate ? gate_device : up_device;
-    ASSERT_OK(silu_product(gate_device.data(), up_device.data(), DType::kBf16, 1001, out.data(),
-                           stream()));
-    expect_silu_product(gate, up, DType::kBf16, out);
+  for (const Gated& gated : {kSilu, kGelu}) {
+    for (const bool over_gate : {true, false}) {
+      const DeviceBuffer gate_device = upload_guarded(DType::kBf16, gate);
+      const DeviceBuffer up_device = upload_guarded(DType::kBf16, up);
+      const DeviceBuffer& out = over_gate ? gate_device : up_device;
+      ASSERT_OK(gated.run(gate_device.data(), up_device.data(), DType::kBf16, 1001, out.data(),
+                          stream()));
+      expect_gated(gated, gate, up, DType::kBf16, out);
+    }
+  }
+}
+
+TEST_F(Elementwise, SoftCapIsTrueInPlace) {
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    for (const int64_t count : kCounts) {
+      SCOPED_TRACE(::testing::Message() << count << " of " << dtype_name(dtype));
+      std::vector<float> x = random_values(count, 40.0F);
+      x[0] = -1e30F;
+      const DeviceBuffer capped = upload_guarded(dtype, x);
+      ASSERT_OK(soft_cap(capped.data(), dtype, count, 30.0F, stream()));
+      std::vector<double> wanted;
+      std::vector<double> bounds;
+      for (const float value : x) {
+        wanted.push_back(30.0 * std::tanh(static_cast<double>(value) / 30.0));
+        bounds.push_back(30.0 * 0x1p-19 +
+                         (dtype == DType::kBf16 ? 0x1p-8 * std::abs(wanted.back()) : 0.0));
+      }
+      expect_near(wanted, bounds, count, dtype, capped);
+    }
   }
 }
 
@@ -144,10 +182,18 @@ TEST(ElementwiseArguments, AreRefusedBeforeTheDeviceIsTouched) {
                "BAD_POINTER", "up is null");
   EXPECT_FAILS(silu_product(x, x, DType::kF64, 8, x, nullptr), Code::kUnimplemented,
                "UNSUPPORTED_ON_CUDA", "gate of F64");
+  for (const float cap : {0.0F, -1.0F, std::nanf("")}) {
+    EXPECT_FAILS(soft_cap(x, DType::kF32, 8, cap, nullptr), Code::kInvalidArgument, "BAD_SHAPE",
+                 "soft cap");
+  }
+  EXPECT_FAILS(soft_cap(x, DType::kF16, 8, 1.0F, nullptr), Code::kUnimplemented,
+               "UNSUPPORTED_ON_CUDA", "x of F16");
   EXPECT_FAILS(convert(x, DType::kF32, 8, x, DType::kF16, nullptr), Code::kUnimplemented,
                "UNSUPPORTED_ON_CUDA", "out of F16");
   EXPECT_OK(add(nullptr, nullptr, DType::kF32, 0, nullptr));
   EXPECT_OK(silu_product(nullptr, nullptr, DType::kF32, 0, nullptr, nullptr));
+  EXPECT_OK(gelu_tanh_product(nullptr, nullptr, DType::kF32, 0, nullptr, nullptr));
+  EXPECT_OK(soft_cap(nullptr, DType::kF32, 0, 1.0F, nullptr));
   EXPECT_OK(convert(nullptr, DType::kF16, 0, nullptr, DType::kF32, nullptr));
 }
 

@@ -96,12 +96,12 @@ TEST(Config, TakesTheOldNameOfARopeType) {
 
 TEST(Config, ReadsASlidingWindowOnlyForFamiliesThatHaveOne) {
   json mistral = with("model_type", "mistral");
-  EXPECT_EQ(parse(mistral)->sliding_window, 4096) << "the family's default";
+  EXPECT_EQ(parse(mistral)->window_of(1), 4096) << "the family's default";
   mistral["sliding_window"] = nullptr;
-  EXPECT_EQ(parse(mistral)->sliding_window, 0);
+  EXPECT_EQ(parse(mistral)->window_of(1), 0);
   mistral["sliding_window"] = 16;
-  EXPECT_EQ(parse(mistral)->sliding_window, 16);
-  EXPECT_EQ(parse(with("sliding_window", 16))->sliding_window, 0) << "Llama has none";
+  EXPECT_EQ(parse(mistral)->window_of(1), 16);
+  EXPECT_EQ(parse(with("sliding_window", 16))->window_of(1), 0) << "Llama has none";
 }
 
 TEST(Config, ReadsBiasesOnlyForFamiliesThatHaveThem) {
@@ -109,6 +109,39 @@ TEST(Config, ReadsBiasesOnlyForFamiliesThatHaveThem) {
   EXPECT_TRUE(parse(config)->attention_bias);
   config["model_type"] = "mistral";
   EXPECT_FALSE(parse(config)->attention_bias);
+}
+
+TEST(Config, TakesTheFamilysDefaults) {
+  json gemma = with("model_type", "gemma2");
+  for (const char* key : {"tie_word_embeddings", "rms_norm_eps", "rope_theta"}) {
+    gemma.erase(key);
+  }
+  EXPECT_TRUE(parse(gemma)->tie_word_embeddings);
+  EXPECT_EQ(parse(gemma)->activation, ActivationKind::kGeluTanh) << "hidden_act is not its key";
+  gemma["hidden_activation"] = "silu";
+  EXPECT_EQ(parse(gemma)->activation, ActivationKind::kSilu);
+  json olmo = gemma;
+  olmo["model_type"] = "olmo2";
+  EXPECT_FALSE(parse(olmo)->tie_word_embeddings);
+  EXPECT_EQ(parse(olmo)->rms_norm_eps, 1e-5);
+}
+
+TEST(Config, ScalesEmbeddingsByARootThatTheModelsDtypeHolds) {
+  json gemma = with("model_type", "gemma2");
+  gemma["hidden_size"] = 3072;
+  gemma["head_dim"] = 8;
+  EXPECT_EQ(parse(gemma)->embedding_scale, 55.5F);  // the root is 55.4256
+  gemma["torch_dtype"] = "float32";
+  EXPECT_FLOAT_EQ(parse(gemma)->embedding_scale, 55.425625F);
+  gemma["torch_dtype"] = "float16";
+  EXPECT_EQ(parse(gemma)->embedding_scale, 55.4375F);
+  EXPECT_EQ(parse(small_config())->embedding_scale, 1.0F);
+}
+
+TEST(Config, RefusesAnUnknownModelTypeBeforeItsOtherKeys) {
+  const auto config = parse(json{{"model_type", "gemma3"}, {"text_config", json::object()}});
+  EXPECT_FAILS(config, Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
+               "M/config.json: model_type \"gemma3\" is not supported; supported are: gemma2,");
 }
 
 TEST(Config, RefusesWhatIsNotOneObject) {

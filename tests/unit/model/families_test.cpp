@@ -12,7 +12,9 @@ namespace {
 using testing::parsed_small_config;
 
 TEST(Families, ListsWhatIsSupported) {
-  EXPECT_EQ(supported_model_types(), (std::vector<std::string>{"llama", "mistral"}));
+  EXPECT_EQ(supported_model_types(),
+            (std::vector<std::string>{"gemma2", "gemma3_text", "llama", "mistral", "olmo2", "phi3",
+                                      "qwen2", "qwen3"}));
 }
 
 TEST(Families, DescribesEachStageOfALayer) {
@@ -21,7 +23,7 @@ TEST(Families, DescribesEachStageOfALayer) {
   const auto architecture = describe(config);
   ASSERT_OK(architecture);
   EXPECT_EQ(architecture->embedding, "model.embed_tokens.weight");
-  EXPECT_EQ(architecture->final_norm, "model.norm.weight");
+  EXPECT_EQ(architecture->final_norm.weight, "model.norm.weight");
   EXPECT_EQ(architecture->head_weight, "lm_head.weight");
   ASSERT_EQ(architecture->layers.size(), 2U);
   const Layer& layer = architecture->layers[1];
@@ -50,7 +52,7 @@ TEST(Families, DescribesEachStageOfALayer) {
   for (size_t s = 0; s < expected.size(); ++s) {
     const Stage& stage = layer.stages[s];
     EXPECT_EQ(stage.kind, expected[s].kind);
-    EXPECT_EQ(stage.norm, expected[s].norm.empty() ? "" : layer.prefix + expected[s].norm);
+    EXPECT_EQ(stage.norm.weight, expected[s].norm.empty() ? "" : layer.prefix + expected[s].norm);
     EXPECT_EQ(stage.in_features, expected[s].in_features);
     ASSERT_EQ(stage.linears.size(), expected[s].linears.size());
     for (size_t l = 0; l < stage.linears.size(); ++l) {
@@ -77,6 +79,89 @@ TEST(Families, PutsBiasesWhereTheConfigHasThem) {
   EXPECT_TRUE(other.stages[3].linears[0].has_bias);
 }
 
+Architecture described(const std::string& model_type) {
+  nlohmann::json config = testing::small_config();
+  config["model_type"] = model_type;
+  const auto parsed = parse_model_config(config.dump(), "config.json");
+  EXPECT_OK(parsed);
+  const auto architecture = describe(*parsed);
+  EXPECT_OK(architecture);
+  return *architecture;
+}
+
+std::vector<std::string> norm_names(const Layer& layer) {
+  std::vector<std::string> names;
+  for (const Stage& stage : layer.stages) {
+    for (const Norm* norm : norms_of(stage)) {
+      names.push_back(norm->weight.substr(layer.prefix.size()));
+    }
+  }
+  return names;
+}
+
+TEST(Families, Qwen2HasABiasOnQueryKeyAndValueAlone) {
+  const Layer layer = described("qwen2").layers[0];
+  for (const Linear& linear : layer.stages[0].linears) {
+    EXPECT_TRUE(linear.has_bias) << linear.name;
+  }
+  EXPECT_FALSE(layer.stages[1].linears[0].has_bias);
+  EXPECT_FALSE(layer.stages[2].linears[0].has_bias);
+}
+
+TEST(Families, Qwen3NormsEachHead) {
+  const Layer layer = described("qwen3").layers[1];
+  EXPECT_EQ(norm_names(layer), (std::vector<std::string>{
+                                   "input_layernorm.weight", "self_attn.q_norm.weight",
+                                   "self_attn.k_norm.weight", "post_attention_layernorm.weight"}));
+  const Attention& attention = layer.stages[0].attention;
+  EXPECT_EQ(attention.q_norm.features, attention.head_dim);
+  EXPECT_EQ(attention.k_norm.features, attention.head_dim);
+  EXPECT_EQ(attention.q_norm.offset, 0.0F);
+}
+
+TEST(Families, Olmo2NormsWholeProjectionsAndWhatIsAdded) {
+  const Layer layer = described("olmo2").layers[1];
+  EXPECT_EQ(norm_names(layer),
+            (std::vector<std::string>{"self_attn.q_norm.weight", "self_attn.k_norm.weight",
+                                      "post_attention_layernorm.weight",
+                                      "post_feedforward_layernorm.weight"}));
+  const Attention& attention = layer.stages[0].attention;
+  EXPECT_EQ(attention.q_norm.features, attention.query_features());
+  EXPECT_EQ(attention.k_norm.features, attention.key_features());
+  EXPECT_EQ(layer.stages[1].post_norm.weight, "model.layers.1.post_attention_layernorm.weight");
+  EXPECT_EQ(layer.stages[3].post_norm.weight, "model.layers.1.post_feedforward_layernorm.weight");
+}
+
+TEST(Families, GemmaNormsAroundAttentionAndMlpWithAnOffset) {
+  for (const char* type : {"gemma2", "gemma3_text"}) {
+    const Architecture architecture = described(type);
+    const Layer& layer = architecture.layers[0];
+    EXPECT_EQ(layer.stages[0].norm.weight, layer.prefix + "input_layernorm.weight");
+    EXPECT_EQ(layer.stages[1].post_norm.weight, layer.prefix + "post_attention_layernorm.weight");
+    EXPECT_EQ(layer.stages[2].norm.weight, layer.prefix + "pre_feedforward_layernorm.weight");
+    EXPECT_EQ(layer.stages[3].post_norm.weight, layer.prefix + "post_feedforward_layernorm.weight");
+    for (const Stage& stage : layer.stages) {
+      for (const Norm* norm : norms_of(stage)) {
+        EXPECT_EQ(norm->offset, 1.0F) << norm->weight;
+      }
+    }
+    EXPECT_EQ(architecture.final_norm.offset, 1.0F);
+    EXPECT_EQ(layer.stages[0].attention.q_norm.empty(), std::string(type) == "gemma2");
+    EXPECT_DOUBLE_EQ(layer.stages[0].attention.scale, 1.0 / 16.0);
+    EXPECT_EQ(layer.stages[0].attention.local_rope, std::string(type) == "gemma3_text");
+  }
+}
+
+TEST(Families, Phi3HasItsProjectionsFused) {
+  const Layer layer = described("phi3").layers[0];
+  ASSERT_EQ(layer.stages[0].linears.size(), 1U);
+  EXPECT_EQ(layer.stages[0].linears[0].name, "model.layers.0.self_attn.qkv_proj");
+  EXPECT_EQ(layer.stages[0].linears[0].out_features, 8 + 4 + 4);
+  ASSERT_EQ(layer.stages[2].linears.size(), 1U);
+  EXPECT_EQ(layer.stages[2].linears[0].name, "model.layers.0.mlp.gate_up_proj");
+  EXPECT_EQ(layer.stages[2].linears[0].out_features, 2 * 12);
+}
+
 TEST(Families, ReadsATiedHeadFromTheEmbedding) {
   ModelConfig config = parsed_small_config();
   config.tie_word_embeddings = true;
@@ -87,7 +172,7 @@ TEST(Families, RefusesAnUnknownTypeAndListsTheKnown) {
   ModelConfig config = parsed_small_config();
   config.model_type = "mamba";
   EXPECT_FAILS(describe(config), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
-               "\"mamba\" is not supported; supported are: llama, mistral");
+               "\"mamba\" is not supported; supported are: gemma2, gemma3_text, llama,");
 }
 
 TEST(Families, RefusesSizesThatContradictEachOther) {

@@ -1,6 +1,7 @@
 # Backend, decoder and evaluation.
 target_sources(rotor_worker_test PRIVATE
   golden.cpp
+  golden_model.cpp
   backend/cpu/attention_test.cpp
   backend/cpu/cpu_backend_test.cpp
   backend/cpu/cross_entropy_test.cpp
@@ -11,6 +12,7 @@ target_sources(rotor_worker_test PRIVATE
   eval/evaluate_test.cpp
   eval/runnable_checkpoint_test.cpp
   model/decoder_test.cpp
+  model/families_test.cpp
   model/layer_weights_test.cpp
   model/rope_test.cpp
   model/tensor_loader_test.cpp)

@@ -64,6 +64,9 @@ void attend_tile(const AttentionShape& shape, int64_t first, int64_t rows, const
       const int64_t end = std::clamp<int64_t>(position + 1 - key, 0, width);
       const int64_t begin = std::clamp<int64_t>(position - window + 1 - key, 0, end);
       const auto at = static_cast<size_t>(r);
+      if (shape.soft_cap > 0.0) {
+        soft_cap_run(scores + r * width + begin, end - begin, static_cast<float>(shape.soft_cap));
+      }
       const float factor =
           absorb_row(scores + r * width, width, begin, end, running.max[at], running.sum[at]);
       if (key != keys_begin && factor != 1.0F) {

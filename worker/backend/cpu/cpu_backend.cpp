@@ -91,7 +91,8 @@ Result<const float*> CpuBackend::widened(const Tensor& vector, std::vector<float
   return static_cast<const float*>(storage.data());
 }
 
-Status CpuBackend::embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) {
+Status CpuBackend::embed(const Tensor& table, std::span<const int32_t> ids, float scale,
+                         const Tensor& out) {
   const auto tokens = static_cast<int64_t>(ids.size());
   ROTOR_RETURN_IF_ERROR(
       expect(is_f32(out, tokens, table.cols()) && is_wide_float(table.dtype()), "embed"));
@@ -104,8 +105,10 @@ Status CpuBackend::embed(const Tensor& table, std::span<const int32_t> ids, cons
                               ": was the text cut with another model's tokenizer?")
           .with_reason("BAD_TOKEN_ID");
     }
-    ROTOR_RETURN_IF_ERROR(widen_to_f32(table.row_range(id, 1).data(), table.dtype(), table.cols(),
-                                       out.row_range(t, 1).as<float>()));
+    float* row = out.row_range(t, 1).as<float>();
+    ROTOR_RETURN_IF_ERROR(
+        widen_to_f32(table.row_range(id, 1).data(), table.dtype(), table.cols(), row));
+    std::transform(row, row + table.cols(), row, [&](float value) { return value * scale; });
   }
   return {};
 }
@@ -138,11 +141,12 @@ Status CpuBackend::rope(const Tensor& x, int64_t head_dim, int64_t seq_len, cons
                         const Tensor& sin) {
   ROTOR_RETURN_IF_ERROR(expect(head_dim > 0 && head_dim % 2 == 0 && x.cols() % head_dim == 0 &&
                                    seq_len > 0 && x.dtype() == DType::kF32 &&
-                                   cos.rows() >= seq_len && is_f32(cos, sin.rows(), head_dim / 2) &&
-                                   is_f32(sin, cos.rows(), head_dim / 2),
+                                   cos.rows() >= seq_len && is_f32(cos, sin.rows(), sin.cols()) &&
+                                   is_f32(sin, cos.rows(), cos.cols()) &&
+                                   2 * cos.cols() <= head_dim,
                                "rope"));
   cpu::rope(x.as<float>(), x.rows(), x.cols() / head_dim, head_dim, seq_len, cos.as<float>(),
-            sin.as<float>(), *parallel_);
+            sin.as<float>(), cos.cols(), *parallel_);
   return {};
 }
 
@@ -162,11 +166,10 @@ Status CpuBackend::attention(const AttentionShape& shape, const Tensor& q, const
 
 Status CpuBackend::gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
                                     const Tensor& out) {
-  ROTOR_RETURN_IF_ERROR(expect(kind == ActivationKind::kSilu &&
-                                   is_f32(gate, out.rows(), out.cols()) &&
+  ROTOR_RETURN_IF_ERROR(expect(is_f32(gate, out.rows(), out.cols()) &&
                                    is_f32(up, out.rows(), out.cols()) && out.dtype() == DType::kF32,
                                "gated_activation"));
-  silu_product(gate.as<float>(), up.as<float>(), out.size(), out.as<float>(), *parallel_);
+  gated_product(kind, gate.as<float>(), up.as<float>(), out.size(), out.as<float>(), *parallel_);
   return {};
 }
 
@@ -178,12 +181,14 @@ Status CpuBackend::add(const Tensor& x, const Tensor& y) {
 }
 
 Result<Loss> CpuBackend::next_token_loss(const Tensor& x, const Tensor& head,
-                                         std::span<const int32_t> ids, int64_t seq_len) {
+                                         std::span<const int32_t> ids, int64_t seq_len,
+                                         double soft_cap) {
   const auto tokens = static_cast<int64_t>(ids.size());
   ROTOR_RETURN_IF_ERROR(expect(is_f32(x, tokens, head.cols()) && is_wide_float(head.dtype()) &&
                                    seq_len > 0 && tokens % seq_len == 0,
                                "next_token_loss"));
-  return cpu::next_token_loss(x.as<float>(), view(head), ids, seq_len, scratch_, *parallel_);
+  return cpu::next_token_loss(x.as<float>(), view(head), ids, seq_len, static_cast<float>(soft_cap),
+                              scratch_, *parallel_);
 }
 
 Status CpuBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {

@@ -32,7 +32,8 @@ class CpuBackend final : public Backend {
   Status copy(const Tensor& src, const Tensor& dst) override;
   Status synchronize() override { return {}; }
 
-  Status embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) override;
+  Status embed(const Tensor& table, std::span<const int32_t> ids, float scale,
+               const Tensor& out) override;
   Status rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& out) override;
   Status linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
                 const Tensor& out) override;
@@ -44,7 +45,7 @@ class CpuBackend final : public Backend {
                           const Tensor& out) override;
   Status add(const Tensor& x, const Tensor& y) override;
   Result<Loss> next_token_loss(const Tensor& x, const Tensor& head, std::span<const int32_t> ids,
-                               int64_t seq_len) override;
+                               int64_t seq_len, double soft_cap) override;
 
   Status rotate(const Tensor& x, int64_t block, const Tensor& out) override;
   Status quantize_activations(const Tensor& x, const ActivationQuant& quant,

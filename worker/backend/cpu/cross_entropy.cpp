@@ -25,7 +25,7 @@ struct Part {
 }  // namespace
 
 Loss next_token_loss(const float* x, const WeightView& head, std::span<const int32_t> ids,
-                     int64_t seq_len, ScratchPool& pool, Parallel& parallel) {
+                     int64_t seq_len, float soft_cap, ScratchPool& pool, Parallel& parallel) {
   const auto tokens = static_cast<int64_t>(ids.size());
   const int64_t vocabulary_tiles = tiles(head.rows, kVocabularyTile);
   std::vector<Part> parts(static_cast<size_t>(tokens * vocabulary_tiles));
@@ -45,6 +45,9 @@ Loss next_token_loss(const float* x, const WeightView& head, std::span<const int
     float* logits = block.data();
     multiply_tile(x + first * head.cols, rows, head, first_id, count, logits, count,
                   logits + rows * count);
+    if (soft_cap > 0.0F) {
+      soft_cap_run(logits, rows * count, soft_cap);
+    }
     for (int64_t r = 0; r < rows; ++r) {
       float* row = logits + r * count;
       const int64_t next = next_of(first + r);

@@ -45,8 +45,7 @@ void rms_norm(const float* x, int64_t rows, int64_t cols, const float* weight, d
 }
 
 void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_len,
-          const float* cos, const float* sin, Parallel& parallel) {
-  const int64_t half = head_dim / 2;
+          const float* cos, const float* sin, int64_t half, Parallel& parallel) {
   for_ranges(rows, heads * head_dim, parallel, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float* c = cos + r % seq_len * half;
@@ -65,10 +64,11 @@ void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_l
   });
 }
 
-void silu_product(const float* gate, const float* up, int64_t size, float* out,
-                  Parallel& parallel) {
+void gated_product(ActivationKind kind, const float* gate, const float* up, int64_t size,
+                   float* out, Parallel& parallel) {
+  const auto run = kind == ActivationKind::kSilu ? &silu_run : &gelu_tanh_run;
   for_ranges(size, 1, parallel, [&](int64_t begin, int64_t end) {
-    silu_run(gate + begin, up + begin, end - begin, out + begin);
+    run(gate + begin, up + begin, end - begin, out + begin);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "model/config.h"
 #include "quant/base/parallel.h"
 
 namespace rotor::worker::cpu {
@@ -15,12 +16,13 @@ namespace rotor::worker::cpu {
 void rms_norm(const float* x, int64_t rows, int64_t cols, const float* weight, double eps,
               float* out, Parallel& parallel);
 
-/// Backend::rope on x [rows, heads * head_dim] with tables [seq_len, head_dim/2].
+/// Backend::rope on x [rows, heads * head_dim] with tables [seq_len, half], half <= head_dim/2.
 void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_len,
-          const float* cos, const float* sin, Parallel& parallel);
+          const float* cos, const float* sin, int64_t half, Parallel& parallel);
 
-/// out = gate / (1 + e^-gate) * up.
-void silu_product(const float* gate, const float* up, int64_t size, float* out, Parallel& parallel);
+/// out = act(gate) * up.
+void gated_product(ActivationKind kind, const float* gate, const float* up, int64_t size,
+                   float* out, Parallel& parallel);
 
 /// x += y.
 void add(float* x, const float* y, int64_t size, Parallel& parallel);

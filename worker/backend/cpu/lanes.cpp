@@ -125,20 +125,58 @@ double sum_of_squares(const float* x, int64_t count) {
   return sum;
 }
 
-void silu_run(const float* gate, const float* up, int64_t count, float* out) {
+void soft_cap_run(float* x, int64_t count, float cap) {
+  // tanh(y) = 1 - 2 / (1 + e^2y); the error is one of cap, and scores that are near each other
+  // lose nothing that a softmax would see.
+  const float twice = 2.0F / cap;
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+    Floats v;
+    load(x + i, v);
+    v *= twice;
+    exponential(v);
+    store(cap - 2.0F * cap / (1.0F + v), x + i);
+  }
+  for (; i < count; ++i) {
+    x[i] = cap - 2.0F * cap / (1.0F + exp_approx(x[i] * twice));
+  }
+}
+
+namespace {
+
+/// out = gate / (1 + e^exponent(gate)) * up.
+template <typename Exponent>
+void gated_run(const float* gate, const float* up, int64_t count, float* out,
+               const Exponent& exponent) {
   int64_t i = 0;
   for (; i + kWidth <= count; i += kWidth) {
     Floats g;
     Floats u;
     load(gate + i, g);
     load(up + i, u);
-    Floats e = -g;
+    Floats e = g;
+    exponent(e);
     exponential(e);
     store(g / (1.0F + e) * u, out + i);
   }
   for (; i < count; ++i) {
-    out[i] = gate[i] / (1.0F + exp_approx(-gate[i])) * up[i];
+    Floats e = Floats{} + gate[i];
+    exponent(e);
+    out[i] = gate[i] / (1.0F + exp_approx(e[0])) * up[i];
   }
+}
+
+}  // namespace
+
+void silu_run(const float* gate, const float* up, int64_t count, float* out) {
+  gated_run(gate, up, count, out, [](Floats& g) { g = -g; });
+}
+
+void gelu_tanh_run(const float* gate, const float* up, int64_t count, float* out) {
+  // (1 + tanh(y)) / 2 = 1 / (1 + e^-2y).
+  constexpr float kLinear = -1.59576912F;  // -2 sqrt(2/pi)
+  constexpr float kCubic = 0.044715F;
+  gated_run(gate, up, count, out, [](Floats& g) { g = kLinear * (g + kCubic * g * g * g); });
 }
 
 }  // namespace rotor::worker::cpu

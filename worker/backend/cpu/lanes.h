@@ -21,7 +21,14 @@ double exp_and_sum(float* x, int64_t count, float shift);
 /// Sum of squares in F64.
 double sum_of_squares(const float* x, int64_t count);
 
+/// x = cap * tanh(x / cap) in place, cap > 0, within 2^-21 cap.
+void soft_cap_run(float* x, int64_t count, float cap);
+
 /// out = gate / (1 + e^-gate) * up; out may be gate.
 void silu_run(const float* gate, const float* up, int64_t count, float* out);
+
+/// out = gelu(gate) * up by the tanh formula (Hendrycks and Gimpel, arXiv 1606.08415, section 2),
+/// gelu(g) = g / 2 (1 + tanh(sqrt(2/pi) (g + 0.044715 g^3))); out may be gate.
+void gelu_tanh_run(const float* gate, const float* up, int64_t count, float* out);
 
 }  // namespace rotor::worker::cpu

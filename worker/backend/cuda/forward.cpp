@@ -53,7 +53,8 @@ Result<Tensor> CudaBackend::converted(const Tensor& tensor, DType dtype) {
   return out;
 }
 
-Status CudaBackend::embed(const Tensor& table, std::span<const int32_t> ids, const Tensor& out) {
+Status CudaBackend::embed(const Tensor& table, std::span<const int32_t> ids, float scale,
+                          const Tensor& out) {
   ROTOR_RETURN_IF_ERROR(expect(is_wide_float(table.dtype()) && table.cols() == out.cols() &&
                                    out.rows() == static_cast<int64_t>(ids.size()),
                                "embed"));
@@ -66,7 +67,7 @@ Status CudaBackend::embed(const Tensor& table, std::span<const int32_t> ids, con
   }
   ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch device_ids, uploaded(ids, stream()));
   return kernels::embed_rows(table.data(), table.dtype(), table.rows(), table.cols(),
-                             device_ids.as<int32_t>(), out.rows(), out.data(), out.dtype(),
+                             device_ids.as<int32_t>(), out.rows(), scale, out.data(), out.dtype(),
                              stream());
 }
 
@@ -105,11 +106,11 @@ Status CudaBackend::linear(const Tensor& x, const Tensor& weight, const Tensor& 
 
 Status CudaBackend::rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
                          const Tensor& sin) {
-  ROTOR_RETURN_IF_ERROR(expect(x.cols() % head_dim == 0 && is_f32(cos, cos.rows(), head_dim / 2) &&
-                                   is_f32(sin, cos.rows(), head_dim / 2) && cos.rows() >= seq_len,
+  ROTOR_RETURN_IF_ERROR(expect(x.cols() % head_dim == 0 && is_f32(cos, sin.rows(), sin.cols()) &&
+                                   is_f32(sin, cos.rows(), cos.cols()) && cos.rows() >= seq_len,
                                "rope"));
-  return kernels::rope(x.data(), x.dtype(), x.rows(), x.cols() / head_dim, head_dim, seq_len,
-                       cos.as<float>(), sin.as<float>(), stream());
+  return kernels::rope(x.data(), x.dtype(), x.rows(), x.cols() / head_dim, head_dim, 2 * cos.cols(),
+                       seq_len, cos.as<float>(), sin.as<float>(), stream());
 }
 
 Status CudaBackend::attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
@@ -128,18 +129,19 @@ Status CudaBackend::attention(const AttentionShape& shape, const Tensor& q, cons
                                           .kv_heads = shape.kv_heads,
                                           .head_dim = shape.head_dim,
                                           .scale = static_cast<float>(shape.scale),
-                                          .sliding_window = shape.sliding_window};
+                                          .sliding_window = shape.sliding_window,
+                                          .soft_cap = static_cast<float>(shape.soft_cap)};
   return kernels::causal_attention(problem, q.data(), k.data(), v.data(), out.data(), stream());
 }
 
 Status CudaBackend::gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
                                      const Tensor& out) {
-  ROTOR_RETURN_IF_ERROR(expect(kind == ActivationKind::kSilu && gate.bytes() == out.bytes() &&
-                                   up.bytes() == out.bytes() && gate.dtype() == up.dtype() &&
-                                   gate.dtype() == out.dtype(),
+  ROTOR_RETURN_IF_ERROR(expect(gate.bytes() == out.bytes() && up.bytes() == out.bytes() &&
+                                   gate.dtype() == up.dtype() && gate.dtype() == out.dtype(),
                                "gated_activation"));
-  return kernels::silu_product(gate.data(), up.data(), gate.dtype(), gate.size(), out.data(),
-                               stream());
+  auto* product =
+      kind == ActivationKind::kSilu ? &kernels::silu_product : &kernels::gelu_tanh_product;
+  return product(gate.data(), up.data(), gate.dtype(), gate.size(), out.data(), stream());
 }
 
 Status CudaBackend::add(const Tensor& x, const Tensor& y) {
@@ -148,7 +150,8 @@ Status CudaBackend::add(const Tensor& x, const Tensor& y) {
 }
 
 Result<Loss> CudaBackend::next_token_loss(const Tensor& x, const Tensor& head,
-                                          std::span<const int32_t> ids, int64_t seq_len) {
+                                          std::span<const int32_t> ids, int64_t seq_len,
+                                          double soft_cap) {
   const int64_t tokens = x.rows();
   const int64_t vocabulary = head.rows();
   ROTOR_RETURN_IF_ERROR(
@@ -174,6 +177,10 @@ Result<Loss> CudaBackend::next_token_loss(const Tensor& x, const Tensor& head,
     call.out_ld = vocabulary;
     call.out_dtype = DType::kF32;
     ROTOR_RETURN_IF_ERROR(gemm_.run(call, stream()));
+    if (soft_cap > 0.0) {
+      ROTOR_RETURN_IF_ERROR(kernels::soft_cap(logits.data(), DType::kF32, count * vocabulary,
+                                              static_cast<float>(soft_cap), stream()));
+    }
     ROTOR_RETURN_IF_ERROR(kernels::cross_entropy(logits.data(), DType::kF32, count, vocabulary,
                                                  targets.as<int32_t>() + begin,
                                                  losses.as<float>() + begin, stream()));

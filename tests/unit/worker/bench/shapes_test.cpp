@@ -40,7 +40,7 @@ TEST(Shapes, AreAllUnderstood) {
     const auto config = parse_model_config(config_json(shape, 3), "config.json");
     ASSERT_OK(config);
     EXPECT_EQ(config->num_layers, 3);
-    EXPECT_EQ(config->sliding_window, 0) << shape.name;
+    EXPECT_TRUE(config->windows.empty()) << shape.name;
     EXPECT_OK(describe(*config));
   }
 }

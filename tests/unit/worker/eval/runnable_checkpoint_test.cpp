@@ -97,9 +97,7 @@ class RunnableCheckpointTest : public ::testing::Test {
     for (const Layer& layer : files_.architecture.layers) {
       LayerWeights& weights = layers.emplace_back();
       for (const Stage& stage : layer.stages) {
-        weights.stages.push_back(
-            load_stage_vectors(*backend_, source, stage, files_.architecture.config.hidden_size)
-                .value());
+        weights.stages.push_back(load_stage_vectors(*backend_, source, stage).value());
         for (size_t i = 0; i < stage.linears.size(); ++i) {
           const Linear& linear = stage.linears[i];
           auto matrix = quantize(recipe, scheme, linear, weights.stages.back().linears[i]);

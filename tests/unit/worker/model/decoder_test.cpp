@@ -2,72 +2,22 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <memory>
 
-#include "model/model_files.h"
 #include "tests/support/status_matchers.h"
-#include "tests/unit/worker/golden.h"
-#include "worker/model/stored_weights.h"
+#include "tests/unit/worker/golden_model.h"
 
 namespace rotor::worker {
 namespace {
 
+using testing::expect_golden;
 using testing::Golden;
+using testing::Model;
 using testing::read_golden;
 using testing::relative_distance;
+using testing::values_of;
 
 constexpr double kTolerance = 2e-3;
-
-std::vector<float> values_of(Backend& backend, const Tensor& tensor) {
-  std::vector<float> values(static_cast<size_t>(tensor.size()));
-  EXPECT_OK(backend.download(tensor, values.data(), tensor.bytes()));
-  return values;
-}
-
-/// A model directory with everything that a forward pass needs.
-struct Model {
-  std::unique_ptr<Backend> backend = make_cpu_backend(2);
-  ModelFiles files;
-  EndWeights ends;
-  std::vector<LayerWeights> layers;
-
-  static std::unique_ptr<Model> open(const std::string& directory) {
-    auto model = std::make_unique<Model>();
-    auto files = open_model(posix_file_system(), directory);
-    if (!files.ok()) {
-      ADD_FAILURE() << files.status().to_string();
-      return nullptr;
-    }
-    model->files = std::move(files).value();
-    StoredWeights source(*model->files.checkpoint);
-    const Architecture& architecture = model->files.architecture;
-    auto ends = load_ends(*model->backend, source, architecture);
-    if (!ends.ok()) {
-      ADD_FAILURE() << ends.status().to_string();
-      return nullptr;
-    }
-    model->ends = std::move(ends).value();
-    for (const Layer& layer : architecture.layers) {
-      auto weights = load_layer(*model->backend, source, layer, architecture.config.hidden_size);
-      if (!weights.ok()) {
-        ADD_FAILURE() << weights.status().to_string();
-        return nullptr;
-      }
-      model->layers.push_back(std::move(weights).value());
-    }
-    return model;
-  }
-
-  const ModelConfig& config() const { return files.architecture.config; }
-
-  Decoder decoder(int64_t seq_len) const {
-    return Decoder::create(*backend, config(), seq_len).value();
-  }
-  Tensor rows(int64_t count, int64_t cols) const {
-    return backend->allocate(DType::kF32, count, cols).value();
-  }
-};
 
 std::unique_ptr<Model> demo_model() {
   return Model::open(ROTOR_SOURCE_DIR "/demo/model");
@@ -77,38 +27,10 @@ Golden demo_golden() {
   return read_golden(ROTOR_SOURCE_DIR "/tests/data/demo_forward.safetensors");
 }
 
-/// Runs the golden ids as one sequence and holds every hidden state and the logits against it.
-void expect_golden(const Model& model, const Golden& golden) {
-  const auto tokens = static_cast<int64_t>(golden.input_ids.size());
-  const BatchShape shape{1, tokens};
-  Decoder decoder = model.decoder(tokens);
-  const Tensor x = model.rows(tokens, model.config().hidden_size);
-  ASSERT_EQ(golden.hidden.size(), model.layers.size() + 1);
-
-  ASSERT_OK(decoder.embed(model.ends, golden.input_ids, x));
-  EXPECT_EQ(values_of(*model.backend, x), golden.hidden[0]);
-  for (size_t i = 0; i < model.layers.size(); ++i) {
-    const Layer& layer = model.files.architecture.layers[i];
-    ASSERT_OK(decoder.forward_layer(layer, model.layers[i], shape, x));
-    if (i + 1 < model.layers.size()) {
-      EXPECT_LT(relative_distance(values_of(*model.backend, x), golden.hidden[i + 1]), kTolerance)
-          << "behind layer " << i;
-    }
-  }
-  const Tensor normed = model.rows(tokens, model.config().hidden_size);
-  ASSERT_OK(decoder.final_norm(model.ends, x, normed));
-  EXPECT_LT(relative_distance(values_of(*model.backend, normed), golden.hidden.back()), kTolerance);
-  const Tensor logits = model.rows(tokens, model.config().vocab_size);
-  ASSERT_OK(model.backend->linear(normed, model.ends.head, Tensor(), logits));
-  const double distance = relative_distance(values_of(*model.backend, logits), golden.logits);
-  EXPECT_LT(distance, kTolerance);
-  ::testing::Test::RecordProperty("logits_relative_distance", std::to_string(distance));
-}
-
 TEST(DecoderTest, MatchesTransformersOnTheDemoModel) {
   const auto model = demo_model();
   ASSERT_NE(model, nullptr);
-  expect_golden(*model, demo_golden());
+  expect_golden(*model, demo_golden(), kTolerance);
 }
 
 TEST(DecoderTest, MatchesTransformersOnTheReferenceModels) {
@@ -120,7 +42,8 @@ TEST(DecoderTest, MatchesTransformersOnTheReferenceModels) {
     SCOPED_TRACE(name);
     const auto model = Model::open(*data + "/models/" + name);
     ASSERT_NE(model, nullptr);
-    expect_golden(*model, read_golden(*data + "/golden/" + name + "/forward.safetensors"));
+    expect_golden(*model, read_golden(*data + "/golden/" + name + "/forward.safetensors"),
+                  kTolerance);
   }
 }
 

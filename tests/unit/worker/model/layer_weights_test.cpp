@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "quant/checkpoint/memory_source.h"
+#include "quant/format/bf16.h"
 #include "tests/support/status_matchers.h"
 #include "worker/model/stored_weights.h"
 
@@ -20,7 +21,7 @@ StoredTensor stored(const std::string& name, DType dtype, std::vector<int64_t> s
 
 Stage biased_stage() {
   Stage stage;
-  stage.norm = "norm.weight";
+  stage.norm = {"norm.weight", 4, 0.0F};
   stage.in_features = 4;
   stage.linears = {{"q", 6, 4, true, 0}, {"k", 2, 4, false, 0}};
   return stage;
@@ -45,7 +46,7 @@ TEST(LayerWeightsTest, LoadsEveryTensorInItsOwnDtype) {
   StoredWeights source(tensors);
   Layer layer;
   layer.stages = {biased_stage()};
-  const auto weights = load_layer(*backend, source, layer, 4);
+  const auto weights = load_layer(*backend, source, layer);
   ASSERT_OK(weights);
   ASSERT_EQ(weights->stages.size(), 1U);
   const StageWeights& stage = weights->stages[0];
@@ -59,6 +60,27 @@ TEST(LayerWeightsTest, LoadsEveryTensorInItsOwnDtype) {
   EXPECT_EQ(stage.linears[1].weight.dtype(), DType::kF16);
   EXPECT_TRUE(stage.linears[1].bias.empty());
   EXPECT_EQ(stage.linears[1].transform, InputTransform{});
+}
+
+TEST(LayerWeightsTest, AddsTheOffsetOfANormInF32) {
+  const auto backend = make_cpu_backend(1);
+  const MemorySource tensors = biased_source();
+  StoredWeights source(tensors);
+  const auto plain = load_norm(*backend, source, {"norm.weight", 4, 0.0F});
+  const auto offset = load_norm(*backend, source, {"norm.weight", 4, 1.0F});
+  ASSERT_OK(plain);
+  ASSERT_OK(offset);
+  EXPECT_EQ(offset->dtype(), DType::kF32);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(offset->as<float>()[i], plain->as<float>()[i] + 1.0F);
+  }
+  const auto narrow = load_norm(*backend, source, {"q.bias", 6, 1.0F});
+  ASSERT_OK(narrow);
+  EXPECT_EQ(narrow->dtype(), DType::kF32);
+  EXPECT_EQ(narrow->as<float>()[0], 1.0F + bf16_to_f32(0x0201));
+  EXPECT_TRUE(load_norm(*backend, source, {})->empty());
+  EXPECT_EQ(load_norm(*backend, source, {"norm.weight", 5, 1.0F}).status().reason(),
+            "BAD_TENSOR_SHAPE");
 }
 
 TEST(LayerWeightsTest, NamesTheTensorThatIsMissingOrWrong) {
@@ -92,7 +114,7 @@ TEST(LayerWeightsTest, TiedEndsShareTheirMemory) {
   architecture.config.vocab_size = 5;
   architecture.config.hidden_size = 4;
   architecture.embedding = "embed.weight";
-  architecture.final_norm = "final.weight";
+  architecture.final_norm = {"final.weight", 4, 0.0F};
   architecture.head_weight = "embed.weight";
   const auto tied = load_ends(*backend, source, architecture);
   ASSERT_OK(tied);

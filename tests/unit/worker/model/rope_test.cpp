@@ -12,7 +12,7 @@ namespace {
 TEST(RopeTest, DefaultFrequenciesFallGeometrically) {
   RopeConfig rope;
   rope.theta = 10000.0;
-  const std::vector<float> frequencies = rope_frequencies(rope, 8);
+  const std::vector<float> frequencies = rope_frequencies(rope, 8, 2000);
   ASSERT_EQ(frequencies.size(), 4U);
   EXPECT_FLOAT_EQ(frequencies[0], 1.0F);
   EXPECT_FLOAT_EQ(frequencies[1], 0.1F);
@@ -22,10 +22,10 @@ TEST(RopeTest, DefaultFrequenciesFallGeometrically) {
 
 TEST(RopeTest, LinearScalingDividesAllFrequencies) {
   RopeConfig rope;
-  const std::vector<float> plain = rope_frequencies(rope, 64);
+  const std::vector<float> plain = rope_frequencies(rope, 64, 2000);
   rope.type = RopeType::kLinear;
   rope.factor = 4.0;
-  const std::vector<float> scaled = rope_frequencies(rope, 64);
+  const std::vector<float> scaled = rope_frequencies(rope, 64, 2000);
   for (size_t i = 0; i < plain.size(); ++i) {
     EXPECT_FLOAT_EQ(scaled[i], plain[i] / 4.0F);
   }
@@ -34,13 +34,13 @@ TEST(RopeTest, LinearScalingDividesAllFrequencies) {
 TEST(RopeTest, Llama3KeepsHighFrequenciesAndBlendsBelow) {
   RopeConfig rope;
   rope.theta = 500000.0;
-  const std::vector<float> plain = rope_frequencies(rope, 128);
+  const std::vector<float> plain = rope_frequencies(rope, 128, 2000);
   rope.type = RopeType::kLlama3;
   rope.factor = 8.0;
   rope.low_freq_factor = 1.0;
   rope.high_freq_factor = 4.0;
   rope.original_max_position_embeddings = 8192;
-  const std::vector<float> scaled = rope_frequencies(rope, 128);
+  const std::vector<float> scaled = rope_frequencies(rope, 128, 2000);
   int blended = 0;
   for (size_t i = 0; i < plain.size(); ++i) {
     const double wavelength = 2.0 * M_PI / static_cast<double>(plain[i]);
@@ -60,6 +60,44 @@ TEST(RopeTest, Llama3KeepsHighFrequenciesAndBlendsBelow) {
   EXPECT_NEAR(scaled[30], 1.371894e-3, 1e-9);
 }
 
+RopeConfig longrope() {
+  RopeConfig rope;
+  rope.type = RopeType::kLongRope;
+  rope.rotary_share = 0.75;
+  rope.original_max_position_embeddings = 32;
+  rope.short_factors = {1.0, 2.0, 4.0};
+  rope.long_factors = {2.0, 8.0, 32.0};
+  rope.attention_factor = 1.5;
+  return rope;
+}
+
+TEST(RopeTest, LongropeDividesByTheFactorsOfTheLength) {
+  const RopeConfig rope = longrope();
+  for (const auto& [seq_len, factors] :
+       {std::pair{int64_t{32}, rope.short_factors}, {int64_t{33}, rope.long_factors}}) {
+    const std::vector<float> frequencies = rope_frequencies(rope, 8, seq_len);
+    ASSERT_EQ(frequencies.size(), 3U) << "6 of 8 columns are rotated";
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_FLOAT_EQ(
+          frequencies[i],
+          static_cast<float>(std::pow(10000.0, -static_cast<double>(i) / 3.0) / factors[i]));
+    }
+  }
+}
+
+TEST(RopeTest, TablesAreThoseOfTheSequencesLength) {
+  const auto backend = make_cpu_backend(1);
+  const auto rope = Rope::create(*backend, longrope(), 8, 40);
+  ASSERT_OK(rope);
+  EXPECT_EQ(rope->of(32).cos.rows(), 32);
+  EXPECT_EQ(rope->of(33).cos.rows(), 40);
+  EXPECT_FLOAT_EQ(rope->of(5).cos.as<float>()[3], 1.5F * std::cos(1.0F));
+  EXPECT_FLOAT_EQ(rope->of(40).sin.as<float>()[3], 1.5F * std::sin(0.5F));
+  const auto plain = Rope::create(*backend, RopeConfig(), 8, 9000);
+  ASSERT_OK(plain);
+  EXPECT_EQ(plain->of(1).cos.data(), plain->of(9000).cos.data());
+}
+
 TEST(RopeTest, TablesHoldEveryPosition) {
   const auto backend = make_cpu_backend(1);
   RopeConfig rope;
@@ -67,7 +105,7 @@ TEST(RopeTest, TablesHoldEveryPosition) {
   ASSERT_OK(tables);
   EXPECT_EQ(tables->cos.rows(), 2000);
   EXPECT_EQ(tables->cos.cols(), 8);
-  const std::vector<float> frequencies = rope_frequencies(rope, 16);
+  const std::vector<float> frequencies = rope_frequencies(rope, 16, 2000);
   for (const int64_t position : {0, 1, 777, 1999}) {
     for (int64_t i = 0; i < 8; ++i) {
       const float angle = static_cast<float>(position) * frequencies[static_cast<size_t>(i)];

@@ -36,7 +36,8 @@ std::vector<double> reference(const AttentionShape& s, const std::vector<float>&
         for (int64_t d = 0; d < s.head_dim; ++d) {
           score += at(q, row, s.heads, h, d) * at(k, row - position + p, s.kv_heads, kv, d);
         }
-        weights.push_back(score * s.scale);
+        score *= s.scale;
+        weights.push_back(s.soft_cap > 0.0 ? s.soft_cap * std::tanh(score / s.soft_cap) : score);
         largest = std::max(largest, weights.back());
       }
       double sum = 0.0;
@@ -86,7 +87,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest,
                                            AttentionShape{1, 257, 2, 1, 64, 0.125, 1},
                                            AttentionShape{2, 300, 2, 1, 16, 0.25, 33},
                                            AttentionShape{1, 650, 1, 1, 8, 0.35, 300},
-                                           AttentionShape{1, 40, 2, 1, 8, 0.35, 1000}));
+                                           AttentionShape{1, 40, 2, 1, 8, 0.35, 1000},
+                                           AttentionShape{2, 130, 3, 1, 16, 0.25, 0, 5.0},
+                                           AttentionShape{1, 650, 1, 1, 8, 0.35, 300, 20.0}));
 
 TEST(AttentionTest, LargeScoresDoNotOverflow) {
   const auto backend = make_cpu_backend(2);

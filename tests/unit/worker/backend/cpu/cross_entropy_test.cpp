@@ -18,6 +18,7 @@ struct LossCase {
   int64_t hidden;
   int64_t vocabulary;
   DType dtype;
+  double soft_cap = 0.0;
 };
 
 class NextTokenLossTest : public ::testing::TestWithParam<LossCase> {};
@@ -37,7 +38,7 @@ TEST_P(NextTokenLossTest, MatchesLogSoftmaxInF64) {
     const auto backend = make_cpu_backend(threads);
     const auto loss = backend->next_token_loss(
         f32_tensor(*backend, tokens, c.hidden, x),
-        make_tensor(*backend, c.dtype, c.vocabulary, c.hidden, head), ids, c.seq_len);
+        make_tensor(*backend, c.dtype, c.vocabulary, c.hidden, head), ids, c.seq_len, c.soft_cap);
     ASSERT_OK(loss);
     EXPECT_EQ(loss->tokens, c.sequences * (c.seq_len - 1));
     sums.push_back(loss->sum);
@@ -58,6 +59,7 @@ TEST_P(NextTokenLossTest, MatchesLogSoftmaxInF64) {
         logit += static_cast<double>(x[static_cast<size_t>(t * c.hidden + k)]) *
                  static_cast<double>(head[static_cast<size_t>(v * c.hidden + k)]);
       }
+      logit = c.soft_cap > 0.0 ? c.soft_cap * std::tanh(logit / c.soft_cap) : logit;
       sum += std::exp(logit);
       target = v == ids[static_cast<size_t>(t + 1)] ? logit : target;
     }
@@ -70,7 +72,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, NextTokenLossTest,
                          ::testing::Values(LossCase{1, 2, 1, 1, DType::kF32},
                                            LossCase{3, 5, 7, 515, DType::kBf16},
                                            LossCase{2, 131, 9, 1030, DType::kF32},
-                                           LossCase{1, 300, 4, 33, DType::kF16}));
+                                           LossCase{1, 300, 4, 33, DType::kF16},
+                                           LossCase{2, 131, 9, 1030, DType::kF32, 3.0}));
 
 }  // namespace
 }  // namespace rotor::worker

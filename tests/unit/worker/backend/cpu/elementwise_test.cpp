@@ -46,37 +46,45 @@ TEST(ElementwiseTest, RmsNorm) {
   }
 }
 
-TEST(ElementwiseTest, RopeStartsAgainWithEverySequence) {
+TEST(ElementwiseTest, RopeStartsAgainWithEverySequenceAndLeavesTheRestOfAHead) {
   const int64_t heads = 3;
   const int64_t dim = 10;
   const int64_t seq_len = 17;
   const int64_t rows = 3 * seq_len;
-  const std::vector<float> x = random_values(rows * heads * dim, 1);
-  // The tables are longer than the sequences, as a decoder's are.
-  const std::vector<float> angles = random_values(40 * dim / 2, 2);
-  std::vector<float> cos;
-  std::vector<float> sin;
-  for (const float angle : angles) {
-    cos.push_back(std::cos(angle));
-    sin.push_back(std::sin(angle));
+  for (const int64_t rotary : {10, 6, 2}) {
+    const int64_t half = rotary / 2;
+    const std::vector<float> x = random_values(rows * heads * dim, 1);
+    // The tables are longer than the sequences, as a decoder's are.
+    const std::vector<float> angles = random_values(40 * half, 2);
+    std::vector<float> cos;
+    std::vector<float> sin;
+    for (const float angle : angles) {
+      cos.push_back(std::cos(angle));
+      sin.push_back(std::sin(angle));
+    }
+    const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
+      const Tensor rotated = f32_tensor(backend, rows, heads * dim, x);
+      EXPECT_OK(backend.rope(rotated, dim, seq_len, f32_tensor(backend, 40, half, cos),
+                             f32_tensor(backend, 40, half, sin)));
+      return values_of(rotated);
+    });
+    std::vector<double> expected;
+    for (int64_t i = 0; i < rows * heads * dim; ++i) {
+      const int64_t d = i % dim;
+      const auto value = static_cast<double>(x[static_cast<size_t>(i)]);
+      if (d >= rotary) {
+        expected.push_back(value);
+        continue;
+      }
+      const auto angle = static_cast<size_t>(i / (heads * dim) % seq_len * half + d % half);
+      const bool low = d < half;
+      const auto partner = static_cast<size_t>(low ? i + half : i - half);
+      expected.push_back(value * static_cast<double>(cos[angle]) +
+                         (low ? -1.0 : 1.0) * static_cast<double>(x[partner]) *
+                             static_cast<double>(sin[angle]));
+    }
+    expect_close(actual, expected, 1e-6);
   }
-  const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
-    const Tensor rotated = f32_tensor(backend, rows, heads * dim, x);
-    EXPECT_OK(backend.rope(rotated, dim, seq_len, f32_tensor(backend, 40, dim / 2, cos),
-                           f32_tensor(backend, 40, dim / 2, sin)));
-    return values_of(rotated);
-  });
-  std::vector<double> expected;
-  for (int64_t i = 0; i < rows * heads * dim; ++i) {
-    const int64_t d = i % dim;
-    const auto angle = static_cast<size_t>(i / (heads * dim) % seq_len * dim / 2 + d % (dim / 2));
-    const bool low = d < dim / 2;
-    const auto partner = static_cast<size_t>(low ? i + dim / 2 : i - dim / 2);
-    expected.push_back(
-        static_cast<double>(x[static_cast<size_t>(i)]) * static_cast<double>(cos[angle]) +
-        (low ? -1.0 : 1.0) * static_cast<double>(x[partner]) * static_cast<double>(sin[angle]));
-  }
-  expect_close(actual, expected, 1e-6);
 }
 
 TEST(ElementwiseTest, GatedActivationMayOverwriteItsGate) {
@@ -84,18 +92,22 @@ TEST(ElementwiseTest, GatedActivationMayOverwriteItsGate) {
   const int64_t cols = 1003;
   const std::vector<float> gate = random_values(rows * cols, 1, 4.0F);
   const std::vector<float> up = random_values(rows * cols, 2);
-  const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
-    const Tensor out = f32_tensor(backend, rows, cols, gate);
-    EXPECT_OK(backend.gated_activation(ActivationKind::kSilu, out,
-                                       f32_tensor(backend, rows, cols, up), out));
-    return values_of(out);
-  });
-  std::vector<double> expected;
-  for (size_t i = 0; i < gate.size(); ++i) {
-    const auto g = static_cast<double>(gate[i]);
-    expected.push_back(g / (1.0 + std::exp(-g)) * static_cast<double>(up[i]));
+  for (const ActivationKind kind : {ActivationKind::kSilu, ActivationKind::kGeluTanh}) {
+    const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
+      const Tensor out = f32_tensor(backend, rows, cols, gate);
+      EXPECT_OK(backend.gated_activation(kind, out, f32_tensor(backend, rows, cols, up), out));
+      return values_of(out);
+    });
+    std::vector<double> expected;
+    for (size_t i = 0; i < gate.size(); ++i) {
+      const auto g = static_cast<double>(gate[i]);
+      const double cubic = std::sqrt(2.0 / M_PI) * (g + 0.044715 * g * g * g);
+      const double kept = kind == ActivationKind::kSilu ? 1.0 / (1.0 + std::exp(-g))
+                                                        : 0.5 * (1.0 + std::tanh(cubic));
+      expected.push_back(g * kept * static_cast<double>(up[i]));
+    }
+    expect_close(actual, expected, 1e-5);
   }
-  expect_close(actual, expected, 1e-5);
 }
 
 TEST(ElementwiseTest, AddIsInPlace) {
@@ -116,12 +128,14 @@ TEST(ElementwiseTest, EmbedTakesRowsOfTheTable) {
     const Tensor tensor = make_tensor(*backend, dtype, 9, 6, table);
     const std::vector<int32_t> ids{8, 0, 3, 3};
     const Tensor out = poisoned(*backend, 4, 6);
-    ASSERT_OK(backend->embed(tensor, ids, out));
-    for (size_t i = 0; i < 24; ++i) {
-      EXPECT_EQ(out.as<float>()[i], table[static_cast<size_t>(ids[i / 6]) * 6 + i % 6]);
+    for (const float scale : {1.0F, 55.5F}) {
+      ASSERT_OK(backend->embed(tensor, ids, scale, out));
+      for (size_t i = 0; i < 24; ++i) {
+        EXPECT_EQ(out.as<float>()[i], table[static_cast<size_t>(ids[i / 6]) * 6 + i % 6] * scale);
+      }
     }
     for (const int32_t bad : {-1, 9}) {
-      const Status status = backend->embed(tensor, std::vector<int32_t>{0, 0, bad, 0}, out);
+      const Status status = backend->embed(tensor, std::vector<int32_t>{0, 0, bad, 0}, 1.0F, out);
       EXPECT_EQ(status.reason(), "BAD_TOKEN_ID");
       EXPECT_NE(status.message().find(std::to_string(bad) + " at position 2"), std::string::npos);
     }

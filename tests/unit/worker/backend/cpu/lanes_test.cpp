@@ -55,6 +55,28 @@ TEST(LanesTest, SumsTakeEveryElementOnce) {
   }
 }
 
+TEST(LanesTest, SoftCapBendsLargeValuesAndKeepsSmallOnes) {
+  std::vector<float> x{0.0F, -0.0F, 1e-4F, -1e-4F, 0.5F, -3.0F, 49.0F, -60.0F, 1e4F, -1e30F, 2.0F};
+  const std::vector<float> before = x;
+  soft_cap_run(x.data(), static_cast<int64_t>(x.size()), 50.0F);
+  for (size_t i = 0; i < x.size(); ++i) {
+    EXPECT_NEAR(x[i], 50.0 * std::tanh(static_cast<double>(before[i]) / 50.0), 50.0 * 0x1p-21);
+  }
+}
+
+TEST(LanesTest, GeluInPlaceAndAtTheEdges) {
+  std::vector<float> gate{0.0F,   1.0F, -1.0F, 20.0F, -20.0F, 1e30F,
+                          -1e30F, 3.0F, -3.0F, 0.5F,  -0.1F};
+  const std::vector<float> before = gate;
+  const std::vector<float> up(gate.size(), 2.0F);
+  gelu_tanh_run(gate.data(), up.data(), static_cast<int64_t>(gate.size()), gate.data());
+  for (size_t i = 0; i < gate.size(); ++i) {
+    const auto x = static_cast<double>(before[i]);
+    const double cubic = std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x);
+    EXPECT_NEAR(gate[i], x * (1.0 + std::tanh(cubic)), 1e-6 * std::max(1.0, std::abs(x)));
+  }
+}
+
 TEST(LanesTest, SiluInPlaceAndAtTheEdges) {
   std::vector<float> gate{0.0F, 1.0F, -1.0F, 20.0F, -20.0F, 100.0F, -100.0F, 3.0F, -3.0F, 0.5F};
   const std::vector<float> before = gate;

@@ -1,0 +1,69 @@
+#include "model/architecture.h"
+
+#include <utility>
+
+#include "model/families.h"
+#include "model/layer_builder.h"
+
+namespace rotor {
+namespace {
+
+/// parse_model_config holds each key to its range; this is what they must be to each other for a
+/// config that was not parsed but put together.
+Status check_sizes(const ModelConfig& config) {
+  if (config.num_layers >= 1 && config.num_heads >= 1 && config.num_kv_heads >= 1 &&
+      config.num_heads % config.num_kv_heads == 0 && config.head_dim >= 2 &&
+      config.head_dim % 2 == 0 && config.hidden_size >= 1 && config.intermediate_size >= 1 &&
+      config.vocab_size >= 1) {
+    return {};
+  }
+  return invalid_argument(
+             "the model's sizes contradict each other: " + std::to_string(config.num_layers) +
+             " layers, " + std::to_string(config.num_heads) + " heads over " +
+             std::to_string(config.num_kv_heads) + " key/value heads of " +
+             std::to_string(config.head_dim) + ", hidden size " +
+             std::to_string(config.hidden_size) + ", intermediate size " +
+             std::to_string(config.intermediate_size) + ", vocabulary of " +
+             std::to_string(config.vocab_size))
+      .with_reason("BAD_CONFIG");
+}
+
+Layer describe_layer(const LayerPlace& place) {
+  Layer layer{place.index, place.prefix(), attention_stages(place)};
+  for (Stage& stage : mlp_stages(place)) {
+    layer.stages.push_back(std::move(stage));
+  }
+  return layer;
+}
+
+}  // namespace
+
+std::vector<const Norm*> norms_of(const Stage& stage) {
+  std::vector<const Norm*> norms;
+  for (const Norm* norm :
+       {&stage.norm, &stage.attention.q_norm, &stage.attention.k_norm, &stage.post_norm}) {
+    if (!norm->empty()) {
+      norms.push_back(norm);
+    }
+  }
+  return norms;
+}
+
+Result<Architecture> describe(const ModelConfig& config) {
+  ROTOR_ASSIGN_OR_RETURN(const Family* family, find_family(config.model_type));
+  ROTOR_RETURN_IF_ERROR(check_sizes(config));
+  Architecture architecture;
+  architecture.config = config;
+  architecture.embedding = "model.embed_tokens.weight";
+  architecture.final_norm = make_norm(*family, "model.norm", config.hidden_size);
+  architecture.head = "lm_head";
+  architecture.head_weight =
+      config.tie_word_embeddings ? architecture.embedding : architecture.head + ".weight";
+  architecture.layers.reserve(static_cast<size_t>(config.num_layers));
+  for (int index = 0; index < static_cast<int>(config.num_layers); ++index) {
+    architecture.layers.push_back(describe_layer({config, *family, index}));
+  }
+  return architecture;
+}
+
+}  // namespace rotor

@@ -1,0 +1,148 @@
+#include "model/config_rope.h"
+
+#include <cmath>
+#include <utility>
+
+namespace rotor {
+namespace {
+
+constexpr int64_t kMostPositions = int64_t{1} << 31;
+
+Status parse_llama3(const JsonObject& rope, RopeConfig& out) {
+  ROTOR_ASSIGN_OR_RETURN(out.factor, rope.positive_number("factor"));
+  ROTOR_ASSIGN_OR_RETURN(out.low_freq_factor, rope.positive_number("low_freq_factor"));
+  ROTOR_ASSIGN_OR_RETURN(out.high_freq_factor, rope.positive_number("high_freq_factor"));
+  ROTOR_ASSIGN_OR_RETURN(out.original_max_position_embeddings,
+                         rope.integer("original_max_position_embeddings", 1, kMostPositions));
+  if (out.high_freq_factor <= out.low_freq_factor) {
+    return rope.error("high_freq_factor", "it must be greater than low_freq_factor, which is " +
+                                              std::to_string(out.low_freq_factor));
+  }
+  return {};
+}
+
+Result<std::vector<double>> parse_factors(const JsonObject& rope, const std::string& key,
+                                          int64_t count) {
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<const nlohmann::json*> elements, rope.array(key));
+  std::vector<double> factors;
+  for (const nlohmann::json* element : elements) {
+    if (!element->is_number() || !(element->get<double>() > 0.0)) {
+      return rope.error(key, "its elements must be numbers greater than 0");
+    }
+    factors.push_back(element->get<double>());
+  }
+  if (static_cast<int64_t>(factors.size()) != count) {
+    return rope.error(key, "it has " + std::to_string(factors.size()) +
+                               " elements; one for each of the " + std::to_string(count) +
+                               " frequencies is needed");
+  }
+  return factors;
+}
+
+/// `model` is the file's own object: Phi-3 keeps the original length there, and it counts first.
+Status parse_longrope(const JsonObject& model, const JsonObject& rope, const ModelConfig& config,
+                      RopeConfig& out) {
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  const JsonObject& holder = model.has(kOriginal) ? model : rope;
+  ROTOR_ASSIGN_OR_RETURN(out.original_max_position_embeddings,
+                         holder.integer(kOriginal, 2, kMostPositions));
+  const int64_t frequencies = out.rotary_features(config.head_dim) / 2;
+  ROTOR_ASSIGN_OR_RETURN(out.short_factors, parse_factors(rope, "short_factor", frequencies));
+  ROTOR_ASSIGN_OR_RETURN(out.long_factors, parse_factors(rope, "long_factor", frequencies));
+  const auto original = static_cast<double>(out.original_max_position_embeddings);
+  const double stretch = static_cast<double>(config.max_position_embeddings) / original;
+  ROTOR_ASSIGN_OR_RETURN(const double factor, rope.positive_number_or("factor", stretch));
+  // LongRoPE, arXiv 2402.13753, section 3.3.
+  const double entropy =
+      factor > 1.0 ? std::sqrt(1.0 + std::log(factor) / std::log(original)) : 1.0;
+  ROTOR_ASSIGN_OR_RETURN(out.attention_factor,
+                         rope.positive_number_or("attention_factor", entropy));
+  return {};
+}
+
+/// What `rope` (rope_scaling, rope_parameters or one of its layer types) says beyond theta.
+Status parse_type(const JsonObject& model, const JsonObject& rope, const Family& family,
+                  const ModelConfig& config, RopeConfig& out) {
+  const std::string key = rope.has("rope_type") ? "rope_type" : "type";
+  ROTOR_ASSIGN_OR_RETURN(const std::string type, rope.string(key));
+  if (type == "default") {
+    out.type = RopeType::kDefault;
+    return {};
+  }
+  if (type == "linear") {
+    out.type = RopeType::kLinear;
+    ROTOR_ASSIGN_OR_RETURN(out.factor, rope.positive_number("factor"));
+    return {};
+  }
+  if (type == "llama3") {
+    out.type = RopeType::kLlama3;
+    return parse_llama3(rope, out);
+  }
+  // The first models had other names for it.
+  if (family.reads_longrope && (type == "longrope" || type == "su" || type == "yarn")) {
+    out.type = RopeType::kLongRope;
+    return parse_longrope(model, rope, config, out);
+  }
+  return rope.unsupported(key,
+                          family.reads_longrope ? "supported are default, linear, llama3, longrope"
+                                                : "supported are default, linear and llama3",
+                          "UNSUPPORTED_ROPE");
+}
+
+Status parse_share(const JsonObject& object, const Family& family, int64_t head_dim,
+                   RopeConfig& rope) {
+  constexpr const char* kKey = "partial_rotary_factor";
+  ROTOR_ASSIGN_OR_RETURN(rope.rotary_share, object.positive_number_or(kKey, rope.rotary_share));
+  if (rope.rotary_share != 1.0 && !family.reads_partial_rotary) {
+    return object.error(kKey, "this model type rotates whole heads (1.0)");
+  }
+  const int64_t rotated = rope.rotary_features(head_dim);
+  if (rotated < 2 || rotated > head_dim || rotated % 2 != 0) {
+    return object.error(kKey, "of heads of " + std::to_string(head_dim) +
+                                  " it must leave an even number of columns to rotate");
+  }
+  return {};
+}
+
+/// The object at `key` of `holder`, over what `rope` is so far.
+Status parse_rope(const JsonObject& model, const JsonObject& holder, const std::string& key,
+                  const Family& family, const ModelConfig& config, RopeConfig& rope) {
+  ROTOR_ASSIGN_OR_RETURN(const JsonObject inner, holder.object(key));
+  ROTOR_ASSIGN_OR_RETURN(rope.theta, inner.positive_number_or("rope_theta", rope.theta));
+  ROTOR_RETURN_IF_ERROR(parse_share(inner, family, config.head_dim, rope));
+  return parse_type(model, inner, family, config, rope);
+}
+
+}  // namespace
+
+Status parse_ropes(const JsonObject& object, const Family& family, ModelConfig& config) {
+  RopeConfig& rope = config.rope;
+  ROTOR_ASSIGN_OR_RETURN(rope.theta,
+                         object.positive_number_or("rope_theta", family.default_rope_theta));
+  ROTOR_RETURN_IF_ERROR(parse_share(object, family, config.head_dim, rope));
+  const bool has_local = family.default_local_rope_theta > 0.0;
+  if (has_local) {
+    config.local_rope.emplace();
+    ROTOR_ASSIGN_OR_RETURN(
+        config.local_rope->theta,
+        object.positive_number_or("rope_local_base_freq", family.default_local_rope_theta));
+  }
+  // transformers 5 writes rope_parameters; where a file has both, it is the one that counts.
+  if (!object.has("rope_parameters")) {
+    return object.has("rope_scaling")
+               ? parse_rope(object, object, "rope_scaling", family, config, rope)
+               : Status();
+  }
+  if (!has_local) {
+    return parse_rope(object, object, "rope_parameters", family, config, rope);
+  }
+  ROTOR_ASSIGN_OR_RETURN(const JsonObject by_type, object.object("rope_parameters"));
+  if (by_type.has("full_attention")) {
+    ROTOR_RETURN_IF_ERROR(parse_rope(object, by_type, "full_attention", family, config, rope));
+  }
+  return by_type.has("sliding_attention")
+             ? parse_rope(object, by_type, "sliding_attention", family, config, *config.local_rope)
+             : Status();
+}
+
+}  // namespace rotor

@@ -1,0 +1,103 @@
+#include "model/layer_builder.h"
+
+#include <cmath>
+#include <utility>
+
+namespace rotor {
+namespace {
+
+/// A norm of a layer, by its name there.
+Norm layer_norm(const LayerPlace& place, std::string_view name) {
+  return make_norm(place.family, name.empty() ? "" : place.prefix() + std::string(name),
+                   place.config.hidden_size);
+}
+
+Attention describe_attention(const LayerPlace& place, const std::string& prefix) {
+  const ModelConfig& config = place.config;
+  Attention attention;
+  attention.heads = config.num_heads;
+  attention.kv_heads = config.num_kv_heads;
+  attention.head_dim = config.head_dim;
+  const double scalar =
+      config.query_scalar > 0.0 ? config.query_scalar : static_cast<double>(config.head_dim);
+  attention.scale = 1.0 / std::sqrt(scalar);
+  attention.soft_cap = config.attention_cap;
+  attention.sliding_window = config.window_of(place.index);
+  attention.local_rope = config.local_rope.has_value() && attention.sliding_window > 0;
+  const QueryKeyNorm rule = place.family.query_key_norm;
+  if (rule != QueryKeyNorm::kNone) {
+    const bool each = rule == QueryKeyNorm::kEachHead;
+    attention.q_norm = make_norm(place.family, prefix + "q_norm",
+                                 each ? config.head_dim : attention.query_features());
+    attention.k_norm = make_norm(place.family, prefix + "k_norm",
+                                 each ? config.head_dim : attention.key_features());
+  }
+  return attention;
+}
+
+}  // namespace
+
+Norm make_norm(const Family& family, const std::string& module, int64_t features) {
+  if (module.empty()) {
+    return {};
+  }
+  return {module + ".weight", features, family.norm_offset};
+}
+
+std::vector<Stage> attention_stages(const LayerPlace& place) {
+  const Family& family = place.family;
+  const std::string prefix = place.prefix() + "self_attn.";
+  const int64_t hidden = place.config.hidden_size;
+  const bool by_key = family.attention_bias == BiasRule::kByKey && place.config.attention_bias;
+  const bool bias = by_key || family.attention_bias == BiasRule::kQueryKeyValue;
+
+  Stage in;
+  in.kind = StageKind::kAttentionIn;
+  in.norm = layer_norm(place, family.norms.before_attention);
+  in.in_features = hidden;
+  in.attention = describe_attention(place, prefix);
+  const int64_t query = in.attention.query_features();
+  const int64_t key = in.attention.key_features();
+  if (family.fused) {
+    in.linears = {{prefix + "qkv_proj", query + 2 * key, hidden, bias, 0}};
+  } else {
+    in.linears = {{prefix + "q_proj", query, hidden, bias, 0},
+                  {prefix + "k_proj", key, hidden, bias, 0},
+                  {prefix + "v_proj", key, hidden, bias, 0}};
+  }
+
+  Stage out;
+  out.kind = StageKind::kAttentionOut;
+  out.linears = {{prefix + "o_proj", hidden, query, by_key, 0}};
+  out.in_features = query;
+  out.post_norm = layer_norm(place, family.norms.behind_attention);
+  return {std::move(in), std::move(out)};
+}
+
+std::vector<Stage> mlp_stages(const LayerPlace& place) {
+  const Family& family = place.family;
+  const std::string prefix = place.prefix() + "mlp.";
+  const int64_t hidden = place.config.hidden_size;
+  const int64_t inner = place.config.intermediate_size;
+  const bool bias = place.config.mlp_bias;
+
+  Stage in;
+  in.kind = StageKind::kMlpIn;
+  in.norm = layer_norm(place, family.norms.before_mlp);
+  in.in_features = hidden;
+  if (family.fused) {
+    in.linears = {{prefix + "gate_up_proj", 2 * inner, hidden, bias, 0}};
+  } else {
+    in.linears = {{prefix + "gate_proj", inner, hidden, bias, 0},
+                  {prefix + "up_proj", inner, hidden, bias, 0}};
+  }
+
+  Stage out;
+  out.kind = StageKind::kMlpOut;
+  out.linears = {{prefix + "down_proj", hidden, inner, bias, 0}};
+  out.in_features = inner;
+  out.post_norm = layer_norm(place, family.norms.behind_mlp);
+  return {std::move(in), std::move(out)};
+}
+
+}  // namespace rotor

@@ -1,0 +1,32 @@
+// The stages of a layer, from a family's row and a model's config: attention and MLP apart, so that
+// a family may put either beside something else.
+//
+// Thread-safety: pure functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/architecture.h"
+#include "model/families.h"
+
+namespace rotor {
+
+struct LayerPlace {
+  const ModelConfig& config;
+  const Family& family;
+  int index = 0;
+
+  std::string prefix() const { return "model.layers." + std::to_string(index) + "."; }
+};
+
+/// A norm of the family's kind over `features` columns; none where `module` is empty.
+Norm make_norm(const Family& family, const std::string& module, int64_t features);
+
+/// kAttentionIn and kAttentionOut.
+std::vector<Stage> attention_stages(const LayerPlace& place);
+
+/// kMlpIn and kMlpOut of a dense MLP.
+std::vector<Stage> mlp_stages(const LayerPlace& place);
+
+}  // namespace rotor

@@ -1,0 +1,166 @@
+"""Makes the models of this folder, and what the transformers library computes with them.
+
+A folder for each family: tiny random weights in BF16, config.json as transformers 5 writes it, config.4.json
+the same as transformers 4 wrote it, and golden.*.safetensors with input ids, every hidden state and
+the logits, computed in float32. hidden.0 comes out of the embedding, the last one out of the final
+norm. The library also runs from config.4.json, and has to give the same logits.
+
+    make_golden.py [FAMILY...]        needs torch, transformers 5 and safetensors
+"""
+
+import copy
+import json
+import pathlib
+import shutil
+import sys
+
+import torch
+import transformers
+from safetensors.torch import save_file
+
+FOLDER = pathlib.Path(__file__).parent
+# What all of them share: heads that are not hidden_size / num_attention_heads where the family
+# allows it, windows shorter than the sequences, and grouped keys.
+SIZES = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 256,
+    "max_position_embeddings": 128,
+    "bos_token_id": None,
+    "eos_token_id": None,
+    "pad_token_id": None,
+    "attn_implementation": "eager",
+}
+LENGTHS = {"phi3": (40, 24)}  # beyond the original length and within it
+FAMILIES = {
+    "gemma2": {
+        "head_dim": 32,
+        "sliding_window": 8,
+        "query_pre_attn_scalar": 24,
+        "attn_logit_softcapping": 4.0,
+        "final_logit_softcapping": 6.0,
+    },
+    "gemma3_text": {
+        "num_hidden_layers": 3,
+        "head_dim": 32,
+        "sliding_window": 8,
+        "query_pre_attn_scalar": 20,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        "rope_parameters": {
+            "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+        },
+    },
+    "mistral": {"head_dim": 32, "sliding_window": 8},
+    "olmo2": {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
+    "phi3": {
+        "sliding_window": 30,
+        "original_max_position_embeddings": 32,
+        "partial_rotary_factor": 0.75,
+        "rope_parameters": {
+            "rope_type": "longrope",
+            "rope_theta": 10000.0,
+            "partial_rotary_factor": 0.75,
+            "short_factor": [1.0, 1.1, 1.2, 1.4, 1.7, 2.0],
+            "long_factor": [1.0, 1.5, 2.5, 4.0, 6.0, 9.0],
+        },
+    },
+    "qwen2": {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
+    "qwen3": {"head_dim": 32, "tie_word_embeddings": True},
+}
+
+
+def fill(model, family):
+    """Weights in BF16's values, of a size at which norms, caps, windows and biases all matter."""
+    generator = torch.Generator().manual_seed(sum(map(ord, family)))
+    offset = 0.0 if family.startswith("gemma") else 1.0
+    for name, parameter in model.named_parameters():
+        values = torch.randn(parameter.shape, generator=generator)
+        if name.endswith("norm.weight"):
+            values = offset + 0.3 * values
+        elif name.endswith(".bias"):
+            values = 0.5 * values
+        elif "embed_tokens" in name:
+            values = 0.4 * values
+        else:
+            values = values * 1.5 / parameter.shape[1] ** 0.5
+        parameter.data = values.bfloat16().float()
+
+
+def run(model, ids):
+    with torch.no_grad():
+        out = model(input_ids=ids[None], output_hidden_states=True, use_cache=False)
+    return out.logits[0].float(), [state[0].float() for state in out.hidden_states]
+
+
+def as_transformers_4(config):
+    """config.json of transformers 5, said in the keys of transformers 4."""
+    old = dict(config)
+    old["transformers_version"] = "4.57.1"
+    old["torch_dtype"] = old.pop("dtype")
+    old.pop("layer_types", None)
+    family = old["model_type"]
+    rope = old.pop("rope_parameters")
+    if family == "gemma3_text":
+        del old["_sliding_window_pattern"]
+        old["sliding_window_pattern"] = 2
+        old["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+        rope = rope["full_attention"]
+    rope = dict(rope)
+    old["rope_theta"] = rope.pop("rope_theta")
+    if family == "phi3":
+        old["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
+        old["original_max_position_embeddings"] = rope.pop("original_max_position_embeddings")
+        rope["type"] = rope.pop("rope_type")
+    else:
+        rope.pop("partial_rotary_factor", None)
+    old["rope_scaling"] = None if rope.get("rope_type") == "default" else rope
+    if family.startswith("gemma"):
+        old.pop("tie_word_embeddings")  # it is the family's default, which was left out
+    return old
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def check_old(folder, model, ids, logits):
+    """The library, from the old config, on the same weights."""
+    text = json.loads((folder / "config.4.json").read_text())
+    config = transformers.AutoConfig.for_model(**text)
+    old = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").float()
+    old.load_state_dict(model.state_dict())
+    assert torch.equal(run(old.eval(), ids)[0], logits), folder
+
+
+def make(family):
+    folder = FOLDER / family
+    shutil.rmtree(folder, ignore_errors=True)
+    config = transformers.AutoConfig.for_model(family, **(SIZES | FAMILIES[family]))
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+    model = model.float().eval()
+    fill(model, family)
+    for length in LENGTHS.get(family, (40,)):
+        generator = torch.Generator().manual_seed(length)
+        ids = torch.randint(SIZES["vocab_size"], (length,), generator=generator)
+        logits, states = run(model, ids)
+        folder.mkdir(exist_ok=True)
+        golden = {"input_ids": ids.int(), "logits": logits}
+        golden |= {f"hidden.{i}": state.clone() for i, state in enumerate(states)}
+        save_file(golden, folder / f"golden.{length}.safetensors")
+        if not (folder / "config.json").exists():
+            copy.deepcopy(model).bfloat16().save_pretrained(folder)  # rounds buffers, too
+            (folder / "generation_config.json").unlink(missing_ok=True)
+            written = json.loads((folder / "config.json").read_text())
+            write_json(folder / "config.json", written)
+            write_json(folder / "config.4.json", as_transformers_4(written))
+        check_old(folder, model, ids, logits)
+    print(family, f"logits of size {logits.abs().mean():.3f},",
+          sum(f.stat().st_size for f in folder.iterdir()) // 1024, "KiB")
+
+
+for name in sys.argv[1:] or FAMILIES:
+    make(name)

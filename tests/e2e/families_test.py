@@ -1,0 +1,68 @@
+"""Every family through the programs: quantize, verify, eval, on the tiny models of tests/data/families.
+
+Each model gets a tokenizer of single bytes, because `rotor eval` reads text.
+"""
+
+import json
+import pathlib
+import shutil
+
+import harness
+
+FAMILIES = harness.SOURCE / "tests" / "data" / "families"
+CALIBRATION = ["--calibration", str(harness.TEXT), "--sequences", "16", "--seq-len", "64"]
+WINDOWS = ["--sequences", "8", "--seq-len", "64"]
+
+
+def byte_level_alphabet():
+    """The character that stands for each byte: itself where it can be seen, else one behind 255."""
+    seen = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in seen]
+    return {byte: chr(byte) for byte in seen} | {b: chr(256 + i) for i, b in enumerate(hidden)}
+
+
+def tokenizer():
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
+                  "use_regex": False}
+    vocabulary = {letter: byte for byte, letter in byte_level_alphabet().items()}
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
+            "normalizer": None, "pre_tokenizer": byte_level, "post_processor": None,
+            "decoder": byte_level,
+            "model": {"type": "BPE", "dropout": None, "unk_token": None,
+                      "continuing_subword_prefix": None, "end_of_word_suffix": None,
+                      "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+                      "vocab": vocabulary, "merges": []}}
+
+
+def perplexity(directory):
+    return harness.run([str(harness.BIN / "rotor"), "eval", str(directory), "--text",
+                        str(harness.TEXT), "--device", "cpu", *WINDOWS, "-o", "json"])["perplexity"]
+
+
+def check(family, folder):
+    model, out = folder / family, folder / f"{family}-nvfp4"
+    model.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(FAMILIES / family / name, model / name)
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer()))
+
+    done = harness.run(harness.quantize_command(out, model=model, calibration=CALIBRATION))
+    assert done["state"] == "SUCCEEDED", done
+    assert done["modules"] and all(m["method"] == "mr-gptq" for m in done["modules"]), done
+    verified = harness.run([str(harness.BIN / "rotor"), "verify", str(out), "-o", "json"])
+    assert verified["ok"], verified
+    before, after = perplexity(model), perplexity(out)
+    print(f"{family}: {len(done['modules'])} modules, perplexity {before:.2f} before, {after:.2f} after")
+    # Random weights: the loss is about that of a guess either way, and quantization moves it little.
+    assert abs(after / before - 1.0) < 0.25, (family, before, after)
+
+
+def main():
+    families = sorted(path.name for path in FAMILIES.iterdir() if (path / "config.json").exists())
+    assert len(families) >= 7, families
+    with harness.temporary_directory() as folder:
+        for family in families:
+            check(family, pathlib.Path(folder))
+
+
+main()

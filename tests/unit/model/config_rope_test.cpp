@@ -1,0 +1,126 @@
+#include "model/config_rope.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/status_matchers.h"
+#include "tests/unit/model/small_model.h"
+
+namespace rotor {
+namespace {
+
+using nlohmann::json;
+using testing::small_config;
+
+json of(const std::string& model_type, const json& keys = json::object()) {
+  json config = small_config();
+  config["model_type"] = model_type;
+  config["head_dim"] = 8;
+  config.erase("rope_theta");
+  config.update(keys);
+  return config;
+}
+
+Result<ModelConfig> parse(const json& config) {
+  return parse_model_config(config.dump(), "M/config.json");
+}
+
+json longrope() {
+  return {{"type", "longrope"},
+          {"short_factor", {1.0, 1.5, 2.0, 3.0}},
+          {"long_factor", {1.0, 4.0, 8.0, 16.0}}};
+}
+
+TEST(ConfigRope, Gemma3HasAnglesOfItsOwnInLayersWithAWindow) {
+  const auto defaults = parse(of("gemma3_text"));
+  ASSERT_OK(defaults);
+  EXPECT_EQ(defaults->rope.theta, 1e6);
+  ASSERT_TRUE(defaults->local_rope.has_value());
+  EXPECT_EQ(defaults->local_rope->theta, 10000.0);
+  EXPECT_FALSE(parse(of("gemma2"))->local_rope.has_value());
+
+  const auto four =
+      parse(of("gemma3_text", {{"rope_theta", 2e6},
+                               {"rope_local_base_freq", 5000},
+                               {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8.0}}}}));
+  const json by_type = {
+      {"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 2e6}}},
+      {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 5000}}}};
+  const auto five = parse(of("gemma3_text", {{"rope_parameters", by_type}}));
+  for (const auto* config : {&four, &five}) {
+    ASSERT_OK(*config);
+    EXPECT_EQ((*config)->rope.type, RopeType::kLinear);
+    EXPECT_EQ((*config)->rope.factor, 8.0);
+    EXPECT_EQ((*config)->rope.theta, 2e6);
+    EXPECT_EQ((*config)->local_rope->type, RopeType::kDefault);
+    EXPECT_EQ((*config)->local_rope->theta, 5000.0);
+  }
+}
+
+TEST(ConfigRope, NamesTheLayerTypeOfABadKey) {
+  const json by_type = {{"sliding_attention", {{"rope_type", "yarn"}}}};
+  EXPECT_FAILS(parse(of("gemma3_text", {{"rope_parameters", by_type}})), Code::kUnimplemented,
+               "UNSUPPORTED_ROPE", "\"rope_parameters.sliding_attention.rope_type\" is \"yarn\"");
+}
+
+TEST(ConfigRope, RotatesAPartOfAHeadForFamiliesThatDo) {
+  EXPECT_EQ(parse(of("phi3"))->rope.rotary_features(8), 8);
+  EXPECT_EQ(parse(of("phi3", {{"partial_rotary_factor", 0.75}}))->rope.rotary_features(8), 6);
+  const json inside = {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}};
+  EXPECT_EQ(parse(of("phi3", {{"rope_parameters", inside}}))->rope.rotary_features(8), 4);
+  for (const double share : {0.1, 0.4, 1.5}) {
+    EXPECT_FAILS(parse(of("phi3", {{"partial_rotary_factor", share}})), Code::kInvalidArgument,
+                 "BAD_CONFIG", "partial_rotary_factor")
+        << share;
+  }
+  EXPECT_FAILS(parse(of("qwen2", {{"partial_rotary_factor", 0.5}})), Code::kInvalidArgument,
+               "BAD_CONFIG", "rotates whole heads");
+}
+
+TEST(ConfigRope, ReadsLongropeFromWhereverTheOriginalLengthStands) {
+  const json four = of("phi3", {{"original_max_position_embeddings", 16},
+                                {"max_position_embeddings", 128},
+                                {"rope_scaling", longrope()}});
+  json inside = longrope();
+  inside["rope_type"] = "longrope";
+  inside["original_max_position_embeddings"] = 16;
+  const json five = of("phi3", {{"max_position_embeddings", 128}, {"rope_parameters", inside}});
+  for (const json& written : {four, five}) {
+    const auto config = parse(written);
+    ASSERT_OK(config);
+    EXPECT_EQ(config->rope.type, RopeType::kLongRope);
+    EXPECT_EQ(config->rope.original_max_position_embeddings, 16);
+    EXPECT_EQ(config->rope.short_factors[3], 3.0);
+    EXPECT_EQ(config->rope.long_factors[3], 16.0);
+    EXPECT_DOUBLE_EQ(config->rope.attention_factor, std::sqrt(1.0 + 3.0 / 4.0));
+  }
+  json named = four;
+  named["rope_scaling"]["type"] = "su";
+  named["rope_scaling"]["attention_factor"] = 1.25;
+  EXPECT_EQ(parse(named)->rope.attention_factor, 1.25);
+}
+
+TEST(ConfigRope, RefusesLongropeThatDoesNotFit) {
+  const auto with = [](const char* key, const json& value) {
+    json config = of("phi3", {{"original_max_position_embeddings", 16}});
+    config["rope_scaling"] = longrope();
+    config["rope_scaling"][key] = value;
+    return config;
+  };
+  EXPECT_FAILS(parse(with("short_factor", {1.0, 2.0})), Code::kInvalidArgument, "BAD_CONFIG",
+               "rope_scaling.short_factor\" is an array; it has 2 elements");
+  EXPECT_FAILS(parse(with("long_factor", {1.0, 2.0, 0.0, 1.0})), Code::kInvalidArgument,
+               "BAD_CONFIG", "long_factor");
+  EXPECT_FAILS(parse(with("long_factor", nullptr)), Code::kInvalidArgument, "BAD_CONFIG",
+               "rope_scaling.long_factor");
+  json without = with("type", "longrope");
+  without.erase("original_max_position_embeddings");
+  EXPECT_FAILS(parse(without), Code::kInvalidArgument, "BAD_CONFIG",
+               "original_max_position_embeddings");
+  EXPECT_FAILS(parse(of("llama", {{"rope_scaling", longrope()}})), Code::kUnimplemented,
+               "UNSUPPORTED_ROPE", "\"longrope\"");
+}
+
+}  // namespace
+}  // namespace rotor

@@ -1,0 +1,60 @@
+// Every family's forward pass on a tiny model of its own, held against the transformers library
+// (tests/data/families/make_golden.py), from config.json as transformers 5 and 4 write it.
+#include <gtest/gtest.h>
+
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/unit/worker/golden_model.h"
+
+namespace rotor::worker {
+namespace {
+
+using rotor::testing::file_bytes;
+using rotor::testing::TemporaryDirectory;
+using testing::expect_golden;
+using testing::Model;
+using testing::read_golden;
+
+constexpr double kTolerance = 1e-4;
+
+struct Case {
+  std::string family;
+  int length = 40;
+};
+
+class FamilyTest : public ::testing::TestWithParam<Case> {
+ protected:
+  static std::string folder() {
+    return ROTOR_SOURCE_DIR "/tests/data/families/" + GetParam().family;
+  }
+  static testing::Golden golden() {
+    return read_golden(folder() + "/golden." + std::to_string(GetParam().length) + ".safetensors");
+  }
+};
+
+TEST_P(FamilyTest, MatchesTransformers) {
+  const auto model = Model::open(folder());
+  ASSERT_NE(model, nullptr);
+  EXPECT_TRUE(model->files.extra_tensors.empty());
+  expect_golden(*model, golden(), kTolerance);
+}
+
+TEST_P(FamilyTest, IsTheSameFromAConfigOfTransformers4) {
+  const TemporaryDirectory directory;
+  directory.put("config.json", file_bytes(folder() + "/config.4.json"));
+  directory.put("model.safetensors", file_bytes(folder() + "/model.safetensors"));
+  const auto model = Model::open(directory.path());
+  ASSERT_NE(model, nullptr);
+  expect_golden(*model, golden(), kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, FamilyTest,
+                         ::testing::Values(Case{"gemma2"}, Case{"gemma3_text"}, Case{"mistral"},
+                                           Case{"olmo2"}, Case{"phi3", 24}, Case{"phi3"},
+                                           Case{"qwen2"}, Case{"qwen3"}),
+                         [](const ::testing::TestParamInfo<Case>& info) {
+                           return info.param.family + "_" + std::to_string(info.param.length);
+                         });
+
+}  // namespace
+}  // namespace rotor::worker
