@@ -228,6 +228,7 @@ Status LayerQuantizer::agree_on_inputs(std::vector<StageHessian>* hessians,
 Status LayerQuantizer::solve(size_t stage, const StageHessian& hessian, LayerWeights* weights) {
   Communicator& comm = context_.comm;
   ROTOR_RETURN_IF_ERROR(comm.agree(comm.rank() == 0 ? context_.sink.check(false) : Status()));
+  forward_.release();
   ROTOR_ASSIGN_OR_RETURN(
       SolvedStage solved,
       solve_stage(context_.backend, comm, context_.plan.options, layer_.stages[stage],

@@ -52,6 +52,12 @@ Status StageForward::forward(const LayerWeights& weights, MicroBatch& batch) {
   return {};
 }
 
+void StageForward::release() {
+  again_ = Tensor();
+  staging_ = Tensor();
+  decoder_.release_scratch();
+}
+
 Status StageForward::leave_carry(size_t stage, const LayerWeights& weights, MicroBatch& batch) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor x, resident(batch));
   Result<Tensor> carry = take(batch.shape.tokens(), Decoder::carry_features(layer_.stages[stage]));

@@ -30,6 +30,10 @@ class StageForward {
   /// Behind the stage: leaves batch.carry where the plan keeps it, or adds to the residual stream.
   Status finish(size_t stage, const LayerWeights& weights, MicroBatch& batch);
 
+  /// Gives back what is kept between calls, for work that needs the memory more; what input()
+  /// returned is gone.
+  void release();
+
   /// Through all stages: x in, x out, no carry kept.
   Status forward(const LayerWeights& weights, MicroBatch& batch);
 
