@@ -35,6 +35,16 @@ Attention describe_attention(const LayerPlace& place, const std::string& prefix)
   return attention;
 }
 
+/// What ends in x += post_norm(linear).
+Stage residual_stage(StageKind kind, Linear linear, Norm post_norm) {
+  Stage stage;
+  stage.kind = kind;
+  stage.in_features = linear.in_features;
+  stage.linears = {std::move(linear)};
+  stage.post_norm = std::move(post_norm);
+  return stage;
+}
+
 }  // namespace
 
 Norm make_norm(const Family& family, const std::string& module, int64_t features) {
@@ -66,12 +76,9 @@ std::vector<Stage> attention_stages(const LayerPlace& place) {
                   {prefix + "v_proj", key, hidden, bias, 0}};
   }
 
-  Stage out;
-  out.kind = StageKind::kAttentionOut;
-  out.linears = {{prefix + "o_proj", hidden, query, by_key, 0}};
-  out.in_features = query;
-  out.post_norm = layer_norm(place, family.norms.behind_attention);
-  return {std::move(in), std::move(out)};
+  return {std::move(in),
+          residual_stage(StageKind::kAttentionOut, {prefix + "o_proj", hidden, query, by_key, 0},
+                         layer_norm(place, family.norms.behind_attention))};
 }
 
 std::vector<Stage> mlp_stages(const LayerPlace& place) {
@@ -92,12 +99,9 @@ std::vector<Stage> mlp_stages(const LayerPlace& place) {
                   {prefix + "up_proj", inner, hidden, bias, 0}};
   }
 
-  Stage out;
-  out.kind = StageKind::kMlpOut;
-  out.linears = {{prefix + "down_proj", hidden, inner, bias, 0}};
-  out.in_features = inner;
-  out.post_norm = layer_norm(place, family.norms.behind_mlp);
-  return {std::move(in), std::move(out)};
+  return {std::move(in),
+          residual_stage(StageKind::kMlpOut, {prefix + "down_proj", hidden, inner, bias, 0},
+                         layer_norm(place, family.norms.behind_mlp))};
 }
 
 }  // namespace rotor

@@ -9,23 +9,17 @@ namespace rotor {
 namespace {
 
 using nlohmann::json;
-using testing::small_config;
+using testing::family_config;
+using testing::parse_config;
 
 /// A small config.json of a family with four layers.
-json of(const std::string& model_type, const json& keys = json::object()) {
-  json config = small_config();
-  config["model_type"] = model_type;
-  config["num_hidden_layers"] = 4;
-  config.update(keys);
-  return config;
-}
-
-Result<ModelConfig> parse(const json& config) {
-  return parse_model_config(config.dump(), "M/config.json");
+json of(const std::string& model_type, json keys = json::object()) {
+  keys["num_hidden_layers"] = 4;
+  return family_config(model_type, keys);
 }
 
 std::vector<int64_t> windows(const json& config) {
-  const auto parsed = parse(config);
+  const auto parsed = parse_config(config);
   EXPECT_OK(parsed);
   std::vector<int64_t> found;
   for (int layer = 0; layer < 4; ++layer) {
@@ -69,43 +63,43 @@ TEST(ConfigAttention, Phi3HasOneWindowForAllLayersOrNone) {
 
 TEST(ConfigAttention, RefusesLayerTypesByName) {
   json config = of("gemma2", {{"layer_types", {"full_attention"}}});
-  EXPECT_FAILS(parse(config), Code::kInvalidArgument, "BAD_CONFIG", "1 elements");
+  EXPECT_FAILS(parse_config(config), Code::kInvalidArgument, "BAD_CONFIG", "1 elements");
   config["layer_types"] = {"full_attention", "full_attention", "chunked_attention",
                            "full_attention"};
-  EXPECT_FAILS(parse(config), Code::kUnimplemented, "UNSUPPORTED_ATTENTION",
+  EXPECT_FAILS(parse_config(config), Code::kUnimplemented, "UNSUPPORTED_ATTENTION",
                "\"chunked_attention\" is not supported");
   config["layer_types"] = {1, 2, 3, 4};
-  EXPECT_FAILS(parse(config), Code::kUnimplemented, "UNSUPPORTED_ATTENTION", "layer_types");
+  EXPECT_FAILS(parse_config(config), Code::kUnimplemented, "UNSUPPORTED_ATTENTION", "layer_types");
   config["layer_types"] = {"full_attention", "full_attention", "sliding_attention",
                            "full_attention"};
   config["sliding_window"] = nullptr;
-  EXPECT_FAILS(parse(config), Code::kInvalidArgument, "BAD_CONFIG", "sliding_window");
+  EXPECT_FAILS(parse_config(config), Code::kInvalidArgument, "BAD_CONFIG", "sliding_window");
 }
 
 TEST(ConfigAttention, RefusesAttentionThatIsNotCausal) {
-  EXPECT_OK(parse(of("gemma3_text", {{"use_bidirectional_attention", false}})));
-  EXPECT_FAILS(parse(of("gemma3_text", {{"use_bidirectional_attention", true}})),
+  EXPECT_OK(parse_config(of("gemma3_text", {{"use_bidirectional_attention", false}})));
+  EXPECT_FAILS(parse_config(of("gemma3_text", {{"use_bidirectional_attention", true}})),
                Code::kUnimplemented, "UNSUPPORTED_ATTENTION", "use_bidirectional_attention");
 }
 
 TEST(ConfigAttention, ReadsSoftCapsAndTheirAbsence) {
-  const auto defaults = parse(of("gemma2"));
+  const auto defaults = parse_config(of("gemma2"));
   ASSERT_OK(defaults);
   EXPECT_EQ(defaults->attention_cap, 50.0);
   EXPECT_EQ(defaults->logit_cap, 30.0);
   EXPECT_EQ(defaults->query_scalar, 256.0);
-  const auto given = parse(of("gemma2", {{"attn_logit_softcapping", nullptr},
-                                         {"final_logit_softcapping", 12.5},
-                                         {"query_pre_attn_scalar", 144}}));
+  const auto given = parse_config(of("gemma2", {{"attn_logit_softcapping", nullptr},
+                                                {"final_logit_softcapping", 12.5},
+                                                {"query_pre_attn_scalar", 144}}));
   ASSERT_OK(given);
   EXPECT_EQ(given->attention_cap, 0.0);
   EXPECT_EQ(given->logit_cap, 12.5);
   EXPECT_EQ(given->query_scalar, 144.0);
-  EXPECT_EQ(parse(of("gemma3_text"))->attention_cap, 0.0);
-  EXPECT_EQ(parse(of("gemma3_text"))->logit_cap, 0.0);
-  EXPECT_EQ(parse(of("llama", {{"final_logit_softcapping", 30.0}}))->logit_cap, 0.0);
-  EXPECT_FAILS(parse(of("gemma2", {{"attn_logit_softcapping", -1.0}})), Code::kInvalidArgument,
-               "BAD_CONFIG", "attn_logit_softcapping");
+  EXPECT_EQ(parse_config(of("gemma3_text"))->attention_cap, 0.0);
+  EXPECT_EQ(parse_config(of("gemma3_text"))->logit_cap, 0.0);
+  EXPECT_EQ(parse_config(of("llama", {{"final_logit_softcapping", 30.0}}))->logit_cap, 0.0);
+  EXPECT_FAILS(parse_config(of("gemma2", {{"attn_logit_softcapping", -1.0}})),
+               Code::kInvalidArgument, "BAD_CONFIG", "attn_logit_softcapping");
 }
 
 }  // namespace

@@ -11,19 +11,16 @@ namespace rotor {
 namespace {
 
 using nlohmann::json;
-using testing::small_config;
+using testing::family_config;
+using testing::parse_config;
 
-json of(const std::string& model_type, const json& keys = json::object()) {
-  json config = small_config();
-  config["model_type"] = model_type;
-  config["head_dim"] = 8;
-  config.erase("rope_theta");
-  config.update(keys);
+json of(const std::string& model_type, json keys = json::object()) {
+  keys["head_dim"] = 8;
+  json config = family_config(model_type, keys);
+  if (!keys.contains("rope_theta")) {
+    config.erase("rope_theta");
+  }
   return config;
-}
-
-Result<ModelConfig> parse(const json& config) {
-  return parse_model_config(config.dump(), "M/config.json");
 }
 
 json longrope() {
@@ -33,21 +30,21 @@ json longrope() {
 }
 
 TEST(ConfigRope, Gemma3HasAnglesOfItsOwnInLayersWithAWindow) {
-  const auto defaults = parse(of("gemma3_text"));
+  const auto defaults = parse_config(of("gemma3_text"));
   ASSERT_OK(defaults);
   EXPECT_EQ(defaults->rope.theta, 1e6);
   ASSERT_TRUE(defaults->local_rope.has_value());
   EXPECT_EQ(defaults->local_rope->theta, 10000.0);
-  EXPECT_FALSE(parse(of("gemma2"))->local_rope.has_value());
+  EXPECT_FALSE(parse_config(of("gemma2"))->local_rope.has_value());
 
-  const auto four =
-      parse(of("gemma3_text", {{"rope_theta", 2e6},
-                               {"rope_local_base_freq", 5000},
-                               {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8.0}}}}));
+  const auto four = parse_config(
+      of("gemma3_text", {{"rope_theta", 2e6},
+                         {"rope_local_base_freq", 5000},
+                         {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8.0}}}}));
   const json by_type = {
       {"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 2e6}}},
       {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 5000}}}};
-  const auto five = parse(of("gemma3_text", {{"rope_parameters", by_type}}));
+  const auto five = parse_config(of("gemma3_text", {{"rope_parameters", by_type}}));
   for (const auto* config : {&four, &five}) {
     ASSERT_OK(*config);
     EXPECT_EQ((*config)->rope.type, RopeType::kLinear);
@@ -60,21 +57,23 @@ TEST(ConfigRope, Gemma3HasAnglesOfItsOwnInLayersWithAWindow) {
 
 TEST(ConfigRope, NamesTheLayerTypeOfABadKey) {
   const json by_type = {{"sliding_attention", {{"rope_type", "yarn"}}}};
-  EXPECT_FAILS(parse(of("gemma3_text", {{"rope_parameters", by_type}})), Code::kUnimplemented,
-               "UNSUPPORTED_ROPE", "\"rope_parameters.sliding_attention.rope_type\" is \"yarn\"");
+  EXPECT_FAILS(parse_config(of("gemma3_text", {{"rope_parameters", by_type}})),
+               Code::kUnimplemented, "UNSUPPORTED_ROPE",
+               "\"rope_parameters.sliding_attention.rope_type\" is \"yarn\"");
 }
 
 TEST(ConfigRope, RotatesAPartOfAHeadForFamiliesThatDo) {
-  EXPECT_EQ(parse(of("phi3"))->rope.rotary_features(8), 8);
-  EXPECT_EQ(parse(of("phi3", {{"partial_rotary_factor", 0.75}}))->rope.rotary_features(8), 6);
+  EXPECT_EQ(parse_config(of("phi3"))->rope.rotary_features(8), 8);
+  EXPECT_EQ(parse_config(of("phi3", {{"partial_rotary_factor", 0.75}}))->rope.rotary_features(8),
+            6);
   const json inside = {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}};
-  EXPECT_EQ(parse(of("phi3", {{"rope_parameters", inside}}))->rope.rotary_features(8), 4);
+  EXPECT_EQ(parse_config(of("phi3", {{"rope_parameters", inside}}))->rope.rotary_features(8), 4);
   for (const double share : {0.1, 0.4, 1.5}) {
-    EXPECT_FAILS(parse(of("phi3", {{"partial_rotary_factor", share}})), Code::kInvalidArgument,
-                 "BAD_CONFIG", "partial_rotary_factor")
+    EXPECT_FAILS(parse_config(of("phi3", {{"partial_rotary_factor", share}})),
+                 Code::kInvalidArgument, "BAD_CONFIG", "partial_rotary_factor")
         << share;
   }
-  EXPECT_FAILS(parse(of("qwen2", {{"partial_rotary_factor", 0.5}})), Code::kInvalidArgument,
+  EXPECT_FAILS(parse_config(of("qwen2", {{"partial_rotary_factor", 0.5}})), Code::kInvalidArgument,
                "BAD_CONFIG", "rotates whole heads");
 }
 
@@ -87,7 +86,7 @@ TEST(ConfigRope, ReadsLongropeFromWhereverTheOriginalLengthStands) {
   inside["original_max_position_embeddings"] = 16;
   const json five = of("phi3", {{"max_position_embeddings", 128}, {"rope_parameters", inside}});
   for (const json& written : {four, five}) {
-    const auto config = parse(written);
+    const auto config = parse_config(written);
     ASSERT_OK(config);
     EXPECT_EQ(config->rope.type, RopeType::kLongRope);
     EXPECT_EQ(config->rope.original_max_position_embeddings, 16);
@@ -98,7 +97,7 @@ TEST(ConfigRope, ReadsLongropeFromWhereverTheOriginalLengthStands) {
   json named = four;
   named["rope_scaling"]["type"] = "su";
   named["rope_scaling"]["attention_factor"] = 1.25;
-  EXPECT_EQ(parse(named)->rope.attention_factor, 1.25);
+  EXPECT_EQ(parse_config(named)->rope.attention_factor, 1.25);
 }
 
 TEST(ConfigRope, RefusesLongropeThatDoesNotFit) {
@@ -108,17 +107,17 @@ TEST(ConfigRope, RefusesLongropeThatDoesNotFit) {
     config["rope_scaling"][key] = value;
     return config;
   };
-  EXPECT_FAILS(parse(with("short_factor", {1.0, 2.0})), Code::kInvalidArgument, "BAD_CONFIG",
+  EXPECT_FAILS(parse_config(with("short_factor", {1.0, 2.0})), Code::kInvalidArgument, "BAD_CONFIG",
                "rope_scaling.short_factor\" is an array; it has 2 elements");
-  EXPECT_FAILS(parse(with("long_factor", {1.0, 2.0, 0.0, 1.0})), Code::kInvalidArgument,
+  EXPECT_FAILS(parse_config(with("long_factor", {1.0, 2.0, 0.0, 1.0})), Code::kInvalidArgument,
                "BAD_CONFIG", "long_factor");
-  EXPECT_FAILS(parse(with("long_factor", nullptr)), Code::kInvalidArgument, "BAD_CONFIG",
+  EXPECT_FAILS(parse_config(with("long_factor", nullptr)), Code::kInvalidArgument, "BAD_CONFIG",
                "rope_scaling.long_factor");
   json without = with("type", "longrope");
   without.erase("original_max_position_embeddings");
-  EXPECT_FAILS(parse(without), Code::kInvalidArgument, "BAD_CONFIG",
+  EXPECT_FAILS(parse_config(without), Code::kInvalidArgument, "BAD_CONFIG",
                "original_max_position_embeddings");
-  EXPECT_FAILS(parse(of("llama", {{"rope_scaling", longrope()}})), Code::kUnimplemented,
+  EXPECT_FAILS(parse_config(of("llama", {{"rope_scaling", longrope()}})), Code::kUnimplemented,
                "UNSUPPORTED_ROPE", "\"longrope\"");
 }
 

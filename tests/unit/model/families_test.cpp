@@ -80,9 +80,7 @@ TEST(Families, PutsBiasesWhereTheConfigHasThem) {
 }
 
 Architecture described(const std::string& model_type) {
-  nlohmann::json config = testing::small_config();
-  config["model_type"] = model_type;
-  const auto parsed = parse_model_config(config.dump(), "config.json");
+  const auto parsed = testing::parse_config(testing::family_config(model_type));
   EXPECT_OK(parsed);
   const auto architecture = describe(*parsed);
   EXPECT_OK(architecture);

@@ -26,6 +26,17 @@ ModelConfig parsed_small_config() {
   return parse_model_config(small_config().dump(), "config.json").value();
 }
 
+nlohmann::json family_config(const std::string& model_type, const nlohmann::json& keys) {
+  nlohmann::json config = small_config();
+  config["model_type"] = model_type;
+  config.update(keys);
+  return config;
+}
+
+Result<ModelConfig> parse_config(const nlohmann::json& config) {
+  return parse_model_config(config.dump(), "M/config.json");
+}
+
 std::vector<TensorSpec> small_tensors() {
   std::vector<TensorSpec> specs;
   for (const ExpectedTensor& tensor : expected_tensors(describe(parsed_small_config()).value())) {

@@ -14,6 +14,11 @@ namespace rotor::testing {
 /// config.json as transformers 4 writes it: hidden 8, inner 12, 2 layers, 4 heads over 2, 16 words.
 nlohmann::json small_config();
 ModelConfig parsed_small_config();
+/// small_config() of another model type, with other values of `keys`.
+nlohmann::json family_config(const std::string& model_type,
+                             const nlohmann::json& keys = nlohmann::json::object());
+/// As "M/config.json".
+Result<ModelConfig> parse_config(const nlohmann::json& config);
 /// The tensors that the config asks for, in BF16.
 std::vector<TensorSpec> small_tensors();
 /// Writes config.json and one model.safetensors of zeros.

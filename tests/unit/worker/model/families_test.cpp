@@ -15,7 +15,7 @@ using testing::expect_golden;
 using testing::Model;
 using testing::read_golden;
 
-constexpr double kTolerance = 1e-4;
+constexpr double kTolerance = 2e-5;
 
 struct Case {
   std::string family;
@@ -52,8 +52,8 @@ INSTANTIATE_TEST_SUITE_P(Families, FamilyTest,
                          ::testing::Values(Case{"gemma2"}, Case{"gemma3_text"}, Case{"mistral"},
                                            Case{"olmo2"}, Case{"phi3", 24}, Case{"phi3"},
                                            Case{"qwen2"}, Case{"qwen3"}),
-                         [](const ::testing::TestParamInfo<Case>& info) {
-                           return info.param.family + "_" + std::to_string(info.param.length);
+                         [](const ::testing::TestParamInfo<Case>& tested) {
+                           return tested.param.family + "_" + std::to_string(tested.param.length);
                          });
 
 }  // namespace

@@ -105,8 +105,8 @@ TEST_P(FamilyPipelineTest, IsTheSameOnTwoRanksAndFromCommittedLayers) {
 INSTANTIATE_TEST_SUITE_P(Families, FamilyPipelineTest,
                          ::testing::Values("gemma2", "gemma3_text", "mistral", "olmo2", "phi3",
                                            "qwen2", "qwen3"),
-                         [](const ::testing::TestParamInfo<const char*>& info) -> std::string {
-                           return info.param;
+                         [](const ::testing::TestParamInfo<const char*>& tested) -> std::string {
+                           return tested.param;
                          });
 
 }  // namespace

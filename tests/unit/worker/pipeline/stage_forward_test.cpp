@@ -27,7 +27,7 @@ class OneLayer {
     const Architecture& architecture = files_.architecture;
     StoredWeights source(*files_.checkpoint);
     decoder_.emplace(Decoder::create(*backend_, architecture.config, kSeqLen).value());
-    weights_ = load_layer(*backend_, source, layer(), architecture.config.hidden_size).value();
+    weights_ = load_layer(*backend_, source, layer()).value();
     ends_.embedding = load_tensor(*backend_, source, architecture.embedding,
                                   architecture.config.vocab_size, architecture.config.hidden_size)
                           .value();
