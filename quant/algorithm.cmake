@@ -13,6 +13,7 @@ target_sources(rotor_quant PRIVATE
   gptq/refine.cpp
   gptq/solve.cpp
   rotation/hadamard.cpp
+  rotation/merge.cpp
   rotation/rotate_hessian.cpp
   rotation/walsh_hadamard.cpp
   scales/candidates.cpp

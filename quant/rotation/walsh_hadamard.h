@@ -13,5 +13,6 @@ void walsh_hadamard(float* x, int64_t n);
 
 /// The same along the first axis of x [n, width].
 void walsh_hadamard_rows(float* x, int64_t n, int64_t width);
+void walsh_hadamard_rows(double* x, int64_t n, int64_t width);
 
 }  // namespace rotor

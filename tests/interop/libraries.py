@@ -8,7 +8,7 @@ from compressed_tensors.compressors import BaseCompressor
 from compressed_tensors.compressors.nvfp4.helpers import unpack_fp4_from_uint8
 from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
 from compressed_tensors.quantization import QuantizationConfig
-from compressed_tensors.quantization.lifecycle.forward import dequantize
+from compressed_tensors.quantization.lifecycle.forward import dequantize, forward_quantize
 from compressed_tensors.transform import TransformConfig, apply_transform_config
 
 import checkpoint_tensors
@@ -50,21 +50,109 @@ def check_decompression(directory, tensors, modules):
     return len(modules)
 
 
-def load(directory, **options):
+def activations_as_documented(x, args, global_scale):
+    """Quantized and back, per group, as Rotor computes it (quant/format/activations.h)."""
+    groups = x.reshape(-1, args.group_size)
+    largest = groups.abs().amax(-1, keepdim=True)
+    if global_scale is not None:
+        scale = (global_scale * largest / 6).clamp(max=448).to(torch.float8_e4m3fn).float()
+        scale = scale / global_scale
+    else:
+        mantissa, exponent = torch.frexp(largest)  # mantissa in [0.5, 1)
+        scale = torch.ldexp(torch.ones_like(largest),
+                            exponent - 3 + (mantissa >= 0.875).to(torch.int32))
+    levels = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+    quotient = groups / scale
+    # Ties go to the even index: up from an odd one, down from an even one.
+    index = (quotient.abs() > torch.tensor(0.25)).int() + (quotient.abs() >= 0.75).int()
+    index += (quotient.abs() > 1.25).int() + (quotient.abs() >= 1.75).int()
+    index += (quotient.abs() > 2.5).int() + (quotient.abs() >= 3.5).int()
+    index += (quotient.abs() > 5.0).int()
+    return (levels[index] * quotient.sign() * scale).reshape(x.shape)
+
+
+def check_activations(model, modules):
+    """compressed-tensors quantizes inputs to the same bits; returns how many modules do so."""
+    generator = torch.Generator().manual_seed(1)
+    quantized = 0
+    for name in modules:
+        module = model.get_submodule(name)
+        args = module.quantization_scheme.input_activations
+        if args is None:
+            continue
+        x = torch.randn(32, module.in_features, generator=generator)
+        x *= torch.rand(32, 1, generator=generator)
+        theirs = forward_quantize(module, x, "input", args)
+        ours = activations_as_documented(x, args, getattr(module, "input_global_scale", None))
+        assert torch.equal(theirs, ours), f"{name}: inputs are quantized to other values"
+        quantized += 1
+    return quantized
+
+
+def load(directory):
     transformers.logging.set_verbosity_error()
-    model = transformers.AutoModelForCausalLM.from_pretrained(directory, **options)
-    return model.eval()
+    return transformers.AutoModelForCausalLM.from_pretrained(directory, dtype="auto").eval()
 
 
 def apply_input_rotations(model, quantization):
-    """The library's own transforms, on the inputs; the weights are stored rotated already."""
-    config = quantization["transform_config"]
-    if not config:
-        return False
+    """compressed-tensors' own transforms, on the inputs: the weights are stored rotated. transformers
+    reads no transform_config, so whoever loads a rotated checkpoint with it has to do this."""
     groups = {name: {**group, "apply": [a for a in group["apply"] if a["location"] == "input"]}
-              for name, group in config["config_groups"].items()}
+              for name, group in quantization["transform_config"]["config_groups"].items()}
     apply_transform_config(model, TransformConfig.model_validate({"config_groups": groups}))
-    return True
+
+
+def check_rotations(model, tensors):
+    """The library makes the very matrices that the checkpoint holds."""
+    found = 0
+    for name, tensor in tensors.items():
+        module, _, rest = name.rpartition(".")
+        if module.endswith("_input") and rest == "weight":
+            made = model.get_submodule(module).weight
+            assert same_bits(made, tensor.to(made.dtype)), f"{name}: not the library's matrix"
+            found += 1
+    assert found > 0, "the checkpoint holds no rotation matrix"
+
+
+def check_loaded(model, modules):
+    """The weights that transformers ends up with are those of the checkpoint, in BF16."""
+    for name, values in modules.items():
+        weight = model.get_submodule(name).weight
+        assert same_bits(weight.data, values.to(weight.dtype)), f"{name}: loaded as other values"
+
+
+@torch.no_grad()
+def runnable(directory, quantization, tensors, modules):
+    """The model by transformers, run in F32, and in words what that took."""
+    model = load(directory)
+    model(torch.zeros(1, 2, dtype=torch.long))  # the first forward pass decompresses
+    check_loaded(model, modules)
+    torch.nn.Module.float(model)  # transformers refuses to cast a quantized model itself
+    inputs = check_activations(model, modules)
+    how = f"inputs of {inputs} modules quantized alike" if inputs else "as loaded"
+    if quantization["transform_config"]:
+        apply_input_rotations(model, quantization)
+        check_rotations(model, tensors)
+        how += "; compressed-tensors' transforms applied by hand"
+    return model, how
+
+
+@torch.no_grad()
+def with_f32_weights(model, modules):
+    """compressed-tensors decompresses to BF16: the same model with the values before that rounding,
+    which check_decompression has found to be those of the library."""
+    for name, values in modules.items():
+        model.get_submodule(name).weight.data = values.clone()
+    return model
+
+
+def refusal(directory):
+    """What transformers says to a layout that it cannot run here; it must refuse and not run."""
+    try:
+        load(directory)
+    except Exception as error:  # which one is the library's business
+        return f"refused, {type(error).__name__}: {str(error).splitlines()[0][:160]}"
+    raise AssertionError("transformers loaded a layout that it was not expected to: extend this test")
 
 
 def windows(directory, text, sequences, length):

@@ -17,4 +17,5 @@ target_sources(rotor_quant_test PRIVATE
   reference/solved_layer.cpp
   reference/textbook_gptq.cpp
   rotation/hadamard_test.cpp
+  rotation/merge_test.cpp
   scales/scale_search_test.cpp)
