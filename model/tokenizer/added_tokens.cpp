@@ -57,8 +57,9 @@ const AddedToken* AddedTokens::match_at(std::string_view text, size_t at) const 
   return nullptr;
 }
 
-Status AddedTokens::split(std::string_view text, const PieceSink& plain,
+Status AddedTokens::split(const Piece& input, const PieceSink& plain,
                           const std::function<Status(int32_t id)>& token) const {
+  const std::string_view text = input.text;
   size_t done = 0;
   size_t at = 0;
   while (at < text.size()) {
@@ -81,14 +82,14 @@ Status AddedTokens::split(std::string_view text, const PieceSink& plain,
       end += utf8_length_at(text, end);
     }
     if (begin > done) {
-      ROTOR_RETURN_IF_ERROR(plain(text.substr(done, begin - done)));
+      ROTOR_RETURN_IF_ERROR(plain(input.part(text.substr(done, begin - done))));
     }
     ROTOR_RETURN_IF_ERROR(token(found->id));
     // As the tokenizers library has it, the search goes on behind the token itself: white space
     // that this token took may begin the next one.
     done = end;
   }
-  return done < text.size() ? plain(text.substr(done)) : Status();
+  return done < text.size() ? plain(input.part(text.substr(done))) : Status();
 }
 
 }  // namespace rotor

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "model/tokenizer/split_behavior.h"
+#include "model/tokenizer/piece.h"
 #include "model/tokenizer/string_map.h"
 #include "quant/base/status.h"
 
@@ -36,9 +36,9 @@ class AddedTokens {
   void add(const AddedToken& token);
   bool empty() const { return tokens_.empty(); }
 
-  /// Hands out `text` from left to right: what is between the tokens to `plain` (never empty), each
-  /// token to `token`.
-  Status split(std::string_view text, const PieceSink& plain,
+  /// Hands out `input` from left to right: what is between the tokens to `plain` (never empty),
+  /// each token to `token`.
+  Status split(const Piece& input, const PieceSink& plain,
                const std::function<Status(int32_t id)>& token) const;
 
  private:

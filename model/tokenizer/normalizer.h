@@ -1,7 +1,7 @@
 // The normalizer of a tokenizer.json: rewrites a text before it is cut.
 //
 // Supported: Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace (patterns Regex and
-// String); and none. Forms and case by ICU.
+// String), Strip, StripAccents; and none. Forms, case and classes of characters by ICU.
 //
 // Thread-safety: an object serves one thread at a time; clone() gives another.
 #pragma once
@@ -15,13 +15,19 @@
 
 namespace rotor {
 
+struct NormalizedText {
+  std::string text;
+  /// As Piece has it: whether what the whole input begins with is still there.
+  bool at_start = false;
+};
+
 class Normalizer {
  public:
   virtual ~Normalizer() = default;
   virtual std::unique_ptr<Normalizer> clone() const = 0;
-  /// Rewrites `text` (valid UTF-8) in place. Error: RESOURCE_EXHAUSTED for a text over 2 GiB or a
-  /// regular expression that takes too long.
-  virtual Status apply(std::string& text) = 0;
+  /// Rewrites `section` (valid UTF-8) in place. Error: RESOURCE_EXHAUSTED for a text over 2 GiB or
+  /// a regular expression that takes too long.
+  virtual Status apply(NormalizedText& section) = 0;
 };
 
 /// The normalizer under key "normalizer" of `tokenizer`; null where there is none. Errors:

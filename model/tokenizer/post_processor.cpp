@@ -53,7 +53,7 @@ Status add_template(const JsonObject& processor, PostProcessor& out) {
   return {};
 }
 
-Status add_component(const JsonObject& object, bool may_nest, PostProcessor& out) {
+Status add_component(const JsonObject& object, PostProcessor& out) {
   ROTOR_ASSIGN_OR_RETURN(const std::string type, object.string("type"));
   if (type == "TemplateProcessing") {
     return add_template(object, out);
@@ -61,19 +61,20 @@ Status add_component(const JsonObject& object, bool may_nest, PostProcessor& out
   if (type == "ByteLevel") {
     return {};
   }
-  if (type == "Sequence" && may_nest) {
+  if (type == "Sequence") {
     ROTOR_ASSIGN_OR_RETURN(const auto elements, object.array("processors"));
     for (size_t i = 0; i < elements.size(); ++i) {
       const std::string where = object.full_key("processors[" + std::to_string(i) + "]");
       ROTOR_ASSIGN_OR_RETURN(const JsonObject element,
                              JsonObject::make(*elements[i], object.file(), where, object.reason()));
-      ROTOR_RETURN_IF_ERROR(add_component(element, false, out));
+      ROTOR_RETURN_IF_ERROR(add_component(element, out));
     }
     return {};
   }
   return object.unsupported("type",
-                            "post-processors supported are Sequence (not within itself), "
-                            "TemplateProcessing and ByteLevel",
+                            "post-processors supported are Sequence, TemplateProcessing and "
+                            "ByteLevel; give calibration data as JSON lines with \"input_ids\" "
+                            "instead",
                             "UNSUPPORTED_TOKENIZER");
 }
 
@@ -83,7 +84,7 @@ Result<PostProcessor> parse_post_processor(const JsonObject& tokenizer) {
   PostProcessor processor;
   if (tokenizer.has("post_processor")) {
     ROTOR_ASSIGN_OR_RETURN(const JsonObject object, tokenizer.object("post_processor"));
-    ROTOR_RETURN_IF_ERROR(add_component(object, true, processor));
+    ROTOR_RETURN_IF_ERROR(add_component(object, processor));
   }
   return processor;
 }

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "model/tokenizer/byte_level.h"
+#include "model/tokenizer/metaspace.h"
+#include "model/tokenizer/split_behavior.h"
 #include "model/tokenizer/split_pattern.h"
 
 namespace rotor {
@@ -21,11 +23,12 @@ class SplitPreTokenizer final : public PreTokenizer {
     return std::make_unique<SplitPreTokenizer>(pattern_->clone(), behavior_, invert_);
   }
 
-  Status split(std::string_view text, const PieceSink& sink) override {
-    SegmentJoiner joiner(behavior_, sink);
-    ROTOR_RETURN_IF_ERROR(pattern_->segments(text, [&](std::string_view segment, bool is_match) {
-      return joiner.add(segment, is_match != invert_);
-    }));
+  Status split(const Piece& whole, const PieceSink& sink) override {
+    SegmentJoiner joiner(behavior_, whole, sink);
+    ROTOR_RETURN_IF_ERROR(
+        pattern_->segments(whole.text, [&](std::string_view segment, bool is_match) {
+          return joiner.add(segment, is_match != invert_);
+        }));
     return joiner.finish();
   }
 
@@ -46,19 +49,20 @@ class ByteLevelPreTokenizer final : public PreTokenizer {
                                                    splitter_ ? splitter_->clone() : nullptr);
   }
 
-  Status split(std::string_view text, const PieceSink& sink) override {
+  Status split(const Piece& whole, const PieceSink& sink) override {
+    Piece spaced = whole;
     std::string with_space;
-    if (add_prefix_space_ && !text.starts_with(' ')) {
-      with_space.reserve(text.size() + 1);
-      with_space.append(" ").append(text);
-      text = with_space;
+    if (add_prefix_space_ && !whole.text.starts_with(' ')) {
+      with_space.reserve(whole.text.size() + 1);
+      with_space.append(" ").append(whole.text);
+      spaced.text = with_space;
     }
-    const auto translate = [&](std::string_view piece) {
+    const auto translate = [&](const Piece& piece) {
       mapped_.clear();
-      append_byte_level(piece, mapped_);
-      return sink(mapped_);
+      append_byte_level(piece.text, mapped_);
+      return sink({mapped_, piece.at_start});
     };
-    return splitter_ ? splitter_->split(text, translate) : translate(text);
+    return splitter_ ? splitter_->split(spaced, translate) : translate(spaced);
   }
 
  private:
@@ -80,17 +84,17 @@ class SequencePreTokenizer final : public PreTokenizer {
     return std::make_unique<SequencePreTokenizer>(std::move(copies));
   }
 
-  Status split(std::string_view text, const PieceSink& sink) override {
-    return split_from(0, text, sink);
+  Status split(const Piece& whole, const PieceSink& sink) override {
+    return split_from(0, whole, sink);
   }
 
  private:
-  Status split_from(size_t step, std::string_view text, const PieceSink& sink) {
+  Status split_from(size_t step, const Piece& whole, const PieceSink& sink) {
     if (step == steps_.size()) {
-      return text.empty() ? Status() : sink(text);
+      return sink(whole);
     }
     return steps_[step]->split(
-        text, [&](std::string_view piece) { return split_from(step + 1, piece, sink); });
+        whole, [&](const Piece& piece) { return split_from(step + 1, piece, sink); });
   }
 
   std::vector<PreTokenizerPtr> steps_;
@@ -142,7 +146,7 @@ Result<PreTokenizerPtr> parse_byte_level(const JsonObject& object) {
   return PreTokenizerPtr(std::make_unique<ByteLevelPreTokenizer>(prefix, std::move(splitter)));
 }
 
-Result<PreTokenizerPtr> parse_component(const JsonObject& object, bool may_nest);
+Result<PreTokenizerPtr> parse_component(const JsonObject& object);
 
 Result<PreTokenizerPtr> parse_sequence(const JsonObject& object) {
   ROTOR_ASSIGN_OR_RETURN(const auto elements, object.array("pretokenizers"));
@@ -151,15 +155,15 @@ Result<PreTokenizerPtr> parse_sequence(const JsonObject& object) {
     const std::string where = object.full_key("pretokenizers[" + std::to_string(i) + "]");
     ROTOR_ASSIGN_OR_RETURN(const JsonObject element,
                            JsonObject::make(*elements[i], object.file(), where, object.reason()));
-    ROTOR_ASSIGN_OR_RETURN(PreTokenizerPtr step, parse_component(element, false));
+    ROTOR_ASSIGN_OR_RETURN(PreTokenizerPtr step, parse_component(element));
     steps.push_back(std::move(step));
   }
   return PreTokenizerPtr(std::make_unique<SequencePreTokenizer>(std::move(steps)));
 }
 
-Result<PreTokenizerPtr> parse_component(const JsonObject& object, bool may_nest) {
+Result<PreTokenizerPtr> parse_component(const JsonObject& object) {
   ROTOR_ASSIGN_OR_RETURN(const std::string type, object.string("type"));
-  if (type == "Sequence" && may_nest) {
+  if (type == "Sequence") {
     return parse_sequence(object);
   }
   if (type == "Split") {
@@ -167,6 +171,9 @@ Result<PreTokenizerPtr> parse_component(const JsonObject& object, bool may_nest)
   }
   if (type == "ByteLevel") {
     return parse_byte_level(object);
+  }
+  if (type == "Metaspace") {
+    return parse_metaspace(object);
   }
   if (type == "Digits") {
     ROTOR_ASSIGN_OR_RETURN(const bool single, object.boolean_or("individual_digits", false));
@@ -187,8 +194,9 @@ Result<PreTokenizerPtr> parse_component(const JsonObject& object, bool may_nest)
     return make_regex_split(object, "\\s", SplitBehavior::kRemoved, false);
   }
   return object.unsupported("type",
-                            "pre-tokenizers supported are Sequence (not within itself), Split, "
-                            "ByteLevel, Digits, Punctuation, Whitespace and WhitespaceSplit",
+                            "pre-tokenizers supported are Sequence, Split, ByteLevel, Metaspace, "
+                            "Digits, Punctuation, Whitespace and WhitespaceSplit; give calibration "
+                            "data as JSON lines with \"input_ids\" instead",
                             "UNSUPPORTED_TOKENIZER");
 }
 
@@ -199,7 +207,7 @@ Result<PreTokenizerPtr> parse_pre_tokenizer(const JsonObject& tokenizer) {
     return PreTokenizerPtr(std::make_unique<SequencePreTokenizer>(std::vector<PreTokenizerPtr>()));
   }
   ROTOR_ASSIGN_OR_RETURN(const JsonObject object, tokenizer.object("pre_tokenizer"));
-  return parse_component(object, true);
+  return parse_component(object);
 }
 
 }  // namespace rotor

@@ -39,7 +39,7 @@ Status SegmentJoiner::finish() {
     return {};
   }
   has_pending_ = false;
-  return pending_.empty() ? Status() : sink_(pending_);
+  return pending_.empty() ? Status() : sink_(whole_.part(pending_));
 }
 
 }  // namespace rotor

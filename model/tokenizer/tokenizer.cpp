@@ -23,18 +23,17 @@ constexpr int64_t kMostFileBytes = int64_t{1} << 28;
 struct Scratch {
   std::unique_ptr<Normalizer> normalizer;  // may be null
   std::unique_ptr<PreTokenizer> pre_tokenizer;
-  WordCache cache;
+  BpeScratch bpe;
 };
 
 class BpeTokenizer final : public Tokenizer {
  public:
   static Result<std::unique_ptr<Tokenizer>> parse(const JsonObject& file) {
-    auto tokenizer = std::unique_ptr<BpeTokenizer>(new BpeTokenizer());
-    ROTOR_ASSIGN_OR_RETURN(tokenizer->bpe_, Bpe::parse(file));
+    ROTOR_ASSIGN_OR_RETURN(Bpe bpe, Bpe::parse(file));
+    auto tokenizer = std::unique_ptr<BpeTokenizer>(new BpeTokenizer(std::move(bpe)));
     ROTOR_ASSIGN_OR_RETURN(tokenizer->prototype_.normalizer, parse_normalizer(file));
     ROTOR_ASSIGN_OR_RETURN(tokenizer->prototype_.pre_tokenizer, parse_pre_tokenizer(file));
     ROTOR_ASSIGN_OR_RETURN(tokenizer->post_processor_, parse_post_processor(file));
-    tokenizer->vocab_size_ = int64_t{tokenizer->bpe_.max_id()} + 1;
     ROTOR_RETURN_IF_ERROR(tokenizer->parse_added_tokens(file));
     return std::unique_ptr<Tokenizer>(std::move(tokenizer));
   }
@@ -73,8 +72,11 @@ class BpeTokenizer final : public Tokenizer {
 
   Result<std::vector<int32_t>> encode_with(Scratch& scratch, std::string_view text,
                                            int64_t max_ids) const;
-  Status encode_plain(Scratch& scratch, std::string_view text, int64_t max_ids,
+  Status encode_plain(Scratch& scratch, const Piece& text, int64_t max_ids,
                       std::vector<int32_t>& ids) const;
+
+  explicit BpeTokenizer(Bpe bpe)
+      : bpe_(std::move(bpe)), vocab_size_(int64_t{bpe_.vocabulary().max_id()} + 1) {}
 
   Bpe bpe_;
   AddedTokens raw_tokens_;         // found in the text as it is
@@ -92,10 +94,10 @@ Status enough_ids() {
   return cancelled("enough token ids");
 }
 
-Status BpeTokenizer::encode_plain(Scratch& scratch, std::string_view text, int64_t max_ids,
+Status BpeTokenizer::encode_plain(Scratch& scratch, const Piece& text, int64_t max_ids,
                                   std::vector<int32_t>& ids) const {
-  return scratch.pre_tokenizer->split(text, [&](std::string_view piece) {
-    ROTOR_RETURN_IF_ERROR(bpe_.append_ids(piece, scratch.cache, ids));
+  return scratch.pre_tokenizer->split(text, [&](const Piece& piece) {
+    ROTOR_RETURN_IF_ERROR(bpe_.append_ids(piece.text, max_ids, scratch.bpe, ids));
     return static_cast<int64_t>(ids.size()) >= max_ids ? enough_ids() : Status();
   });
 }
@@ -107,19 +109,21 @@ Result<std::vector<int32_t>> BpeTokenizer::encode_with(Scratch& scratch, std::st
     ids.push_back(id);
     return static_cast<int64_t>(ids.size()) >= max_ids ? enough_ids() : Status();
   };
-  const auto encode_piece = [&](std::string_view piece) {
+  const auto encode_piece = [&](const Piece& piece) {
     return encode_plain(scratch, piece, max_ids, ids);
   };
-  std::string normalized;
-  const auto encode_section = [&](std::string_view section) -> Status {
-    if (scratch.normalizer) {
-      normalized = section;
-      ROTOR_RETURN_IF_ERROR(scratch.normalizer->apply(normalized));
-      section = normalized;
+  NormalizedText normalized;
+  const auto encode_section = [&](const Piece& section) -> Status {
+    if (!scratch.normalizer) {
+      return normalized_tokens_.split(section, encode_piece, add_token);
     }
-    return normalized_tokens_.split(section, encode_piece, add_token);
+    normalized.text = section.text;
+    normalized.at_start = section.at_start;
+    ROTOR_RETURN_IF_ERROR(scratch.normalizer->apply(normalized));
+    return normalized_tokens_.split({normalized.text, normalized.at_start}, encode_piece,
+                                    add_token);
   };
-  const Status status = raw_tokens_.split(text, encode_section, add_token);
+  const Status status = raw_tokens_.split({text, true}, encode_section, add_token);
   if (status.code() == Code::kCancelled) {
     return ids;
   }
@@ -146,7 +150,7 @@ Status BpeTokenizer::parse_added_tokens(const JsonObject& file) {
     ROTOR_ASSIGN_OR_RETURN(token.rstrip, object.boolean_or("rstrip", false));
     ROTOR_ASSIGN_OR_RETURN(const bool special, object.boolean_or("special", false));
     ROTOR_ASSIGN_OR_RETURN(token.normalized, object.boolean_or("normalized", !special));
-    const int32_t in_vocabulary = bpe_.find_token(token.content);
+    const int32_t in_vocabulary = bpe_.vocabulary().find(token.content);
     if (in_vocabulary >= 0 && in_vocabulary != token.id) {
       return object.error("id", "the vocabulary has this token as " +
                                     std::to_string(in_vocabulary) +
@@ -154,7 +158,9 @@ Status BpeTokenizer::parse_added_tokens(const JsonObject& file) {
     }
     vocab_size_ = std::max(vocab_size_, id + 1);
     if (token.normalized && prototype_.normalizer) {
-      ROTOR_RETURN_IF_ERROR(prototype_.normalizer->apply(token.content));
+      NormalizedText content{std::move(token.content)};
+      ROTOR_RETURN_IF_ERROR(prototype_.normalizer->apply(content));
+      token.content = std::move(content.text);
     }
     (token.normalized ? normalized_tokens_ : raw_tokens_).add(token);
   }

@@ -7,8 +7,9 @@
 // Not goals: decoding; offsets; pairs of texts; training. Truncation and padding settings in the
 // file are not applied: they belong to whoever builds batches.
 //
-// Supported: BPE models (byte-level, and character-level with an unknown token); what may come
-// before is listed in normalizer.h and pre_tokenizer.h, what may come after in post_processor.h.
+// Supported: BPE models of bytes (GPT-2's way) and of characters (SentencePiece's way, with byte
+// fallback or an unknown token); what may come before is listed in normalizer.h and
+// pre_tokenizer.h, what may come after in post_processor.h.
 //
 // Thread-safety: encode may be called from any number of threads.
 // Cost: some MB of text a second and thread; tens of MB of memory for a vocabulary of 128 k.

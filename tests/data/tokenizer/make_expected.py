@@ -1,15 +1,23 @@
 #!/usr/bin/env python3
 """Writes expected_ids.json: token ids that the Hugging Face tokenizers library gives.
 
-Run it from the repository's root, with `pip install tokenizers==0.23.3`. Each case is a change to the
-demo model's tokenizer.json (its keys replaced by those under "replace"), and texts with their ids.
+Run it from the repository's root, with what tests/interop/requirements.txt names. Each case is a change
+to a base file (its keys replaced by those under "replace"), and texts with their ids. The bases are the
+demo model's tokenizer.json, a model of bytes, and characters.json here, one of characters with byte
+fallback; `--train` makes that one anew from the demo's text, with sentencepiece.
 """
 
 import json
+import pathlib
+import sys
 
 import tokenizers
 
-BASE = "demo/model/tokenizer.json"
+sys.path.insert(0, "tests/interop")
+import tokenizer_kinds  # noqa: E402
+
+BYTES_BASE = "demo/model/tokenizer.json"
+CHARACTERS_BASE = "tests/data/tokenizer/characters.json"
 OUT = "tests/data/tokenizer/expected_ids.json"
 
 TEXTS = [
@@ -33,25 +41,20 @@ ADDED_TEXTS = [
     "SHOUT shout É e\u0301e\u0301 \u00e9\u00e9",
 ]
 
-GPT2 = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
-BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-QWEN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-CL100K = (
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*"
-    r"|\s*[\r\n]|\s+(?!\S)|\s+"
-)
+CHARACTER_TEXTS = [
+    "▁a ▁ ▁▁", "  two  spaces ", "the\ttab\x00\x7f", "née naïve 中\u0301文 ok", "<s>the end</s>the", " <s> the",
+    "<0x41>", "the<unk>the", "[INST] the [/INST]the <|end|>  the",
+]
+
+GPT2, BYTES = tokenizer_kinds.GPT2 | {"add_prefix_space": True}, tokenizer_kinds.BYTES
 
 
 def split(pattern, behavior, invert=False):
-    step = {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert}
-    return {"type": "Sequence", "pretokenizers": [step, BYTES]}
+    return before_bytes({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert})
 
 
 def before_bytes(step):
-    return {"type": "Sequence", "pretokenizers": [step, BYTES]}
+    return tokenizer_kinds.in_sequence(step, BYTES)
 
 
 def added(index, content, **flags):
@@ -60,9 +63,16 @@ def added(index, content, **flags):
     return token | flags
 
 
-def main():
-    with open(BASE, encoding="utf-8") as file:
-        base = json.load(file)
+def kinds(of, base):
+    """A case for each kind: what it has around the model, and the settings of the model."""
+    for name, parts in of.items():
+        replace = tokenizer_kinds.around(parts, base["model"]["vocab"])
+        if "model" in parts:
+            replace["model"] = parts["model"]
+        yield name, replace, []
+
+
+def cases_of_bytes(base):
     model = base["model"]
     strings = [" ".join(merge) for merge in model["merges"]]
     both_ends = {
@@ -85,12 +95,9 @@ def main():
     ]
     vowels = {"Regex": "[aeiou0-9]"}
     space = {"String": " "}
-    cases = [("llama3", {}, [])]
+    cases = [("demo", {}, [])]
+    cases += kinds(tokenizer_kinds.OF_BYTES, base)
     cases += [
-        ("gpt2", {"pre_tokenizer": GPT2, "post_processor": bytes_after}, []),
-        ("qwen2", {"pre_tokenizer": split({"Regex": QWEN}, "Isolated"),
-                   "normalizer": {"type": "NFC"}}, []),
-        ("cl100k", {"pre_tokenizer": split({"Regex": CL100K}, "Isolated")}, []),
         ("both ends", {"post_processor": {"type": "Sequence",
                                           "processors": [bytes_after, both_ends]}}, []),
         ("merges alone", {"model": {"ignore_merges": False}}, []),
@@ -122,19 +129,81 @@ def main():
                       {"pre_tokenizer": split(vowels, behavior, True)}, []))
         cases.append((f"space {behavior}", {"pre_tokenizer": split(space, behavior)}, []))
 
-    out = []
-    for name, replace, more_texts in cases:
+    nested = tokenizer_kinds.in_sequence(tokenizer_kinds.in_sequence(GPT2))
+    cases += [
+        ("nested", {"pre_tokenizer": nested, "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Sequence", "normalizers": [{"type": "NFC"}]}]}}, []),
+        ("strip", {"normalizer": {"type": "Strip", "strip_left": True, "strip_right": True}}, []),
+        ("strip right", {"normalizer": {"type": "Strip", "strip_left": False, "strip_right": True}}, []),
+        ("accents", {"normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFD"}, {"type": "StripAccents"}]}}, []),
+    ]
+    return cases
+
+
+def cases_of_characters(base):
+    first = tokenizer_kinds.metaspace("first", False)
+    bytes_missing = {t: i for t, i in base["model"]["vocab"].items() if t not in ("<0xC3>", "<0xE4>")}
+    cases = list(kinds(tokenizer_kinds.OF_CHARACTERS, base))
+    cases += [
+        ("old metaspace", {"pre_tokenizer": {
+            "type": "Metaspace", "replacement": "▁", "add_prefix_space": True}}, []),
+        ("old metaspace without", {"pre_tokenizer": {
+            "type": "Metaspace", "replacement": "▁", "add_prefix_space": False,
+            "prepend_scheme": "never"}}, []),
+        ("first after a cut", {"normalizer": None, "pre_tokenizer": tokenizer_kinds.in_sequence(
+            tokenizer_kinds.split("t"), first)}, []),
+        ("first after white space", {"normalizer": None, "pre_tokenizer": tokenizer_kinds.in_sequence(
+            {"type": "WhitespaceSplit"}, first)}, []),
+        ("some bytes missing", {"normalizer": None, "pre_tokenizer": first, "model": {"vocab": bytes_missing}}, []),
+        ("some bytes missing, not fused", {"normalizer": None, "pre_tokenizer": first, "model": {
+            "vocab": bytes_missing, "fuse_unk": False}}, []),
+    ]
+    removing = [{"type": "Strip", "strip_left": True, "strip_right": False}, {"type": "StripAccents"},
+                {"type": "Replace", "pattern": {"String": "t"}, "content": ""},
+                {"type": "Replace", "pattern": {"String": "t"}, "content": "a"}]
+    for step in removing:
+        cases.append((f"first after {step['type']} {step.get('content')}",
+                      {"pre_tokenizer": first, "normalizer": step}, ["the", "\u0301the"]))
+    return cases
+
+
+def expected(base_path, make_cases, more_texts):
+    base = json.loads(pathlib.Path(base_path).read_text("utf-8"))
+    model = base["model"]
+    for name, replace, texts_of_case in make_cases(base):
         changed = dict(base)
         for key, value in replace.items():
             changed[key] = model | value if key == "model" else value
         tokenizer = tokenizers.Tokenizer.from_str(json.dumps(changed))
-        texts = [{"text": text, "ids": tokenizer.encode(text).ids} for text in TEXTS + more_texts]
+        texts = [{"text": text, "ids": tokenizer.encode(text).ids}
+                 for text in TEXTS + more_texts + texts_of_case]
         stored = dict(replace)
         if name == "merges as strings":
             stored["model"] = {"merges": "as strings"}  # the test writes them: they are long
-        out.append({"name": name, "replace": stored, "texts": texts})
-    with open(OUT, "w", encoding="utf-8") as file:
-        file.write("[\n" + ",\n".join(json.dumps(case) for case in out) + "\n]\n")
+        if "vocab" in replace.get("model", {}):
+            missing = [t for t in model["vocab"] if t not in replace["model"]["vocab"]]
+            stored["model"] = {k: v for k, v in replace["model"].items() if k != "vocab"}
+            stored["model"]["vocab without"] = missing
+        yield {"base": base_path, "name": name, "replace": stored, "texts": texts}
+
+
+def train():
+    """The demo's text, and some characters that it has not."""
+    documents = json.loads(pathlib.Path("demo/text/demo-generated.json").read_text("utf-8"))
+    letters = [" ".join("éèüßñçøåæœ") + " 中 文 字 日 本 ▁ « » … — ’ ₿"] * 3
+    model = tokenizer_kinds.train_characters(documents + letters, 800, 3)
+    text = tokenizer_kinds.put_together(tokenizer_kinds.OF_CHARACTERS["llama2"], model)
+    pathlib.Path(CHARACTERS_BASE).write_text(text + "\n", encoding="utf-8")
+
+
+def main():
+    if sys.argv[1:] == ["--train"]:
+        train()
+    out = [*expected(BYTES_BASE, cases_of_bytes, []),
+           *expected(CHARACTERS_BASE, cases_of_characters, CHARACTER_TEXTS)]
+    lines = ",\n".join(json.dumps(case) for case in out)
+    pathlib.Path(OUT).write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ namespace {
 std::string split(const AddedTokens& tokens, std::string_view text) {
   std::string out;
   EXPECT_OK(tokens.split(
-      text,
-      [&](std::string_view plain) {
-        EXPECT_FALSE(plain.empty());
-        out.append("[").append(plain).append("]");
+      {text, true},
+      [&](const Piece& plain) {
+        EXPECT_FALSE(plain.text.empty());
+        EXPECT_EQ(plain.at_start, plain.text.data() == text.data());
+        out.append("[").append(plain.text).append("]");
         return Status();
       },
       [&](int32_t id) {
