@@ -3,6 +3,8 @@
 #include <cmath>
 #include <utility>
 
+#include "quant/base/text.h"
+
 namespace rotor {
 
 using nlohmann::json;
@@ -47,7 +49,7 @@ const json* JsonObject::find(const std::string& key) const {
 }
 
 std::string JsonObject::full_key(const std::string& key) const {
-  return where_.empty() ? key : where_ + "." + key;
+  return where_.empty() ? escaped(key) : where_ + "." + escaped(key);
 }
 
 Status JsonObject::error(const std::string& key, const std::string& expected) const {

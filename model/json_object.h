@@ -49,7 +49,7 @@ class JsonObject {
   /// is supported.
   Status unsupported(const std::string& key, const std::string& supported,
                      std::string reason) const;
-  /// "a.b" for key "b" of the object at "a".
+  /// "a.b" for key "b" of the object at "a"; fit to be printed, whatever the key holds.
   std::string full_key(const std::string& key) const;
   const std::string& reason() const { return reason_; }
 

@@ -172,6 +172,10 @@ Status BpeTokenizer::parse_added_tokens(const JsonObject& file) {
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::string& path) {
   ROTOR_ASSIGN_OR_RETURN(const std::string text,
                          read_whole_file(posix_file_system(), path, kMostFileBytes));
+  return parse_tokenizer(text, path);
+}
+
+Result<std::unique_ptr<Tokenizer>> parse_tokenizer(std::string_view text, const std::string& path) {
   ROTOR_ASSIGN_OR_RETURN(const nlohmann::json root, parse_json(text, path));
   ROTOR_ASSIGN_OR_RETURN(const JsonObject file, JsonObject::make(root, path, "", "BAD_TOKENIZER"));
   return BpeTokenizer::parse(file);

@@ -50,5 +50,7 @@ class Tokenizer {
 /// the key), UNIMPLEMENTED (UNSUPPORTED_TOKENIZER: names the component; in a build without ICU,
 /// any).
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::string& path);
+/// The same for the text of a file, which errors name `path`.
+Result<std::unique_ptr<Tokenizer>> parse_tokenizer(std::string_view text, const std::string& path);
 
 }  // namespace rotor

@@ -4,6 +4,11 @@
 namespace rotor {
 
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::string& path) {
+  return parse_tokenizer("", path);
+}
+
+Result<std::unique_ptr<Tokenizer>> parse_tokenizer(std::string_view /*text*/,
+                                                   const std::string& path) {
   return unimplemented(path +
                        ": this build has no tokenizer, because ICU was not found when it was "
                        "configured: build with libicu-dev, or give calibration data as "

@@ -8,7 +8,7 @@ For a tokenizer of every kind (tokenizer_kinds.py) and each tokenizer.json given
         [--tokenizer FILE...] [--megabytes N] [--only REGEX] [--keep DIR]
 
 --prose: text files for a fifth of the text. --keep: where to leave the tokenizers that were made.
-The seconds of both are those of one thread; `requirements.txt` has the versions.
+The rates count the seconds of the CPU, one thread on both sides; `requirements.txt` has the versions.
 """
 
 import argparse
@@ -48,9 +48,9 @@ def show(library, text, ours, theirs):
 
 def compare(name, path, texts, program, directory):
     library = tokenizers.Tokenizer.from_file(str(path))
-    start = time.perf_counter()
+    start = time.process_time()
     expected = [library.encode(text).ids for text in texts]
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     done = subprocess.run([program, path, directory / "texts.jsonl", directory / "ids"],
                           check=False, capture_output=True, text=True)
     if done.returncode != 0:
