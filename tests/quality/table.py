@@ -5,7 +5,8 @@ Runs one `rotor quantize` a row (calibration: the first 128 windows of 1024 toke
 windows of eval.txt, measured in memory at the job's end) and prints a Markdown table. Rows already in
 the results file are not run again, so an interrupted table goes on.
 
-    tests/quality/table.py --bin build/bin --data DIR [--results FILE] [--only REGEX] [--measured]
+    tests/quality/table.py --bin build/bin --data DIR [--device cpu|cuda] [--results FILE] [--only REGEX]
+                           [--measured]
 
 DIR holds models/llama-22m, text/ and golden/llama-22m/peer_quality.json.
 """
@@ -36,7 +37,7 @@ def measure(arguments, options):
     data = arguments.data
     with tempfile.TemporaryDirectory(prefix="rotor-quality-") as directory:
         command = [str(arguments.bin / "rotor"), "quantize", str(data / "models/llama-22m"),
-                   "--output", f"{directory}/out", "--device", "cpu", "--ranks", "1",
+                   "--output", f"{directory}/out", "--device", arguments.device, "--ranks", "1",
                    "--calibration", str(data / "text/calib.txt"), "--sequences", "128",
                    "--seq-len", "1024", "--eval-text", str(data / "text/eval.txt"),
                    "--eval-sequences", "100", "--eval-seq-len", "1024", *options, "-o", "json"]
@@ -48,8 +49,10 @@ def measure(arguments, options):
 
 def peer_rows(arguments):
     path = arguments.data / "golden/llama-22m/peer_quality.json"
-    # The first entries are the unquantized model, without a format.
-    rows = [row for row in json.loads(path.read_text()) if "format" in row]
+    # The first entries are the unquantized model, without a format; no layout holds INT4 with
+    # quantized activations.
+    rows = [row for row in json.loads(path.read_text()) if "format" in row
+            and (row["format"], row["activations"]) != ("int4", "a4")]
     return [row for row in rows if re.search(arguments.only, " ".join(options_of(row)))]
 
 
@@ -58,6 +61,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("quality.json"))
     parser.add_argument("--only", default="", help="rows whose options match this expression")
     parser.add_argument("--measured", action="store_true", help="rows in the results file alone")
