@@ -30,7 +30,8 @@ Status check_sizes(const ModelConfig& config) {
 
 Layer describe_layer(const LayerPlace& place) {
   Layer layer{place.index, place.prefix(), attention_stages(place)};
-  for (Stage& stage : mlp_stages(place)) {
+  const bool mixture = place.config.is_mixture(place.index);
+  for (Stage& stage : mixture ? expert_stages(place) : mlp_stages(place)) {
     layer.stages.push_back(std::move(stage));
   }
   return layer;

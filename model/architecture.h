@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "model/routing_rule.h"
 #include "quant/base/status.h"
 
 namespace rotor {
@@ -19,6 +20,9 @@ enum class StageKind {
   kAttentionOut,  // in: attention output. o; after: x += post_norm(o)
   kMlpIn,         // in: norm(x). gate, up; after: act(gate) * up
   kMlpOut,        // in: the product. down; after: x += post_norm(down)
+  // Of a mixture, every expert on the rows of the tokens that a router sends it:
+  kExpertsIn,   // in: norm(x). gate, up of each; after: act(gate) * up
+  kExpertsOut,  // in: the product. down of each; after: x += the sum of a token's, weighted
 };
 
 /// A root mean square norm: y / sqrt(mean(y^2) + eps) * (offset + weight), over the whole row or
@@ -58,11 +62,21 @@ struct Stage {
   StageKind kind = StageKind::kAttentionIn;
   Norm norm;  // of x, before the linears
   /// In order: q, k, v or gate, up. One linear may stand for several, its rows theirs one after
-  /// the other: a checkpoint that fuses them is quantized and written fused.
+  /// the other: a checkpoint that fuses them is quantized and written fused. Of a mixture: expert
+  /// by expert, as many of each and in equal shapes.
   std::vector<Linear> linears;
   int64_t in_features = 0;
   Attention attention;  // of kAttentionIn
   Norm post_norm;       // of what is added to x
+  RoutingRule routing;  // of a mixture
+  std::string router;   // of kExpertsIn: module name; its weight is [experts, in_features]
+
+  bool has_experts() const { return routing.experts > 0; }
+  /// How many of the linears share an input: all, or those of an expert.
+  int64_t linears_per_input() const {
+    const auto count = static_cast<int64_t>(linears.size());
+    return has_experts() ? count / routing.experts : count;
+  }
 };
 
 struct Layer {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "model/config_attention.h"
+#include "model/config_mixture.h"
 #include "model/config_rope.h"
 #include "model/families.h"
 #include "model/json_object.h"
@@ -113,6 +114,7 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
   ROTOR_ASSIGN_OR_RETURN(config.activation, parse_activation(object, family));
   ROTOR_RETURN_IF_ERROR(parse_ropes(object, family, config));
   ROTOR_RETURN_IF_ERROR(parse_attention(object, family, config));
+  ROTOR_RETURN_IF_ERROR(parse_mixture(object, family, config));
   ROTOR_ASSIGN_OR_RETURN(config.tie_word_embeddings,
                          object.boolean_or("tie_word_embeddings", family.default_tied));
   ROTOR_ASSIGN_OR_RETURN(config.dtype, parse_dtype(object));

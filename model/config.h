@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/routing_rule.h"
 #include "quant/base/dtype.h"
 #include "quant/base/status.h"
 
@@ -60,11 +61,18 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   bool attention_bias = false;  // on q, k, v and o
   bool mlp_bias = false;
-  DType dtype = DType::kBf16;  // `dtype` or `torch_dtype`; F32 where neither is given
+  RoutingRule routing;               // of layers that are mixtures; without experts: none is
+  int64_t expert_features = 0;       // width of an expert, as intermediate_size of a dense MLP
+  std::vector<bool> mixture_layers;  // by layer
+  DType dtype = DType::kBf16;        // `dtype` or `torch_dtype`; F32 where neither is given
 
   /// Tokens that a position of the layer sees, itself included; 0: all before it.
   int64_t window_of(int layer) const {
     return windows.empty() ? 0 : windows[static_cast<size_t>(layer)];
+  }
+  /// Whether the layer has experts in place of one MLP.
+  bool is_mixture(int layer) const {
+    return routing.experts > 0 && mixture_layers[static_cast<size_t>(layer)];
   }
 };
 

@@ -14,7 +14,7 @@ Result<int64_t> parse_window(const JsonObject& object, const Family& family) {
   if (family.windows == WindowRule::kNone) {
     return int64_t{0};
   }
-  if (family.windows == WindowRule::kFromLayer) {
+  if (family.windows == WindowRule::kFromLayer || family.windows == WindowRule::kEveryLayerIfUsed) {
     ROTOR_ASSIGN_OR_RETURN(const bool used, object.boolean_or("use_sliding_window", false));
     if (!used) {
       return int64_t{0};
@@ -54,8 +54,9 @@ Result<std::vector<bool>> parse_layer_types(const JsonObject& object, int64_t la
 /// Which layers the family's rule gives a window.
 Result<std::vector<bool>> windowed_by_rule(const JsonObject& object, const Family& family,
                                            int64_t layers) {
-  std::vector<bool> windowed(static_cast<size_t>(layers),
-                             family.windows == WindowRule::kEveryLayer);
+  std::vector<bool> windowed(
+      static_cast<size_t>(layers),
+      family.windows == WindowRule::kEveryLayer || family.windows == WindowRule::kEveryLayerIfUsed);
   if (family.windows == WindowRule::kFromLayer) {
     ROTOR_ASSIGN_OR_RETURN(
         const int64_t first,

@@ -47,6 +47,11 @@ constexpr std::array kFamilies = {
     Family{.model_type = "mistral",
            .windows = WindowRule::kEveryLayer,
            .default_sliding_window = 4096},
+    Family{.model_type = "mixtral",
+           .mixture = &kMixtralMixture,
+           .windows = WindowRule::kEveryLayer,
+           .default_rope_theta = 1e6,
+           .default_rms_norm_eps = 1e-5},
     Family{.model_type = "olmo2",
            .norms = kNormsBehind,
            .query_key_norm = QueryKeyNorm::kWholeProjection,
@@ -69,6 +74,12 @@ constexpr std::array kFamilies = {
            .windows = WindowRule::kFromLayer,
            .default_sliding_window = 4096,
            .default_window_layers = 28},
+    Family{.model_type = "qwen3_moe",
+           .query_key_norm = QueryKeyNorm::kEachHead,
+           .mixture = &kQwenMixture,
+           .attention_bias = BiasRule::kByKey,
+           .windows = WindowRule::kEveryLayerIfUsed,
+           .default_sliding_window = 4096},
 };
 
 }  // namespace

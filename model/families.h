@@ -14,10 +14,11 @@ namespace rotor {
 
 /// Which layers have the window `sliding_window`, where config.json has no `layer_types`.
 enum class WindowRule {
-  kNone,            // no layer, whatever the key says
-  kEveryLayer,      // all, and `layer_types` is not read
-  kFromLayer,       // with `use_sliding_window`: those from `max_window_layers` on
-  kAllButEveryNth,  // all but every `sliding_window_pattern`-th
+  kNone,              // no layer, whatever the key says
+  kEveryLayer,        // all, and `layer_types` is not read
+  kEveryLayerIfUsed,  // with `use_sliding_window`: all, and `layer_types` is not read
+  kFromLayer,         // with `use_sliding_window`: those from `max_window_layers` on
+  kAllButEveryNth,    // all but every `sliding_window_pattern`-th
 };
 
 enum class BiasRule {
@@ -46,14 +47,36 @@ inline constexpr NormNames kNormsAround = {.before_attention = "input_layernorm"
                                            .before_mlp = "pre_feedforward_layernorm",
                                            .behind_mlp = "post_feedforward_layernorm"};
 
+/// A mixture of experts beside a family's dense MLPs.
+struct Mixture {
+  // Names below a layer. The router and expert 7's gate are, for example, mlp.gate and
+  // mlp.experts.7.gate_proj.
+  std::string_view block = "mlp";
+  std::string_view gate = "gate_proj";
+  std::string_view up = "up_proj";
+  std::string_view down = "down_proj";
+  // How the keys are read.
+  std::string_view size_key = "moe_intermediate_size";  // width of an expert
+  bool reads_normalize = false;     // `norm_topk_prob`; else weights are normalized
+  bool reads_dense_layers = false;  // `mlp_only_layers`, `decoder_sparse_step`
+};
+
+inline constexpr Mixture kQwenMixture = {.reads_normalize = true, .reads_dense_layers = true};
+inline constexpr Mixture kMixtralMixture = {.block = "block_sparse_moe",
+                                            .gate = "w1",
+                                            .up = "w3",
+                                            .down = "w2",
+                                            .size_key = "intermediate_size"};
+
 struct Family {
   std::string_view model_type;
   // How a layer is made.
   NormNames norms = kNormsBefore;
   float norm_offset = 0.0F;  // norms multiply by this plus the weight
   QueryKeyNorm query_key_norm = QueryKeyNorm::kNone;
-  bool fused = false;             // qkv_proj and gate_up_proj
-  bool scales_embedding = false;  // by sqrt(hidden_size)
+  bool fused = false;                // qkv_proj and gate_up_proj
+  bool scales_embedding = false;     // by sqrt(hidden_size)
+  const Mixture* mixture = nullptr;  // null: every MLP is dense
   // How the keys are read.
   BiasRule attention_bias = BiasRule::kNone;
   bool reads_mlp_bias = false;

@@ -104,4 +104,29 @@ std::vector<Stage> mlp_stages(const LayerPlace& place) {
                          layer_norm(place, family.norms.behind_mlp))};
 }
 
+std::vector<Stage> expert_stages(const LayerPlace& place) {
+  const Mixture& mixture = *place.family.mixture;
+  const std::string block = place.prefix() + std::string(mixture.block) + ".";
+  const int64_t hidden = place.config.hidden_size;
+  const int64_t inner = place.config.expert_features;
+
+  Stage in;
+  in.kind = StageKind::kExpertsIn;
+  in.norm = layer_norm(place, place.family.norms.before_mlp);
+  in.in_features = hidden;
+  in.routing = place.config.routing;
+  in.router = block + "gate";
+  Stage out;
+  out.kind = StageKind::kExpertsOut;
+  out.in_features = inner;
+  out.routing = place.config.routing;
+  for (int expert = 0; expert < static_cast<int>(in.routing.experts); ++expert) {
+    const std::string name = block + "experts." + std::to_string(expert) + ".";
+    in.linears.push_back({name + std::string(mixture.gate), inner, hidden, false, expert});
+    in.linears.push_back({name + std::string(mixture.up), inner, hidden, false, expert});
+    out.linears.push_back({name + std::string(mixture.down), hidden, inner, false, expert});
+  }
+  return {std::move(in), std::move(out)};
+}
+
 }  // namespace rotor

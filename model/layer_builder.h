@@ -29,4 +29,7 @@ std::vector<Stage> attention_stages(const LayerPlace& place);
 /// kMlpIn and kMlpOut of a dense MLP.
 std::vector<Stage> mlp_stages(const LayerPlace& place);
 
+/// kExpertsIn and kExpertsOut of a mixture.
+std::vector<Stage> expert_stages(const LayerPlace& place);
+
 }  // namespace rotor

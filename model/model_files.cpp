@@ -124,6 +124,9 @@ std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture) {
       for (const Norm* norm : norms_of(stage)) {
         tensors.push_back({norm->weight, {norm->features}});
       }
+      if (!stage.router.empty()) {
+        tensors.push_back({stage.router + ".weight", {stage.routing.experts, stage.in_features}});
+      }
       for (const Linear& linear : stage.linears) {
         tensors.push_back({linear.name + ".weight", {linear.out_features, linear.in_features}});
         if (linear.has_bias) {

@@ -53,6 +53,11 @@ Status check_options(const QuantOptions& options) {
                             ": it is a share of the mean diagonal, above 0 and at most 1")
         .with_reason("BAD_DAMPING");
   }
+  if (!(options.least_expert_share >= 0.0) || options.least_expert_share > 1.0) {
+    return invalid_argument("least expert share " + std::to_string(options.least_expert_share) +
+                            ": it is a share of what an expert sees on average, 0 to 1")
+        .with_reason("BAD_EXPERT_SHARE");
+  }
   if (options.refine_passes < 0 || options.refine_passes > 16) {
     return invalid_argument("refine passes " + std::to_string(options.refine_passes) +
                             ": choose 0 to 16")
@@ -134,6 +139,9 @@ Status plan_rotation(const QuantOptions& options, const LayoutLimits& limits, St
                                   [](const ModulePlan& m) { return m.linear.has_bias; });
   if (limits.rotates_all) {
     ROTOR_RETURN_IF_ERROR(check_block(limits, *stage, options.rotation, block));
+  } else if (stage->stage.has_experts()) {
+    block = 0;
+    note = {"UNROTATED_EXPERTS", "engines rotate no input of an expert: quantized unrotated"};
   } else if (biased) {
     block = 0;
     note = {"UNROTATED_BIAS",
@@ -229,7 +237,7 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
     override_globs.push_back(change.pattern);
   }
   Patterns overrides(override_globs);
-  // Never quantized, but a user may name it: that is no mistake.
+  // Head and routers are never quantized, but a user may name them: that is no mistake.
   ignore.match(architecture.head);
 
   std::string example;
@@ -237,6 +245,9 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
   for (const Layer& layer : architecture.layers) {
     LayerPlan layer_plan{layer.index, layer.prefix, {}};
     for (const Stage& stage : layer.stages) {
+      if (!stage.router.empty()) {
+        ignore.match(stage.router);
+      }
       StagePlan stage_plan{stage, {}};
       for (const Linear& linear : stage.linears) {
         example = example.empty() ? linear.name : example;
@@ -253,6 +264,7 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
       ROTOR_RETURN_IF_ERROR(plan_rotation(options, *limits, &stage_plan));
       layer_plan.stages.push_back(std::move(stage_plan));
     }
+    ROTOR_RETURN_IF_ERROR(check_experts(layer_plan));
     plan.layers.push_back(std::move(layer_plan));
   }
   ROTOR_RETURN_IF_ERROR(ignore.check("--ignore", example));

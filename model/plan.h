@@ -36,6 +36,9 @@ struct QuantOptions {
   bool act_order = true;
   double damping = 0.01;
   int refine_passes = 2;  // of coordinate descent over the codes behind GPTQ; 0: none
+  /// An expert that sees less than this share of what all would see if tokens were spread evenly is
+  /// rounded to nearest.
+  double least_expert_share = 0.005;
   Propagate propagate = Propagate::kQuantized;
   Sequential sequential = Sequential::kStage;
   Layout layout = Layout::kCompressedTensors;
@@ -84,12 +87,13 @@ struct ModelPlan {
 };
 
 /// Resolves ignores, overrides, and what the layout can carry (quant/checkpoint/layout_limits.h): a
-/// linear with a bias keeps its whole stage unrotated, a width that the block does not divide takes
-/// the largest power of two that does (both noted; refused where a layout has one block for all).
-/// Errors: a width that the group does not divide (names the module and suggests --ignore), a
-/// pattern that matches no module, a rotation that is no power of two in 16..256, nothing left to
-/// quantize, linears that engines fuse of which some are ignored, a layout that cannot carry the
-/// options or the model.
+/// linear with a bias keeps its whole stage unrotated, and so do experts, a width that the block
+/// does not divide takes the largest power of two that does (all noted; refused where a layout has
+/// one block for all). Errors: a width that the group does not divide (names the module and
+/// suggests
+/// --ignore), a pattern that matches no module, a rotation that is no power of two in 16..256,
+/// nothing left to quantize, linears that engines fuse of which some are ignored, a layout that
+/// cannot carry the options or the model.
 Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions& options);
 
 /// Glob match over a whole name; '*' also crosses dots.

@@ -25,6 +25,14 @@ Result<const LayoutLimits*> check_layout(const Architecture& architecture,
     return unsupported(*limits, "its loaders take models in BF16 alone, and this one is in " +
                                     std::string(dtype_name(dtype)) + ": save it in BF16");
   }
+  const bool mixture =
+      std::any_of(architecture.layers.begin(), architecture.layers.end(), [](const Layer& layer) {
+        return std::any_of(layer.stages.begin(), layer.stages.end(),
+                           [](const Stage& stage) { return stage.has_experts(); });
+      });
+  if (mixture && limits->dense_bf16_only) {
+    return unsupported(*limits, "its loaders take dense models alone, and this one has experts");
+  }
   return limits;
 }
 
@@ -56,6 +64,27 @@ Status check_fused(const LayoutLimits& limits, const StagePlan& stage) {
     }
   }
   return {};
+}
+
+Status check_experts(const LayerPlan& layer) {
+  const ModulePlan* ignored = nullptr;
+  const ModulePlan* quantized = nullptr;
+  for (const StagePlan& stage : layer.stages) {
+    for (const ModulePlan& module : stage.modules) {
+      if (stage.stage.has_experts()) {
+        (module.quantized ? quantized : ignored) = &module;
+      }
+    }
+  }
+  if (ignored == nullptr || quantized == nullptr) {
+    return {};
+  }
+  return invalid_argument("module " + ignored->linear.name + " is ignored and " +
+                          quantized->linear.name +
+                          " is not, and engines load a layer's experts as one: ignore all of them "
+                          "or none")
+      .with_reason("SPLIT_FUSION")
+      .with_detail("module", ignored->linear.name);
 }
 
 Status check_block(const LayoutLimits& limits, const StagePlan& stage, int asked, int divides) {

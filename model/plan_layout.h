@@ -10,13 +10,16 @@
 
 namespace rotor {
 
-/// Format, activations, rotation and the model's dtype against the layout's row.
+/// Format, activations, rotation, the model's dtype and its experts against the layout's row.
 Result<const LayoutLimits*> check_layout(const Architecture& architecture,
                                          const QuantOptions& options);
 
 /// Engines load the linears of a fuse group as one: either all of them are quantized or none
 /// (reason SPLIT_FUSION), and not none where the layout's loaders would not see it.
 Status check_fused(const LayoutLimits& limits, const StagePlan& stage);
+
+/// The same for the experts of a layer, all their linears together.
+Status check_experts(const LayerPlan& layer);
 
 /// For a layout that rotates all linears in blocks of `asked`: whether `divides`, the largest
 /// power of two up to it that divides the stage's width, is just that.

@@ -225,6 +225,9 @@ Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec) {
   if (!full.has_refine_passes()) {
     full.set_refine_passes(2);
   }
+  if (!full.has_least_expert_share()) {
+    full.set_least_expert_share(0.005);
+  }
   ROTOR_RETURN_IF_ERROR(settle_plan(&full));
   ROTOR_RETURN_IF_ERROR(settle_evaluation(&full));
   return full;
@@ -268,6 +271,7 @@ Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype) {
   options.act_order = spec.act_order();
   options.damping = spec.damping();
   options.refine_passes = spec.refine_passes();
+  options.least_expert_share = spec.least_expert_share();
   options.propagate =
       spec.propagate() == v1::PROPAGATE_ORIGINAL ? Propagate::kOriginal : Propagate::kQuantized;
   options.sequential =

@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ordered_json options_json(const JobRecord& job) {
+ordered_json options_json(const JobRecord& job, bool mixture) {
   const v1::JobSpec& spec = job.spec;
   ordered_json options;
   options["format"] = cli_name(spec.format());
@@ -23,6 +23,9 @@ ordered_json options_json(const JobRecord& job) {
   options["scale_search"] = cli_name(spec.scale_search());
   options["act_order"] = spec.act_order();
   options["damping"] = spec.damping();
+  if (mixture) {
+    options["least_expert_share"] = spec.least_expert_share();
+  }
   options["propagate"] = cli_name(spec.propagate());
   options["sequential"] = cli_name(spec.sequential());
   options["layout"] = cli_name(spec.layout());
@@ -85,7 +88,8 @@ std::string report_file(const JobRecord& job, const PreparedJob& prepared,
   }
   ordered_json report;
   report["algorithm_version"] = job.algorithm_version;
-  report["options"] = options_json(job);
+  const bool mixture = prepared.plan.architecture.config.routing.experts > 0;
+  report["options"] = options_json(job, mixture);
   report["serving_modes"] = serving_modes(job.spec, layers);
   ordered_json list = ordered_json::array();
   for (const QuantizedModule& module : prepared.info.modules) {

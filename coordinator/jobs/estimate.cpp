@@ -9,6 +9,8 @@ namespace rotor::coordinator {
 namespace {
 
 constexpr int64_t kFloatBytes = 4;
+/// A worker keeps no more Hessians of experts at a time than fit in this.
+constexpr int64_t kExpertHessianBytes = int64_t{4} << 30;
 
 Result<int64_t> output_bytes(FileSystem& fs, const v1::JobSpec& spec, const PreparedJob& job,
                              const ModelFiles& model) {
@@ -45,7 +47,7 @@ Result<int64_t> staging_bytes(const PreparedJob& job) {
 
 /// One decoder layer in F32 with the next one being read, the Hessian of its widest stage with its
 /// rotated copy and factor, and the residual stream and a stage's output of every calibration
-/// token.
+/// token; a mixture has Hessians, and rows of a token, of several experts.
 int64_t worker_bytes(const PreparedJob& job, int64_t tokens) {
   int64_t weights = 0;
   int64_t hessian = 0;
@@ -54,8 +56,11 @@ int64_t worker_bytes(const PreparedJob& job, int64_t tokens) {
     int64_t layer_weights = 0;
     for (const StagePlan& stage : layer.stages) {
       const int64_t width = stage.stage.in_features;
-      hessian = std::max(hessian, 3 * width * width * kFloatBytes);
-      widest = std::max(widest, width);
+      const int64_t experts = std::max<int64_t>(stage.stage.routing.experts, 1);
+      const int64_t one = 3 * width * width * kFloatBytes;
+      hessian = std::max(hessian, std::max(one, std::min(experts * one, kExpertHessianBytes)));
+      const bool several = stage.stage.kind == StageKind::kExpertsOut;
+      widest = std::max(widest, width * (several ? stage.stage.routing.per_token : 1));
       for (const ModulePlan& module : stage.modules) {
         layer_weights += module.linear.out_features * module.linear.in_features;
       }
@@ -68,6 +73,7 @@ int64_t worker_bytes(const PreparedJob& job, int64_t tokens) {
 
 /// Multiply and add count as two. Forward 2TNK and attention; one Hessian a stage, T K^2 as a lower
 /// triangle; Cholesky and triangular inverse 2/3 K^3; solve N K^2 (algorithm.md sections 3, 4, 6).
+/// An expert sees its share of the tokens and has a Hessian of its own.
 double flops(const PreparedJob& job, int64_t tokens, int64_t seq_len) {
   const ModelConfig& config = job.plan.architecture.config;
   const auto t = static_cast<double>(tokens);
@@ -77,16 +83,21 @@ double flops(const PreparedJob& job, int64_t tokens, int64_t seq_len) {
            static_cast<double>(config.num_heads * config.head_dim);
     for (const StagePlan& stage : layer.stages) {
       const auto k = static_cast<double>(stage.stage.in_features);
+      const RoutingRule& routing = stage.stage.routing;
+      const double hessians =
+          stage.stage.has_experts() ? static_cast<double>(routing.experts) : 1.0;
+      const double seen =
+          stage.stage.has_experts() ? t * static_cast<double>(routing.per_token) / hessians : t;
       bool solved = false;
       for (const ModulePlan& module : stage.modules) {
         const auto n = static_cast<double>(module.linear.out_features);
-        sum += 2.0 * t * n * k;
+        sum += 2.0 * seen * n * k;
         if (module.quantized && module.method != Method::kRtn) {
           sum += n * k * k;
           solved = true;
         }
       }
-      sum += solved ? t * k * k + 2.0 / 3.0 * k * k * k : 0.0;
+      sum += solved ? hessians * (seen * k * k + 2.0 / 3.0 * k * k * k) : 0.0;
     }
   }
   return sum;

@@ -15,6 +15,9 @@ QuantizationInfo describe_quantization(const ModelPlan& plan) {
   info.act_order = plan.options.act_order;
   for (const LayerPlan& layer : plan.layers) {
     for (const StagePlan& stage : layer.stages) {
+      if (!stage.stage.router.empty()) {
+        info.ignored.push_back(stage.stage.router);
+      }
       for (const ModulePlan& module : stage.modules) {
         const Linear& linear = module.linear;
         if (module.quantized) {

@@ -166,6 +166,7 @@ Json spec_json(const v1::JobSpec& spec) {
                {"act_order", spec.act_order()},
                {"damping", spec.damping()},
                {"refine_passes", spec.refine_passes()},
+               {"least_expert_share", spec.least_expert_share()},
                {"propagate", cli_name(spec.propagate())},
                {"sequential", cli_name(spec.sequential())},
                {"layout", cli_name(spec.layout())},

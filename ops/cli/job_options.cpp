@@ -103,6 +103,10 @@ void add_recipe(CLI::App& command, v1::JobSpec& spec) {
   add_number<int32_t>(command, "--refine", kRecipe, 0, 16,
                       "Passes of descent over the codes that GPTQ leaves (default: 2)",
                       [&spec](int32_t value) { spec.set_refine_passes(value); });
+  add_number<double>(command, "--least-expert-share", kRecipe, 0, 1,
+                     "Experts that see less than this share of the mean are rounded to nearest "
+                     "(default: 0.005)",
+                     [&spec](double value) { spec.set_least_expert_share(value); });
   add_enum<v1::Propagate>(
       command, "--propagate", kRecipe,
       "What feeds a layer: quantized predecessors, or the original model, whose "

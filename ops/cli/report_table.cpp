@@ -102,18 +102,32 @@ std::string module_table(const v1::Report& report, bool all) {
     });
     modules.resize(kWorst);
   }
+  // Experts see what is routed to them; all else sees every token.
+  const bool uneven = std::any_of(modules.begin(), modules.end(), [&](const auto* module) {
+    return module->tokens() != modules.front()->tokens();
+  });
   std::vector<std::vector<std::string>> rows = {
-      {"module", "error", "rtn error", "gain", "method", "rotation", "damping", "fallbacks"}};
+      {"module", "error", "rtn error", "gain", "method", "rotation", "damping"}};
+  std::vector<bool> right = {false, true, true, true, false, true, true};
+  if (uneven) {
+    rows[0].push_back("tokens");
+    right.push_back(true);
+  }
+  rows[0].push_back("fallbacks");
+  right.push_back(false);
   for (const v1::ModuleReport* module : modules) {
     const bool gained = module->relative_error() > 0;
     rows.push_back(
         {module->name(), number("%.3e", module->relative_error()),
          number("%.3e", module->rtn_relative_error()),
          gained ? number("%.2fx", module->rtn_relative_error() / module->relative_error()) : "-",
-         module->method(), rotation_text(module->rotation()), number("%g", module->damping()),
-         fallback_text(*module)});
+         module->method(), rotation_text(module->rotation()), number("%g", module->damping())});
+    if (uneven) {
+      rows.back().push_back(std::to_string(module->tokens()));
+    }
+    rows.back().push_back(fallback_text(*module));
   }
-  return format_table(rows, {false, true, true, true, false, true, true, false}) + note;
+  return format_table(rows, right) + note;
 }
 
 std::string report_text(const v1::Report& report, bool all, const Console& console) {

@@ -183,16 +183,17 @@ void layer(benchmark::State& state) {
   }
   const Tensor x = random_tensor(*backend, DType::kF32, kTokens, hidden);
   const auto run = [&]() -> Status {
-    Tensor carry;
+    RoutedRows carry;
     for (size_t s = 0; s < shape.stages.size(); ++s) {
-      ROTOR_ASSIGN_OR_RETURN(const Tensor input,
+      ROTOR_ASSIGN_OR_RETURN(const RoutedRows input,
                              decoder.stage_input(shape.stages[s], weights.stages[s], x, carry));
       if (hessians) {
-        ROTOR_RETURN_IF_ERROR(backend->hessian_accumulate(input, sums[s]));
+        ROTOR_RETURN_IF_ERROR(backend->hessian_accumulate(input.rows, sums[s]));
       }
-      ROTOR_RETURN_IF_ERROR(decoder.finish_stage(shape.stages[s], weights.stages[s], {1, kTokens},
-                                                 input, x, carries[s]));
-      carry = carries[s];
+      RoutedRows next{carries[s], {}};
+      ROTOR_RETURN_IF_ERROR(
+          decoder.finish_stage(shape.stages[s], weights.stages[s], {1, kTokens}, input, x, &next));
+      carry = next;
     }
     return {};
   };

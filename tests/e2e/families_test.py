@@ -59,7 +59,7 @@ def check(family, folder):
 
 def main():
     families = sorted(path.name for path in FAMILIES.iterdir() if (path / "config.json").exists())
-    assert len(families) >= 7, families
+    assert len(families) >= 9, families
     with harness.temporary_directory() as folder:
         for family in families:
             check(family, pathlib.Path(folder))

@@ -17,12 +17,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "model/config.h"
+#include "model/routing_rule.h"
 #include "quant/scheme.h"
 #include "worker/backend/tensor.h"
 
@@ -42,6 +44,19 @@ struct AttentionShape {
   double scale = 0.0;          // 1/sqrt(head_dim) for most families
   int64_t sliding_window = 0;  // 0: causal over the whole sequence
   double soft_cap = 0.0;       // scaled scores become cap * tanh(score / cap); 0: they stay
+};
+
+/// Which experts take which tokens of a micro-batch of T tokens. A token's row is there once for
+/// each of its k experts: expert e has rows [begin[e], begin[e + 1]) of T * k, tokens ascending.
+struct Routing {
+  std::vector<int64_t> begin;  // experts + 1 of them
+  Tensor tokens;               // I32 [T * k, 1]: the token of each row
+  Tensor places;               // I32 [T, k]: the rows of each token, experts ascending
+  Tensor weights;              // F32 [T, k]: what each of them counts
+  int64_t rows(int64_t expert) const {
+    const auto e = static_cast<size_t>(expert);
+    return begin[e + 1] - begin[e];
+  }
 };
 
 /// How activations are quantized at run time (formats.md section 1, "Activations with a4").
@@ -110,6 +125,14 @@ class Backend {
   /// Waits until everything asked for so far is done, and tells the first error of it.
   virtual Status synchronize() = 0;
 
+  // --- many small problems ---
+  /// Calls piece(backend, i) once for each i in [0, count), several at the same time where the
+  /// device is not filled by one; returns when the device has done all of it. The backend that a
+  /// piece is given is of the same device and gives the same bits; a piece may use tensors of this
+  /// one, but what it allocates from its own must be gone when it returns. Gives the error of the
+  /// lowest piece that failed; the others may or may not have run.
+  virtual Status for_each(int64_t count, const std::function<Status(Backend&, int64_t)>& piece) = 0;
+
   // --- forward ---
   /// out[t, :] = table[ids[t], :] * scale.
   virtual Status embed(const Tensor& table, std::span<const int32_t> ids, float scale,
@@ -133,6 +156,13 @@ class Backend {
                                   const Tensor& out) = 0;
   /// x += y.
   virtual Status add(const Tensor& x, const Tensor& y) = 0;
+  /// Shares out the rows of x [T, K] by logits x router[experts, K]^T, which are F32. The choice is
+  /// one of numbers, whatever they are: where x is not finite it is any. Waits.
+  virtual Result<Routing> route(const Tensor& x, const Tensor& router, const RoutingRule& rule) = 0;
+  /// out[r, :] = x[rows[r], :]; rows I32 [R, 1], each below x.rows().
+  virtual Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) = 0;
+  /// x[t, :] += sum over j of weights[t, j] * y[places[t, j], :], in F32 and in order of j.
+  virtual Status add_routed(const Tensor& x, const Tensor& y, const Routing& routing) = 0;
   /// Sum over all next-token predictions of the micro-batch: logits = x head^T, never kept whole,
   /// and `soft_cap` * tanh(logits / soft_cap) of them unless it is 0.
   virtual Result<Loss> next_token_loss(const Tensor& x, const Tensor& head,

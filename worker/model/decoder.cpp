@@ -48,38 +48,55 @@ int64_t Decoder::carry_features(const Stage& stage) {
       }
       return both / 2;
     }
+    case StageKind::kExpertsIn:
+      return stage.linears.front().out_features * stage.routing.per_token;
     case StageKind::kAttentionOut:
     case StageKind::kMlpOut:
+    case StageKind::kExpertsOut:
       break;
   }
   return 0;
 }
 
-Result<Tensor> Decoder::stage_input(const Stage& stage, const StageWeights& weights,
-                                    const Tensor& x, const Tensor& carry) {
-  if (stage.kind == StageKind::kAttentionOut || stage.kind == StageKind::kMlpOut) {
-    return carry;
+Result<RoutedRows> Decoder::stage_input(const Stage& stage, const StageWeights& weights,
+                                        const Tensor& x, const RoutedRows& carry) {
+  switch (stage.kind) {
+    case StageKind::kAttentionOut:
+    case StageKind::kMlpOut:
+    case StageKind::kExpertsOut:
+      return carry;
+    case StageKind::kAttentionIn:
+    case StageKind::kMlpIn:
+    case StageKind::kExpertsIn:
+      break;
   }
-  if (weights.norm.empty()) {
-    return x;
+  RoutedRows input{x, {}};
+  if (!weights.norm.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(input.rows, scratch_.take(*backend_, Slot::kNormed, x.rows(), x.cols()));
+    ROTOR_RETURN_IF_ERROR(backend_->rms_norm(x, weights.norm, config_.rms_norm_eps, input.rows));
   }
-  ROTOR_ASSIGN_OR_RETURN(Tensor normed,
-                         scratch_.take(*backend_, Slot::kNormed, x.rows(), x.cols()));
-  ROTOR_RETURN_IF_ERROR(backend_->rms_norm(x, weights.norm, config_.rms_norm_eps, normed));
-  return normed;
+  if (stage.has_experts()) {
+    ROTOR_ASSIGN_OR_RETURN(input.routing,
+                           backend_->route(input.rows, weights.router, stage.routing));
+  }
+  return input;
 }
 
 Status Decoder::finish_stage(const Stage& stage, const StageWeights& weights,
-                             const BatchShape& shape, const Tensor& input, const Tensor& x,
-                             const Tensor& carry_out) {
+                             const BatchShape& shape, const RoutedRows& input, const Tensor& x,
+                             RoutedRows* carry_out) {
   switch (stage.kind) {
     case StageKind::kAttentionIn:
-      return finish_attention_in(stage.attention, weights, shape, input, carry_out);
+      return finish_attention_in(stage.attention, weights, shape, input.rows, carry_out->rows);
     case StageKind::kMlpIn:
-      return finish_mlp_in(weights, input, carry_out);
+      return finish_mlp_in(weights.linears, input.rows, carry_out->rows);
     case StageKind::kAttentionOut:
     case StageKind::kMlpOut:
-      return finish_residual(weights, input, x);
+      return finish_residual(weights, input.rows, x);
+    case StageKind::kExpertsIn:
+      return finish_experts_in(stage, weights, input, carry_out);
+    case StageKind::kExpertsOut:
+      return finish_experts_out(stage, weights, input, x);
   }
   return internal_error("unknown stage");
 }
@@ -100,12 +117,12 @@ Result<Tensor> Decoder::transformed(const InputTransform& transform, const Tenso
   return out;
 }
 
-Status Decoder::apply(const StageWeights& weights, const Tensor& input,
+Status Decoder::apply(std::span<const LinearWeights> linears, const Tensor& input,
                       std::span<const Tensor> outs) {
   Tensor ready;
-  for (size_t i = 0; i < weights.linears.size(); ++i) {
-    const LinearWeights& linear = weights.linears[i];
-    if (i == 0 || linear.transform != weights.linears[i - 1].transform) {
+  for (size_t i = 0; i < linears.size(); ++i) {
+    const LinearWeights& linear = linears[i];
+    if (i == 0 || linear.transform != linears[i - 1].transform) {
       ROTOR_ASSIGN_OR_RETURN(ready, transformed(linear.transform, input));
     }
     for (int64_t row = 0; row < linear.weight.rows(); outs = outs.subspan(1)) {
@@ -141,7 +158,7 @@ Status Decoder::finish_attention_in(const Attention& attention, const StageWeigh
                          scratch_.take(*backend_, Slot::kKey, tokens, attention.key_features()));
   ROTOR_ASSIGN_OR_RETURN(const Tensor v,
                          scratch_.take(*backend_, Slot::kValue, tokens, attention.key_features()));
-  ROTOR_RETURN_IF_ERROR(apply(weights, input, std::array{q, k, v}));
+  ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{q, k, v}));
   ROTOR_RETURN_IF_ERROR(norm_pieces(weights.q_norm, q));
   ROTOR_RETURN_IF_ERROR(norm_pieces(weights.k_norm, k));
   const RopeTables& rope = (attention.local_rope ? *local_rope_ : rope_).of(shape.seq_len);
@@ -160,33 +177,33 @@ Status Decoder::finish_attention_in(const Attention& attention, const StageWeigh
   return backend_->attention(described, q, k, v, carry_out);
 }
 
-Status Decoder::finish_mlp_in(const StageWeights& weights, const Tensor& input,
+Status Decoder::finish_mlp_in(std::span<const LinearWeights> linears, const Tensor& input,
                               const Tensor& carry_out) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor up,
                          scratch_.take(*backend_, Slot::kUp, carry_out.rows(), carry_out.cols()));
-  ROTOR_RETURN_IF_ERROR(apply(weights, input, std::array{carry_out, up}));
+  ROTOR_RETURN_IF_ERROR(apply(linears, input, std::array{carry_out, up}));
   return backend_->gated_activation(config_.activation, carry_out, up, carry_out);
 }
 
 Status Decoder::finish_residual(const StageWeights& weights, const Tensor& input, const Tensor& x) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor out,
                          scratch_.take(*backend_, Slot::kOutput, x.rows(), x.cols()));
-  ROTOR_RETURN_IF_ERROR(apply(weights, input, std::array{out}));
+  ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{out}));
   ROTOR_RETURN_IF_ERROR(norm_pieces(weights.post_norm, out));
   return backend_->add(x, out);
 }
 
 Status Decoder::forward_layer(const Layer& layer, const LayerWeights& weights,
                               const BatchShape& shape, const Tensor& x) {
-  Tensor carry;
+  RoutedRows carry;
   for (size_t s = 0; s < layer.stages.size(); ++s) {
     const Stage& stage = layer.stages[s];
-    ROTOR_ASSIGN_OR_RETURN(const Tensor input, stage_input(stage, weights.stages[s], x, carry));
-    Tensor next;
+    ROTOR_ASSIGN_OR_RETURN(const RoutedRows input, stage_input(stage, weights.stages[s], x, carry));
+    RoutedRows next;
     if (const int64_t features = carry_features(stage); features > 0) {
-      ROTOR_ASSIGN_OR_RETURN(next, scratch_.take(*backend_, Slot::kCarry, x.rows(), features));
+      ROTOR_ASSIGN_OR_RETURN(next.rows, scratch_.take(*backend_, Slot::kCarry, x.rows(), features));
     }
-    ROTOR_RETURN_IF_ERROR(finish_stage(stage, weights.stages[s], shape, input, x, next));
+    ROTOR_RETURN_IF_ERROR(finish_stage(stage, weights.stages[s], shape, input, x, &next));
     carry = std::move(next);
   }
   return {};

@@ -4,7 +4,9 @@
 //
 // A micro-batch is `sequences` times `seq_len` rows. Between stages it consists of x, the residual
 // stream [tokens, hidden], and of the carry: what a stage leaves for the next (the attention's
-// output, the product of gate and up). Stages that add to x leave no carry.
+// output, the product of gate and up). Stages that add to x leave no carry. In a mixture the carry
+// has a row for each of a token's experts, and remembers where the rows belong: a micro-batch is
+// routed once, on the input that the first stage of the experts sees.
 //
 // Owns: the RoPE tables and the scratch. Thread-safety: one caller at a time, as the backend.
 // Fails: RESOURCE_EXHAUSTED and INTERNAL from the backend; INVALID_ARGUMENT from create().
@@ -29,6 +31,15 @@ struct BatchShape {
   int64_t tokens() const { return sequences * seq_len; }
 };
 
+/// Rows between linears. A default-constructed one is empty.
+struct RoutedRows {
+  Tensor rows;
+  /// Stages of a mixture alone. What kExpertsIn takes has one row a token, the carry and what
+  /// kExpertsOut takes the rows that routing speaks of.
+  Routing routing;
+  bool empty() const { return rows.empty(); }
+};
+
 class Decoder {
  public:
   /// For sequences up to `max_seq_len` tokens. `backend` must outlive the decoder. Error: a length
@@ -38,21 +49,26 @@ class Decoder {
   /// x [tokens, hidden] = embedding[ids], scaled as the model wants it.
   Status embed(const EndWeights& ends, std::span<const int32_t> ids, const Tensor& x);
 
-  /// Width of the carry that the stage leaves; 0 if it leaves none.
+  /// Features of the carry that the stage leaves for a token, of all its experts together; 0 if it
+  /// leaves none.
   static int64_t carry_features(const Stage& stage);
 
   /// The input [tokens, in_features] that the stage's linears share, before their transforms: the
   /// norm of x, x itself in a stage without norm, or the carry. Valid until the next call of
   /// stage_input, and until x changes.
-  Result<Tensor> stage_input(const Stage& stage, const StageWeights& weights, const Tensor& x,
-                             const Tensor& carry);
+  Result<RoutedRows> stage_input(const Stage& stage, const StageWeights& weights, const Tensor& x,
+                                 const RoutedRows& carry);
+
+  /// The rows of `input` that one of the stage's experts takes. Valid until the next call.
+  Result<Tensor> expert_input(const Stage& stage, const RoutedRows& input, int64_t expert);
 
   /// The rest of the stage: each linear on the transformed `input` (computed once for neighbours
-  /// with the same transform), and what follows it. Stages that leave a carry write it to
-  /// `carry_out` [tokens, carry_features(stage)], which must not be `input`; the others add to x
-  /// and leave carry_out alone (it may be empty).
+  /// with the same transform), and what follows it. Stages that leave a carry write it to the rows
+  /// of `carry_out` [tokens, carry_features(stage)], which must not be `input`'s; those of a
+  /// mixture then have the shape that the routing speaks of. The others add to x and leave
+  /// carry_out alone (it may be empty).
   Status finish_stage(const Stage& stage, const StageWeights& weights, const BatchShape& shape,
-                      const Tensor& input, const Tensor& x, const Tensor& carry_out);
+                      const RoutedRows& input, const Tensor& x, RoutedRows* carry_out);
 
   /// All stages of a layer: x in, x out.
   Status forward_layer(const Layer& layer, const LayerWeights& weights, const BatchShape& shape,
@@ -72,15 +88,21 @@ class Decoder {
   Decoder(Backend& backend, const ModelConfig& config, Rope rope, std::optional<Rope> local_rope);
 
   Result<Tensor> transformed(const InputTransform& transform, const Tensor& input);
-  /// outs, one after the other, are what the stage's linears give. A linear that stands for several
-  /// gives each the rows that are its own.
-  Status apply(const StageWeights& weights, const Tensor& input, std::span<const Tensor> outs);
+  /// outs, one after the other, are what the linears give. A linear that stands for several gives
+  /// each the rows that are its own.
+  Status apply(std::span<const LinearWeights> linears, const Tensor& input,
+               std::span<const Tensor> outs);
   /// x = norm of its pieces; nothing where `weight` is empty.
   Status norm_pieces(const Tensor& weight, const Tensor& x);
   Status finish_attention_in(const Attention& attention, const StageWeights& weights,
                              const BatchShape& shape, const Tensor& input, const Tensor& carry_out);
-  Status finish_mlp_in(const StageWeights& weights, const Tensor& input, const Tensor& carry_out);
+  Status finish_mlp_in(std::span<const LinearWeights> linears, const Tensor& input,
+                       const Tensor& carry_out);
   Status finish_residual(const StageWeights& weights, const Tensor& input, const Tensor& x);
+  Status finish_experts_in(const Stage& stage, const StageWeights& weights, const RoutedRows& input,
+                           RoutedRows* carry_out);
+  Status finish_experts_out(const Stage& stage, const StageWeights& weights,
+                            const RoutedRows& input, const Tensor& x);
 
   Backend* backend_;
   ModelConfig config_;

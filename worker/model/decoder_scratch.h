@@ -13,7 +13,7 @@ namespace rotor::worker {
 
 class DecoderScratch {
  public:
-  enum class Slot { kNormed, kTransformed, kQuery, kKey, kValue, kUp, kOutput, kCarry };
+  enum class Slot { kNormed, kTransformed, kQuery, kKey, kValue, kUp, kOutput, kCarry, kExpert };
 
   /// [rows, cols] in the backend's activation dtype; contents are left from the last use.
   Result<Tensor> take(Backend& backend, Slot slot, int64_t rows, int64_t cols);

@@ -70,6 +70,10 @@ Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source,
   ROTOR_ASSIGN_OR_RETURN(weights.q_norm, load_norm(backend, source, stage.attention.q_norm));
   ROTOR_ASSIGN_OR_RETURN(weights.k_norm, load_norm(backend, source, stage.attention.k_norm));
   ROTOR_ASSIGN_OR_RETURN(weights.post_norm, load_norm(backend, source, stage.post_norm));
+  if (!stage.router.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(weights.router, load_tensor(backend, source, stage.router + ".weight",
+                                                       stage.routing.experts, stage.in_features));
+  }
   weights.linears.resize(stage.linears.size());
   for (size_t i = 0; i < stage.linears.size(); ++i) {
     const Linear& linear = stage.linears[i];

@@ -54,6 +54,7 @@ struct StageWeights {
   Tensor q_norm;
   Tensor k_norm;
   Tensor post_norm;
+  Tensor router;  // [experts, hidden], or empty
 };
 
 struct LayerWeights {
@@ -75,8 +76,8 @@ Result<Tensor> load_tensor(Backend& backend, WeightSource& source, const std::st
 /// keeps its dtype, a sum is F32.
 Result<Tensor> load_norm(Backend& backend, WeightSource& source, const Norm& norm);
 
-/// The norms of a stage and the biases of its linears; weights stay empty. For callers that get
-/// the weights themselves in another way (decoded, or solved).
+/// The norms and the router of a stage and the biases of its linears; weights stay empty. For
+/// callers that get the weights themselves in another way (decoded, or solved).
 Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source, const Stage& stage);
 
 /// A layer as it is stored, with no input transforms.

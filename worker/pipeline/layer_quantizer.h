@@ -2,39 +2,26 @@
 //
 // Three ways to run it, all with the same solver:
 //   sequential stage   each stage's Hessian sees the quantized stages before it, and the
-//   activations
-//                      move on through each stage as soon as it is solved;
-//   sequential block   all Hessians from one pass of the original weights over copies, then the
+//                      activations move on through each stage as soon as it is solved;
+//   sequential block   all Hessians from a pass of the original weights over copies, then the
 //                      activations move through the quantized block (as the paper's code does);
-//   propagate original all Hessians from one pass of the original weights, which also moves the
+//   propagate original all Hessians from a pass of the original weights, which also moves the
 //                      activations.
 // Collective. Thread-safety: main thread.
+// Memory: one stage's Hessians at a time; the carry of a stage for every micro-batch; sequential
+// block has the residual stream twice.
 // Errors: those of solve_stage and of the sink; NOT_FINITE naming layer, module and sequence.
 #pragma once
 
+#include <optional>
 #include <vector>
 
-#include "model/plan.h"
-#include "quant/checkpoint/layout.h"
-#include "worker/pipeline/layer_sink.h"
-#include "worker/pipeline/micro_batches.h"
+#include "worker/pipeline/input_peaks.h"
+#include "worker/pipeline/layer_context.h"
 #include "worker/pipeline/stage_forward.h"
 #include "worker/pipeline/stage_solver.h"
 
 namespace rotor::worker {
-
-/// What all layers of a shard share.
-struct LayerContext {
-  Backend& backend;
-  Communicator& comm;
-  Decoder& decoder;
-  const ModelPlan& plan;
-  const CheckpointLayout& layout;
-  LayerSink& sink;
-  const BatchCut& cut;               // of the calibration set
-  std::vector<MicroBatch>& batches;  // this rank's
-  const MemoryPlan& memory;
-};
 
 class LayerQuantizer {
  public:
@@ -46,18 +33,15 @@ class LayerQuantizer {
   Result<LayerWeights> run(bool needs_output, LayerResult* result);
 
  private:
-  Result<LayerWeights> run_by_stage(bool needs_output);
-  Result<LayerWeights> run_by_block(bool needs_output);
-
-  Result<StageHessian> stage_hessian(size_t stage, const LayerWeights& weights);
-  Result<std::vector<StageHessian>> block_hessians(bool move);
-  Status accumulate(size_t stage, const MicroBatch& batch, const Tensor& input,
+  Result<StageHessian> stage_hessian(size_t stage, const LayerWeights& mover);
+  Status accumulate(size_t stage, const LayerWeights& mover, const MicroBatch& batch,
                     const Tensor& hessian);
-  Status agree_on_inputs(std::vector<StageHessian>* hessians, const std::vector<size_t>& stages);
+  Status take_peaks(size_t stage, StageHessian* hessian);
   bool rotates_inputs(size_t stage) const;
-  Result<float> largest_input(size_t stage);
-  Status solve(size_t stage, const StageHessian& hessian, LayerWeights* weights);
-  Status upload(size_t stage, SolvedStage& solved);
+  Result<SolvedStage> solve_dense(size_t stage, const LayerWeights& mover);
+  /// `mover`: the weights that activations come through.
+  Status solve(size_t stage, const LayerWeights& mover, LayerWeights* weights);
+  Result<std::vector<MicroBatch>> copies() const;
   Status finish(size_t stage, const LayerWeights& weights, MicroBatch& batch);
   Status finish_all(size_t stage, const LayerWeights& weights);
 
@@ -66,14 +50,10 @@ class LayerQuantizer {
   const LayerWeights& original_;
   StageForward forward_;
   LayerResult* result_ = nullptr;
-  /// By stage: F32 [2 * micro-batches of this rank, 1], the largest |input| of each, and behind
-  /// them the largest |rotated input| where activations are quantized. Looked at once a stage, so
-  /// that no micro-batch waits for the device.
-  std::vector<Tensor> peaks_;
+  /// By micro-batch of this rank, of one stage: the largest |input|, and the largest |rotated
+  /// input| where rotated activations are quantized.
+  std::optional<InputPeaks> peaks_;
+  std::optional<InputPeaks> rotated_peaks_;
 };
-
-/// Floating-point operations of a stage's linears, and of the attention behind qkv, on `tokens`
-/// tokens.
-double stage_flops(const Stage& stage, const BatchShape& shape);
 
 }  // namespace rotor::worker

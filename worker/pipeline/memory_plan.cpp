@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "worker/model/decoder.h"
+#include "worker/pipeline/waves.h"
 
 namespace rotor::worker {
 namespace {
@@ -67,13 +68,29 @@ class Estimate {
     const auto lanes =
         static_cast<uint64_t>(std::max<int64_t>(needs_.cut.lanes / std::max(needs_.ranks, 1), 1));
     const int64_t sums = std::bit_width(lanes) + (needs_.ranks > 1 ? 1 : 0);
-    return sums * width * width * kFloatBytes +
+    return together(stage) * sums * width * width * kFloatBytes +
            needs_.cut.batch_tokens() * 2 * width * needs_.activation_bytes;
+  }
+
+  /// Hessians of a stage that are summed together: of a mixture, those of a wave of experts.
+  int64_t together(const StagePlan& stage) const {
+    return stage.stage.has_experts()
+               ? cut_waves(stage.stage.routing.experts, stage.stage.in_features, needs_.cut.lanes)
+                     .back()
+                     .size()
+               : 1;
   }
 
   /// The Hessian, its rotated copy and its factor, and the weights of the stage being solved.
   int64_t solve_bytes(const StagePlan& stage) const {
     const int64_t width = stage.stage.in_features;
+    if (stage.stage.has_experts()) {
+      // Those of a wave are solved at the same time: a Hessian, its rotated copy and its factor
+      // each.
+      return together(stage) * (3 * width * width * kFloatBytes +
+                                stage.stage.linears_per_input() * width * kSolveBytes *
+                                    stage.stage.linears.front().out_features);
+    }
     int64_t together = 0;
     int64_t largest = 0;
     for (const ModulePlan& module : stage.modules) {
@@ -89,9 +106,13 @@ class Estimate {
   int64_t micro_batch_bytes(const LayerPlan& layer) const {
     int64_t features = 3 * plan_.architecture.config.hidden_size;
     for (const StagePlan& stage : layer.stages) {
+      int64_t of_stage = 0;
       for (const Linear& linear : stage.stage.linears) {
-        features += linear.out_features;
+        of_stage += linear.out_features;
       }
+      const RoutingRule& routing = stage.stage.routing;
+      features +=
+          stage.stage.has_experts() ? of_stage / routing.experts * routing.per_token : of_stage;
     }
     return needs_.cut.batch_tokens() * features * needs_.activation_bytes;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -40,14 +41,19 @@ Status spill(Backend& backend, MicroBatch& batch) {
   return {};
 }
 
-Result<MicroBatch> device_copy(Backend& backend, const MicroBatch& batch) {
+Result<MicroBatch> copy_of(Backend& backend, const MicroBatch& batch) {
   MicroBatch copy = batch;
-  copy.waiting = Tensor();
-  copy.carry = Tensor();
-  const Tensor& from = batch.waiting.empty() ? batch.x : batch.waiting;
-  ROTOR_ASSIGN_OR_RETURN(copy.x, backend.allocate(from.dtype(), from.rows(), from.cols()));
-  ROTOR_RETURN_IF_ERROR(batch.waiting.empty() ? backend.copy(from, copy.x)
-                                              : backend.upload(from.data(), from.bytes(), copy.x));
+  copy.carry = {};
+  const Tensor& waiting = batch.waiting;
+  if (waiting.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(copy.x,
+                           backend.allocate(batch.x.dtype(), batch.x.rows(), batch.x.cols()));
+    ROTOR_RETURN_IF_ERROR(backend.copy(batch.x, copy.x));
+    return copy;
+  }
+  ROTOR_ASSIGN_OR_RETURN(auto memory, backend.allocate_host(waiting.bytes()));
+  std::memcpy(memory->data(), waiting.data(), waiting.bytes());
+  copy.waiting = Tensor(waiting.dtype(), waiting.rows(), waiting.cols(), std::move(memory));
   return copy;
 }
 

@@ -20,9 +20,9 @@ struct MicroBatch {
   int64_t index = 0;  // in the whole set
   int64_t first_sequence = 0;
   BatchShape shape;
-  Tensor x;        // residual stream; empty where it waits in host memory
-  Tensor waiting;  // there
-  Tensor carry;    // what the last stage left; empty where it left none, or it is not kept
+  Tensor x;          // residual stream; empty where it waits in host memory
+  Tensor waiting;    // there
+  RoutedRows carry;  // what the last stage left; empty where it left none, or it is not kept
 };
 
 /// How a set of windows is cut, the same on every rank.
@@ -47,8 +47,8 @@ struct BatchCut {
 /// Moves the residual stream of a micro-batch to host memory.
 Status spill(Backend& backend, MicroBatch& batch);
 
-/// A micro-batch of its own, on the device, with the same residual stream and no carry.
-Result<MicroBatch> device_copy(Backend& backend, const MicroBatch& batch);
+/// A micro-batch of its own, with the same residual stream in the same place, and no carry.
+Result<MicroBatch> copy_of(Backend& backend, const MicroBatch& batch);
 
 /// Embeds this rank's micro-batches of `windows`; `spilled`: into host memory.
 Result<std::vector<MicroBatch>> embed_batches(Backend& backend, Decoder& decoder,

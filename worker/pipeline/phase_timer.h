@@ -31,6 +31,27 @@ class PhaseTimes {
   ByName::const_iterator begin() const { return phases_.begin(); }
   ByName::const_iterator end() const { return phases_.end(); }
 
+  void add(const PhaseTimes& other) {
+    for (const auto& [name, time] : other) {
+      PhaseTime& mine = phases_[name];
+      mine.seconds += time.seconds;
+      mine.flops += time.flops;
+      mine.bytes += time.bytes;
+    }
+  }
+  /// Adds what ran at the same time within `seconds` of the caller's: those are shared out over the
+  /// phases as `other` shares out its own.
+  void add_within(PhaseTimes other, double seconds) {
+    double sum = 0.0;
+    for (const auto& [name, time] : other) {
+      sum += time.seconds;
+    }
+    for (auto& [name, time] : other.phases_) {
+      time.seconds *= sum > 0.0 ? seconds / sum : 0.0;
+    }
+    add(other);
+  }
+
   /// `wait` is called at both ends of every phase.
   void wait_with(std::function<void()> wait) { wait_ = std::move(wait); }
   void wait() const {

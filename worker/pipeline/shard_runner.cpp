@@ -137,6 +137,9 @@ void ShardRunner::read_ahead(int index) {
       for (const Norm* norm : norms_of(stage)) {
         names.push_back(norm->weight);
       }
+      if (!stage.router.empty()) {
+        names.push_back(stage.router + ".weight");
+      }
       for (const Linear& linear : stage.linears) {
         names.push_back(linear.name + ".weight");
       }

@@ -18,16 +18,13 @@ bool is_out_of_memory(const Status& status) {
 
 }  // namespace
 
-Result<Tensor> StageForward::input(size_t stage, const LayerWeights& weights,
-                                   const MicroBatch& batch) {
+Result<RoutedRows> StageForward::input(size_t stage, const LayerWeights& weights,
+                                       const MicroBatch& batch) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor x, resident(batch));
-  const bool needs_carry = stage > 0 && leaves_carry(layer_.stages[stage - 1]);
-  Tensor carry = batch.carry;
-  if (needs_carry && carry.empty()) {
-    ROTOR_ASSIGN_OR_RETURN(carry, room_again(stage - 1, batch.shape.tokens()));
-    ROTOR_RETURN_IF_ERROR(in_steps(batch, [&](const Step& step) {
-      return run(stage - 1, weights, step.shape, step.of(x), Tensor(), step.of(carry));
-    }));
+  RoutedRows carry = batch.carry;
+  if (carry.empty() && stage > 0 && leaves_carry(layer_.stages[stage - 1])) {
+    ROTOR_ASSIGN_OR_RETURN(const Tensor rows, room_again(stage - 1, batch.shape.tokens()));
+    ROTOR_ASSIGN_OR_RETURN(carry, make_carry(stage - 1, weights, batch, x, rows));
   }
   return decoder_.stage_input(layer_.stages[stage], weights.stages[stage], x, carry);
 }
@@ -37,7 +34,7 @@ Status StageForward::finish(size_t stage, const LayerWeights& weights, MicroBatc
     return add_to_residual(stage, weights, batch);
   }
   if (Decoder::carry_features(layer_.stages[stage]) > memory_.kept_carry) {
-    batch.carry = Tensor();
+    batch.carry = {};
     return {};
   }
   return leave_carry(stage, weights, batch);
@@ -60,44 +57,64 @@ void StageForward::release() {
 
 Status StageForward::leave_carry(size_t stage, const LayerWeights& weights, MicroBatch& batch) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor x, resident(batch));
-  Result<Tensor> carry = take(batch.shape.tokens(), Decoder::carry_features(layer_.stages[stage]));
-  if (is_out_of_memory(carry.status())) {
+  Result<Tensor> rows = take(batch.shape.tokens(), Decoder::carry_features(layer_.stages[stage]));
+  if (is_out_of_memory(rows.status())) {
     // The plan is an estimate. What is not kept is computed again.
     spdlog::warn("layer {}: no room to keep a carry, it will be computed again: {}", layer_.index,
-                 carry.status().message());
-    batch.carry = Tensor();
+                 rows.status().message());
+    batch.carry = {};
     return {};
   }
-  ROTOR_RETURN_IF_ERROR(carry.status());
-  ROTOR_RETURN_IF_ERROR(in_steps(batch, [&](const Step& step) {
-    return run(stage, weights, step.shape, step.of(x), step.of(batch.carry), step.of(*carry));
-  }));
-  batch.carry = std::move(carry).value();
+  ROTOR_RETURN_IF_ERROR(rows.status());
+  ROTOR_ASSIGN_OR_RETURN(batch.carry, make_carry(stage, weights, batch, x, *rows));
   return {};
 }
 
+Result<RoutedRows> StageForward::make_carry(size_t stage, const LayerWeights& weights,
+                                            const MicroBatch& batch, const Tensor& x,
+                                            const Tensor& rows) {
+  RoutedRows carry{rows, {}};
+  if (layer_.stages[stage].has_experts()) {
+    // Its rows lie by expert, over all sequences; besides them the stage needs little.
+    ROTOR_RETURN_IF_ERROR(run(stage, weights, batch.shape, x, batch.carry, &carry));
+    return carry;
+  }
+  ROTOR_RETURN_IF_ERROR(in_steps(batch, [&](const Step& step) -> Status {
+    RoutedRows part{step.of(rows), {}};
+    return run(stage, weights, step.shape, step.of(x), {step.of(batch.carry.rows), {}}, &part);
+  }));
+  return carry;
+}
+
 Status StageForward::add_to_residual(size_t stage, const LayerWeights& weights, MicroBatch& batch) {
-  const bool again = batch.carry.empty() && stage > 0 && leaves_carry(layer_.stages[stage - 1]);
+  const bool follows = stage > 0 && leaves_carry(layer_.stages[stage - 1]);
+  const bool routed = layer_.stages[stage].has_experts();
   ROTOR_ASSIGN_OR_RETURN(const Tensor x, resident(batch));
   const auto run_step = [&](const Step& step) -> Status {
-    Tensor carry = step.of(batch.carry);
-    if (again) {
-      ROTOR_ASSIGN_OR_RETURN(carry, room_again(stage - 1, step.shape.tokens()));
-      ROTOR_RETURN_IF_ERROR(run(stage - 1, weights, step.shape, step.of(x), Tensor(), carry));
+    // A step's rows are nowhere together among those of experts.
+    const bool apart = routed && step.shape.sequences < batch.shape.sequences;
+    RoutedRows carry = batch.carry;
+    if (follows && (carry.empty() || apart)) {
+      ROTOR_ASSIGN_OR_RETURN(const Tensor rows, room_again(stage - 1, step.shape.tokens()));
+      carry = {rows, {}};
+      ROTOR_RETURN_IF_ERROR(run(stage - 1, weights, step.shape, step.of(x), {}, &carry));
+    } else if (!routed) {
+      carry.rows = step.of(carry.rows);
     }
-    return run(stage, weights, step.shape, step.of(x), carry, Tensor());
+    RoutedRows none;
+    return run(stage, weights, step.shape, step.of(x), carry, &none);
   };
   ROTOR_RETURN_IF_ERROR(in_steps(batch, run_step));
-  batch.carry = Tensor();
+  batch.carry = {};
   const Tensor& waiting = batch.waiting;
   return waiting.empty() ? Status() : backend_.download(x, waiting.data(), waiting.bytes());
 }
 
 Status StageForward::run(size_t stage, const LayerWeights& weights, const BatchShape& shape,
-                         const Tensor& x, const Tensor& carry_in, const Tensor& carry_out) {
+                         const Tensor& x, const RoutedRows& carry_in, RoutedRows* carry_out) {
   const Stage& what = layer_.stages[stage];
   const StageWeights& with = weights.stages[stage];
-  ROTOR_ASSIGN_OR_RETURN(const Tensor input, decoder_.stage_input(what, with, x, carry_in));
+  ROTOR_ASSIGN_OR_RETURN(const RoutedRows input, decoder_.stage_input(what, with, x, carry_in));
   return decoder_.finish_stage(what, with, shape, input, x, carry_out);
 }
 

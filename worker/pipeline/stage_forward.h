@@ -23,9 +23,9 @@ class StageForward {
   StageForward(Backend& backend, Decoder& decoder, const Layer& layer, const MemoryPlan& memory)
       : backend_(backend), decoder_(decoder), layer_(layer), memory_(memory) {}
 
-  /// The input [tokens, in_features] that the stage's linears share. Where the stage before left no
-  /// carry, it runs again, on its `weights`. Valid until the next call.
-  Result<Tensor> input(size_t stage, const LayerWeights& weights, const MicroBatch& batch);
+  /// The input that the stage's linears share (Decoder::stage_input). Where the stage before left
+  /// no carry, it runs again, on its `weights`. Valid until the next call.
+  Result<RoutedRows> input(size_t stage, const LayerWeights& weights, const MicroBatch& batch);
 
   /// Behind the stage: leaves batch.carry where the plan keeps it, or adds to the residual stream.
   Status finish(size_t stage, const LayerWeights& weights, MicroBatch& batch);
@@ -51,7 +51,10 @@ class StageForward {
   Status in_steps(const MicroBatch& batch, const std::function<Status(const Step&)>& run);
   /// The stage on the rows of a step.
   Status run(size_t stage, const LayerWeights& weights, const BatchShape& shape, const Tensor& x,
-             const Tensor& carry_in, const Tensor& carry_out);
+             const RoutedRows& carry_in, RoutedRows* carry_out);
+  /// What the stage leaves for a whole micro-batch, into `rows` [tokens, carry features].
+  Result<RoutedRows> make_carry(size_t stage, const LayerWeights& weights, const MicroBatch& batch,
+                                const Tensor& x, const Tensor& rows);
   /// Memory for activations; what the decoder keeps for the next call goes first.
   Result<Tensor> take(int64_t rows, int64_t cols);
   /// Room for a carry of the stage that is computed again.

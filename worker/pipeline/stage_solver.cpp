@@ -168,10 +168,7 @@ class StageSolver {
       float& amax = fused_amax_[solver.plan().linear.fuse_group];
       amax = std::max(amax, largest[index]);
     }
-    const bool static_input =
-        options_.activations == Activations::kA4 && has_global_scale(options_.scheme);
-    input_global_scale_ =
-        static_input ? global_scale_for(options_.scheme, hessian_.input_amax) : 0.0F;
+    input_global_scale_ = stage_input_scale(options_, hessian_.input_amax);
     return {};
   }
 
@@ -259,6 +256,12 @@ int stage_rotation(const StagePlan& plan) {
     }
   }
   return 0;
+}
+
+float stage_input_scale(const QuantOptions& options, float input_amax) {
+  const bool is_static =
+      options.activations == Activations::kA4 && has_global_scale(options.scheme);
+  return is_static ? global_scale_for(options.scheme, input_amax) : 0.0F;
 }
 
 InputTransform input_transform(const QuantOptions& options, const ModulePlan& module,

@@ -40,6 +40,9 @@ struct SolvedStage {
 bool needs_hessian(const StagePlan& plan);
 /// The rotation of the stage's quantized linears (they share one); 0: none.
 int stage_rotation(const StagePlan& plan);
+/// The static scale of inputs of which the largest magnitude is `input_amax`; 0 where there is
+/// none.
+float stage_input_scale(const QuantOptions& options, float input_amax);
 /// What a quantized linear of the stage does to its input.
 InputTransform input_transform(const QuantOptions& options, const ModulePlan& module,
                                float input_global_scale);

@@ -55,6 +55,7 @@ FAMILIES = {
         },
     },
     "mistral": {"head_dim": 32, "sliding_window": 8},
+    "mixtral": {"intermediate_size": 48, "num_local_experts": 4, "num_experts_per_tok": 2},
     "olmo2": {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
     "phi3": {
         "sliding_window": 30,
@@ -70,6 +71,14 @@ FAMILIES = {
     },
     "qwen2": {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
     "qwen3": {"head_dim": 32, "tie_word_embeddings": True},
+    "qwen3_moe": {
+        "head_dim": 32,
+        "moe_intermediate_size": 32,
+        "num_experts": 8,
+        "num_experts_per_tok": 3,
+        "norm_topk_prob": False,
+        "mlp_only_layers": [1],
+    },
 }
 
 
@@ -86,7 +95,7 @@ def fill(model, family):
         elif "embed_tokens" in name:
             values = 0.4 * values
         else:
-            values = values * 1.5 / parameter.shape[1] ** 0.5
+            values = values * 1.5 / parameter.shape[-1] ** 0.5
         parameter.data = values.bfloat16().float()
 
 
@@ -117,6 +126,8 @@ def as_transformers_4(config):
         rope["type"] = rope.pop("rope_type")
     else:
         rope.pop("partial_rotary_factor", None)
+    if family == "qwen3_moe":
+        old["num_experts"] = old.pop("num_local_experts")
     old["rope_scaling"] = None if rope.get("rope_type") == "default" else rope
     if family.startswith("gemma"):
         old.pop("tie_word_embeddings")  # it is the family's default, which was left out

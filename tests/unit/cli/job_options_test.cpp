@@ -45,6 +45,7 @@ TEST(JobOptions, EachOptionSetsItsField) {
       {"--act-order", [](const auto& s) { return s.has_act_order() && s.act_order(); }},
       {"--no-act-order", [](const auto& s) { return s.has_act_order() && !s.act_order(); }},
       {"--damping 0.02", [](const auto& s) { return s.damping() == 0.02; }},
+      {"--least-expert-share 0.02", [](const auto& s) { return s.least_expert_share() == 0.02; }},
       {"--refine 0", [](const auto& s) { return s.has_refine_passes() && s.refine_passes() == 0; }},
       {"--damping 0", [](const auto& s) { return s.has_damping() && s.damping() == 0; }},
       {"--propagate original",

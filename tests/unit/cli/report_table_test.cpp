@@ -37,6 +37,16 @@ TEST(ModuleTable, ShowsEveryModuleOfAShortOne) {
             "layer.0  1.000e-03  2.000e-03  2.00x  gptq        none     0.01\n");
 }
 
+TEST(ModuleTable, ShowsTheTokensWhereModulesSawDifferentNumbersOfThem) {
+  v1::Report report = report_of(2);
+  report.mutable_layers(0)->mutable_modules(0)->set_tokens(7);
+  report.mutable_layers(1)->mutable_modules(0)->set_tokens(12345);
+  EXPECT_EQ(module_table(report, false),
+            "module       error  rtn error   gain  method  rotation  damping  tokens  fallbacks\n"
+            "layer.0  1.000e-03  2.000e-03  2.00x  gptq        none     0.01       7\n"
+            "layer.1  2.000e-03  4.000e-03  2.00x  gptq        none     0.01   12345\n");
+}
+
 TEST(ModuleTable, CutsALongOneToTheWorst) {
   const std::string cut = module_table(report_of(50), false);
   EXPECT_EQ(std::count(cut.begin(), cut.end(), '\n'), 12);

@@ -13,8 +13,8 @@ using testing::parsed_small_config;
 
 TEST(Families, ListsWhatIsSupported) {
   EXPECT_EQ(supported_model_types(),
-            (std::vector<std::string>{"gemma2", "gemma3_text", "llama", "mistral", "olmo2", "phi3",
-                                      "qwen2", "qwen3"}));
+            (std::vector<std::string>{"gemma2", "gemma3_text", "llama", "mistral", "mixtral",
+                                      "olmo2", "phi3", "qwen2", "qwen3", "qwen3_moe"}));
 }
 
 TEST(Families, DescribesEachStageOfALayer) {

@@ -88,6 +88,17 @@ TEST(PlanLayout, FpQuantTakesModelsInBf16Alone) {
   EXPECT_OK(plan_for(options_for(Layout::kModelOpt, Format::kNvfp4, kA4, 0), half));
 }
 
+TEST(PlanLayout, FpQuantTakesNoExperts) {
+  ModelConfig mixture = config();
+  mixture.model_type = "qwen3_moe";
+  mixture.routing = {4, 2, true};
+  mixture.expert_features = 64;
+  mixture.mixture_layers = {true};
+  EXPECT_FAILS(plan_for(options_for(Layout::kFpQuant, Format::kNvfp4, kA4, 16), mixture),
+               Code::kInvalidArgument, "UNSUPPORTED_COMBINATION", "this one has experts");
+  EXPECT_OK(plan_for(options_for(Layout::kModelOpt, Format::kNvfp4, kA4, 0), mixture));
+}
+
 TEST(PlanLayout, FusedLinearsAreIgnoredTogether) {
   QuantOptions options = options_for(Layout::kCompressedTensors, Format::kNvfp4, kA16, 16);
   options.ignore = {"*.k_proj"};

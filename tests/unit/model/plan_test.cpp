@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
@@ -91,6 +92,51 @@ TEST(Plan, ABiasLeavesItsStageUnrotated) {
   EXPECT_EQ(module(*plan, kDown).rotation, 16);
 }
 
+ModelConfig mixture_config() {
+  ModelConfig mixture = config();
+  mixture.model_type = "qwen3_moe";
+  mixture.routing = {4, 2, true};
+  mixture.expert_features = 64;
+  mixture.mixture_layers.assign(static_cast<size_t>(mixture.num_layers), true);
+  return mixture;
+}
+
+TEST(Plan, ExpertsStayUnrotatedAndSaySo) {
+  const Result<ModelPlan> plan = plan_for(options_for(Format::kNvfp4, 16), mixture_config());
+  ASSERT_TRUE(plan.ok()) << plan.status().to_string();
+  EXPECT_EQ(module(*plan, kQuery).rotation, 16);
+  for (const char* name :
+       {"model.layers.0.mlp.experts.3.up_proj", "model.layers.1.mlp.experts.0.down_proj"}) {
+    const ModulePlan& expert = module(*plan, name);
+    EXPECT_TRUE(expert.quantized) << name;
+    EXPECT_EQ(expert.rotation, 0) << name;
+    ASSERT_EQ(expert.notes.size(), 1U) << name;
+    EXPECT_EQ(expert.notes[0].kind, "UNROTATED_EXPERTS") << name;
+  }
+  const Result<ModelPlan> unrotated = plan_for(options_for(Format::kNvfp4, 0), mixture_config());
+  ASSERT_TRUE(unrotated.ok());
+  EXPECT_TRUE(module(*unrotated, "model.layers.0.mlp.experts.3.up_proj").notes.empty());
+}
+
+TEST(Plan, ARouterMayBeNamedAmongTheIgnored) {
+  QuantOptions options = options_for(Format::kNvfp4, 16);
+  options.ignore = {"*.mlp.gate"};
+  EXPECT_TRUE(plan_for(options, mixture_config()).ok());
+  EXPECT_EQ(plan_for(options).status().reason(), "PATTERN_WITHOUT_MATCH");
+  options.ignore = {"*.experts.1.gate_proj"};
+  EXPECT_EQ(plan_for(options, mixture_config()).status().reason(), "SPLIT_FUSION");
+  // Engines load all experts of a layer as one.
+  for (const char* some : {"*.experts.1.*", "*.down_proj"}) {
+    options.ignore = {some};
+    EXPECT_EQ(plan_for(options, mixture_config()).status().reason(), "SPLIT_FUSION") << some;
+  }
+  options.ignore = {"*.layers.1.mlp.experts.*"};
+  const Result<ModelPlan> plan = plan_for(options, mixture_config());
+  ASSERT_TRUE(plan.ok());
+  EXPECT_TRUE(module(*plan, "model.layers.0.mlp.experts.1.down_proj").quantized);
+  EXPECT_FALSE(module(*plan, "model.layers.1.mlp.experts.1.down_proj").quantized);
+}
+
 TEST(Plan, IgnoredModulesStayAsTheyAre) {
   QuantOptions options = options_for(Format::kNvfp4, 16);
   options.ignore = {"*.layers.0.*", "lm_head"};
@@ -138,6 +184,11 @@ TEST(Plan, RefusesWhatCannotBeMeant) {
   options = options_for(Format::kNvfp4, 16);
   options.damping = 0.0;
   EXPECT_EQ(plan_for(options).status().reason(), "BAD_DAMPING");
+  for (const double share : {-0.1, 1.1, std::nan("")}) {
+    options = options_for(Format::kNvfp4, 16);
+    options.least_expert_share = share;
+    EXPECT_EQ(plan_for(options).status().reason(), "BAD_EXPERT_SHARE");
+  }
 }
 
 TEST(Glob, MatchesWholeNames) {

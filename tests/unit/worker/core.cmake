@@ -8,6 +8,7 @@ target_sources(rotor_worker_test PRIVATE
   backend/cpu/elementwise_test.cpp
   backend/cpu/gemm_test.cpp
   backend/cpu/lanes_test.cpp
+  backend/cpu/routing_test.cpp
   backend/cpu/solver_test.cpp
   eval/evaluate_test.cpp
   eval/runnable_checkpoint_test.cpp

@@ -2,6 +2,7 @@
 target_sources(rotor_worker_test PRIVATE
   ../../support/thread_group.cpp
   pipeline/collective_source_test.cpp
+  pipeline/expert_stage_test.cpp
   pipeline/families_test.cpp
   pipeline/lane_tree_test.cpp
   pipeline/manifest_test.cpp

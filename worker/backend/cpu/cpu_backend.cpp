@@ -15,7 +15,9 @@
 #include "worker/backend/cpu/cross_entropy.h"
 #include "worker/backend/cpu/elementwise.h"
 #include "worker/backend/cpu/gemm.h"
+#include "worker/backend/cpu/routing.h"
 #include "worker/backend/operands.h"
+#include "worker/backend/routing.h"
 
 namespace rotor::worker {
 namespace cpu {
@@ -80,6 +82,30 @@ Status CpuBackend::copy(const Tensor& src, const Tensor& dst) {
   ROTOR_RETURN_IF_ERROR(expect(
       src.dtype() == dst.dtype() && src.rows() == dst.rows() && src.cols() == dst.cols(), "copy"));
   return upload(src.data(), src.bytes(), dst);
+}
+
+Status CpuBackend::for_each(int64_t count, const std::function<Status(Backend&, int64_t)>& piece) {
+  // Whole problems side by side: those that ask for this are too small to be cut up.
+  while (std::ssize(idle_) < std::min<int64_t>(parallel_->threads(), count)) {
+    idle_.push_back(std::make_unique<CpuBackend>(1, 0));
+    idle_.back()->limit_ = limit_;
+  }
+  std::vector<Status> statuses(static_cast<size_t>(count));
+  parallel_->for_each(count, [&](int64_t i) {
+    std::unique_ptr<CpuBackend> mine;
+    {
+      const std::lock_guard lock(idle_mutex_);
+      mine = std::move(idle_.back());
+      idle_.pop_back();
+    }
+    statuses[static_cast<size_t>(i)] = piece(*mine, i);
+    const std::lock_guard lock(idle_mutex_);
+    idle_.push_back(std::move(mine));
+  });
+  for (Status& status : statuses) {
+    ROTOR_RETURN_IF_ERROR(std::move(status));
+  }
+  return {};
 }
 
 Result<const float*> CpuBackend::widened(const Tensor& vector, std::vector<float>& storage) {
@@ -177,6 +203,47 @@ Status CpuBackend::add(const Tensor& x, const Tensor& y) {
   ROTOR_RETURN_IF_ERROR(
       expect(is_f32(x, y.rows(), y.cols()) && is_f32(y, x.rows(), x.cols()), "add"));
   cpu::add(x.as<float>(), y.as<float>(), x.size(), *parallel_);
+  return {};
+}
+
+Result<Routing> CpuBackend::route(const Tensor& x, const Tensor& router, const RoutingRule& rule) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(router.rows() == rule.experts && rule.per_token >= 1 && rule.per_token <= rule.experts,
+             "route"));
+  const int64_t tokens = x.rows();
+  ROTOR_ASSIGN_OR_RETURN(const Tensor logits, allocate(DType::kF32, tokens, rule.experts));
+  ROTOR_RETURN_IF_ERROR(linear(x, router, Tensor(), logits));
+  Routing routing;
+  ROTOR_ASSIGN_OR_RETURN(routing.weights, allocate(DType::kF32, tokens, rule.per_token));
+  std::vector<int32_t> choices(static_cast<size_t>(tokens * rule.per_token));
+  choose_experts(logits.as<float>(), tokens, rule, choices.data(), routing.weights.as<float>(),
+                 *parallel_);
+  const RowOrder order = order_rows(choices, rule.per_token, rule.experts);
+  routing.begin = order.begin;
+  ROTOR_ASSIGN_OR_RETURN(routing.tokens, allocate(DType::kI32, tokens * rule.per_token, 1));
+  ROTOR_ASSIGN_OR_RETURN(routing.places, allocate(DType::kI32, tokens, rule.per_token));
+  ROTOR_RETURN_IF_ERROR(upload(order.tokens.data(), routing.tokens.bytes(), routing.tokens));
+  ROTOR_RETURN_IF_ERROR(upload(order.places.data(), routing.places.bytes(), routing.places));
+  return routing;
+}
+
+Status CpuBackend::gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) {
+  ROTOR_RETURN_IF_ERROR(expect(
+      x.dtype() == DType::kF32 && rows.dtype() == DType::kI32 && is_f32(out, rows.size(), x.cols()),
+      "gather_rows"));
+  cpu::gather_rows(x.as<float>(), x.cols(), rows.as<int32_t>(), rows.size(), out.as<float>(),
+                   *parallel_);
+  return {};
+}
+
+Status CpuBackend::add_routed(const Tensor& x, const Tensor& y, const Routing& routing) {
+  const int64_t per_token = routing.places.cols();
+  ROTOR_RETURN_IF_ERROR(expect(is_f32(x, routing.places.rows(), y.cols()) &&
+                                   is_f32(y, routing.tokens.rows(), x.cols()) &&
+                                   is_f32(routing.weights, x.rows(), per_token),
+                               "add_routed"));
+  cpu::add_routed(x.as<float>(), x.rows(), x.cols(), y.as<float>(), routing.places.as<int32_t>(),
+                  routing.weights.as<float>(), per_token, *parallel_);
   return {};
 }
 

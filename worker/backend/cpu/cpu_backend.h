@@ -5,7 +5,9 @@
 // other (a mistake of the caller). Everything is done when a call returns.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -31,6 +33,7 @@ class CpuBackend final : public Backend {
   Status download(const Tensor& src, void* dst, size_t bytes) override;
   Status copy(const Tensor& src, const Tensor& dst) override;
   Status synchronize() override { return {}; }
+  Status for_each(int64_t count, const std::function<Status(Backend&, int64_t)>& piece) override;
 
   Status embed(const Tensor& table, std::span<const int32_t> ids, float scale,
                const Tensor& out) override;
@@ -44,6 +47,9 @@ class CpuBackend final : public Backend {
   Status gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
                           const Tensor& out) override;
   Status add(const Tensor& x, const Tensor& y) override;
+  Result<Routing> route(const Tensor& x, const Tensor& router, const RoutingRule& rule) override;
+  Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) override;
+  Status add_routed(const Tensor& x, const Tensor& y, const Routing& routing) override;
   Result<Loss> next_token_loss(const Tensor& x, const Tensor& head, std::span<const int32_t> ids,
                                int64_t seq_len, double soft_cap) override;
 
@@ -81,6 +87,8 @@ class CpuBackend final : public Backend {
   std::unique_ptr<Parallel> parallel_;
   std::shared_ptr<MemoryLimit> limit_;  // null: none
   ScratchPool scratch_;
+  std::mutex idle_mutex_;
+  std::vector<std::unique_ptr<CpuBackend>> idle_;  // of one thread each, for the pieces of for_each
 };
 
 }  // namespace rotor::worker::cpu

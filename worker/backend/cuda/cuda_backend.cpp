@@ -67,17 +67,25 @@ int visible_devices() {
 
 Result<std::unique_ptr<CudaBackend>> CudaBackend::create(int device, int64_t memory_limit) {
   ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaSetDevice(device)));
+  ROTOR_ASSIGN_OR_RETURN(std::unique_ptr<CudaBackend> backend, create_on(device, nullptr));
+  // The context and the libraries have taken their share.
+  ROTOR_ASSIGN_OR_RETURN(const int64_t limit, pool_limit(memory_limit));
+  ROTOR_ASSIGN_OR_RETURN(kernels::MemoryPool pool, kernels::MemoryPool::create(device, limit));
+  backend->pool_ = std::make_shared<kernels::MemoryPool>(std::move(pool));
+  return backend;
+}
+
+Result<std::unique_ptr<CudaBackend>> CudaBackend::create_on(
+    int device, std::shared_ptr<kernels::MemoryPool> pool) {
   ROTOR_ASSIGN_OR_RETURN(kernels::Stream stream, kernels::Stream::create());
   ROTOR_ASSIGN_OR_RETURN(kernels::Gemm gemm, kernels::Gemm::create());
   ROTOR_ASSIGN_OR_RETURN(kernels::Cholesky cholesky, kernels::Cholesky::create());
-  ROTOR_ASSIGN_OR_RETURN(const int64_t limit, pool_limit(memory_limit));
-  ROTOR_ASSIGN_OR_RETURN(kernels::MemoryPool pool, kernels::MemoryPool::create(device, limit));
   return std::unique_ptr<CudaBackend>(new CudaBackend(device, std::move(pool), std::move(stream),
                                                       std::move(gemm), std::move(cholesky)));
 }
 
-CudaBackend::CudaBackend(int device, kernels::MemoryPool pool, kernels::Stream stream,
-                         kernels::Gemm gemm, kernels::Cholesky cholesky)
+CudaBackend::CudaBackend(int device, std::shared_ptr<kernels::MemoryPool> pool,
+                         kernels::Stream stream, kernels::Gemm gemm, kernels::Cholesky cholesky)
     : device_(device),
       pool_(std::move(pool)),
       stream_(std::move(stream)),
@@ -104,7 +112,7 @@ int64_t CudaBackend::row_tile() const {
 }
 
 int64_t CudaBackend::memory_left() const {
-  return pool_.left();
+  return pool_->left();
 }
 
 Result<Tensor> CudaBackend::allocate(DType dtype, int64_t rows, int64_t cols) {

@@ -13,6 +13,7 @@
 // UNSUPPORTED_ON_CUDA) for shapes that kernels/supported.h leaves out, INTERNAL for device errors.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -53,6 +54,7 @@ class CudaBackend final : public Backend {
   Status download(const Tensor& src, void* dst, size_t bytes) override;
   Status copy(const Tensor& src, const Tensor& dst) override;
   Status synchronize() override;
+  Status for_each(int64_t count, const std::function<Status(Backend&, int64_t)>& piece) override;
 
   Status embed(const Tensor& table, std::span<const int32_t> ids, float scale,
                const Tensor& out) override;
@@ -66,6 +68,9 @@ class CudaBackend final : public Backend {
   Status gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
                           const Tensor& out) override;
   Status add(const Tensor& x, const Tensor& y) override;
+  Result<Routing> route(const Tensor& x, const Tensor& router, const RoutingRule& rule) override;
+  Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) override;
+  Status add_routed(const Tensor& x, const Tensor& y, const Routing& routing) override;
   Result<Loss> next_token_loss(const Tensor& x, const Tensor& head, std::span<const int32_t> ids,
                                int64_t seq_len, double soft_cap) override;
 
@@ -97,8 +102,11 @@ class CudaBackend final : public Backend {
                                               const Tensor& hessian) override;
 
  private:
-  CudaBackend(int device, kernels::MemoryPool pool, kernels::Stream stream, kernels::Gemm gemm,
-              kernels::Cholesky cholesky);
+  /// A stream and handles of its own, with memory from `pool`, which is the device's current one.
+  static Result<std::unique_ptr<CudaBackend>> create_on(int device,
+                                                        std::shared_ptr<kernels::MemoryPool> pool);
+  CudaBackend(int device, std::shared_ptr<kernels::MemoryPool> pool, kernels::Stream stream,
+              kernels::Gemm gemm, kernels::Cholesky cholesky);
 
   /// The tensor in `dtype`: itself, or a converted copy.
   Result<Tensor> converted(const Tensor& tensor, DType dtype);
@@ -106,11 +114,12 @@ class CudaBackend final : public Backend {
   Result<std::vector<float>> diagonal(const Tensor& matrix);
 
   int device_;
-  kernels::MemoryPool pool_;
+  std::shared_ptr<kernels::MemoryPool> pool_;
   kernels::Stream stream_;
   kernels::Gemm gemm_;
   kernels::Cholesky cholesky_;
   PiecewiseDownload downloads_;
+  std::vector<std::unique_ptr<CudaBackend>> side_;  // for the pieces of for_each
 };
 
 }  // namespace rotor::worker::cuda

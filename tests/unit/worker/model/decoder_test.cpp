@@ -38,7 +38,7 @@ TEST(DecoderTest, MatchesTransformersOnTheReferenceModels) {
   if (!data) {
     GTEST_SKIP() << "set ROTOR_DATA_DIR to the reference data";
   }
-  for (const std::string name : {"demo-4m", "llama-22m"}) {
+  for (const std::string name : {"demo-4m", "llama-22m", "qwen3moe-20m"}) {
     SCOPED_TRACE(name);
     const auto model = Model::open(*data + "/models/" + name);
     ASSERT_NE(model, nullptr);
@@ -60,7 +60,7 @@ TEST(DecoderTest, StagesMakeUpTheLayer) {
   const Layer& layer = model->files.architecture.layers[0];
   ASSERT_OK(decoder.forward_layer(layer, model->layers[0], shape, whole));
 
-  Tensor carry;
+  RoutedRows carry;
   for (size_t s = 0; s < layer.stages.size(); ++s) {
     const Stage& stage = layer.stages[s];
     const StageWeights& weights = model->layers[0].stages[s];
@@ -68,13 +68,13 @@ TEST(DecoderTest, StagesMakeUpTheLayer) {
     ASSERT_OK(decoder.stage_input(stage, weights, staged, carry));
     const auto input = decoder.stage_input(stage, weights, staged, carry);
     ASSERT_OK(input);
-    EXPECT_EQ(input->cols(), stage.in_features);
-    Tensor next;
+    EXPECT_EQ(input->rows.cols(), stage.in_features);
+    RoutedRows next;
     if (Decoder::carry_features(stage) > 0) {
-      next = model->rows(64, Decoder::carry_features(stage));
-      EXPECT_EQ(next.cols(), layer.stages[s + 1].in_features);
+      next.rows = model->rows(64, Decoder::carry_features(stage));
+      EXPECT_EQ(next.rows.cols(), layer.stages[s + 1].in_features);
     }
-    ASSERT_OK(decoder.finish_stage(stage, weights, shape, *input, staged, next));
+    ASSERT_OK(decoder.finish_stage(stage, weights, shape, *input, staged, &next));
     carry = next;
   }
   EXPECT_EQ(values_of(*model->backend, staged), values_of(*model->backend, whole));
@@ -156,7 +156,8 @@ TEST(DecoderTest, QuantizedActivationsAreQuantizedAfterTheRotation) {
   const Tensor x = model->rows(64, model->config().hidden_size);
   const std::vector<float> zeros(static_cast<size_t>(x.size()), 0.0F);
   ASSERT_OK(model->backend->upload(zeros.data(), x.bytes(), x));
-  ASSERT_OK(decoder.finish_stage(stage, weights, shape, input, x, Tensor()));
+  RoutedRows none;
+  ASSERT_OK(decoder.finish_stage(stage, weights, shape, {input, {}}, x, &none));
   EXPECT_EQ(values_of(*model->backend, x), values_of(*model->backend, expected));
   EXPECT_EQ(values_of(*model->backend, input), wave) << "the shared input must stay as it is";
 }

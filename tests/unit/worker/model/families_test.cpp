@@ -50,8 +50,9 @@ TEST_P(FamilyTest, IsTheSameFromAConfigOfTransformers4) {
 
 INSTANTIATE_TEST_SUITE_P(Families, FamilyTest,
                          ::testing::Values(Case{"gemma2"}, Case{"gemma3_text"}, Case{"mistral"},
-                                           Case{"olmo2"}, Case{"phi3", 24}, Case{"phi3"},
-                                           Case{"qwen2"}, Case{"qwen3"}),
+                                           Case{"mixtral"}, Case{"olmo2"}, Case{"phi3", 24},
+                                           Case{"phi3"}, Case{"qwen2"}, Case{"qwen3"},
+                                           Case{"qwen3_moe"}),
                          [](const ::testing::TestParamInfo<Case>& tested) {
                            return tested.param.family + "_" + std::to_string(tested.param.length);
                          });

@@ -47,8 +47,8 @@ class OneLayer {
   Status forward_by_stages(const MemoryPlan& memory, std::vector<std::vector<float>>* inputs) {
     StageForward stages(*backend_, *decoder_, layer(), memory);
     for (size_t stage = 0; stage < layer().stages.size(); ++stage) {
-      ROTOR_ASSIGN_OR_RETURN(const Tensor input, stages.input(stage, weights_, batch()));
-      inputs->push_back(values(input));
+      ROTOR_ASSIGN_OR_RETURN(const RoutedRows input, stages.input(stage, weights_, batch()));
+      inputs->push_back(values(input.rows));
       ROTOR_RETURN_IF_ERROR(stages.finish(stage, weights_, batch()));
     }
     return {};
@@ -103,11 +103,16 @@ TEST(StageForwardTest, AResidualStreamInHostMemoryGivesTheSame) {
   ASSERT_OK(spilled.forward(MemoryPlan()));
   EXPECT_EQ(spilled.output(), reference.output());
 
-  const MicroBatch copy = device_copy(spilled.backend(), spilled.batch()).value();
-  EXPECT_TRUE(copy.waiting.empty());
-  EXPECT_NE(copy.x.data(), spilled.batch().waiting.data());
-  spilled.batch() = copy;
-  EXPECT_EQ(spilled.output(), reference.output());
+  for (OneLayer* layer : {&reference, &spilled}) {
+    const MicroBatch copy = copy_of(layer->backend(), layer->batch()).value();
+    EXPECT_EQ(copy.waiting.empty(), layer->batch().waiting.empty());
+    const auto memory = [](const MicroBatch& batch) {
+      return batch.waiting.empty() ? batch.x.data() : batch.waiting.data();
+    };
+    EXPECT_NE(memory(copy), memory(layer->batch()));
+    layer->batch() = copy;
+    EXPECT_EQ(layer->output(), reference.output());
+  }
 }
 
 /// What is in use before the layer runs, and what running it takes besides.

@@ -1,0 +1,15 @@
+// What a config.json says about a mixture of experts: how many, how wide, in which layers, and how
+// tokens are shared out over them.
+#pragma once
+
+#include "model/config.h"
+#include "model/families.h"
+#include "model/json_object.h"
+
+namespace rotor {
+
+/// Fills in routing, expert_features and mixture_layers, where the family has experts; num_layers
+/// is there already. Error: more experts a token than there are.
+Status parse_mixture(const JsonObject& object, const Family& family, ModelConfig& config);
+
+}  // namespace rotor

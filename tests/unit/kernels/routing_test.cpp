@@ -1,0 +1,137 @@
+#include "kernels/routing.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "tests/unit/kernels/cuda_test.h"
+
+namespace rotor::kernels {
+namespace {
+
+class RoutingKernels : public CudaTest {
+ protected:
+  /// Every token's experts and weights against a full sort and a softmax in F64.
+  void check_choice(const std::vector<float>& logits, int64_t tokens, const ExpertChoice& choice) {
+    SCOPED_TRACE(::testing::Message()
+                 << tokens << " tokens, " << choice.per_token << " of " << choice.experts);
+    const int64_t count = tokens * choice.per_token;
+    const DeviceBuffer rows = upload(logits);
+    const DeviceBuffer chosen = poisoned(DType::kF32, count);
+    const DeviceBuffer weights = poisoned(DType::kF32, count);
+    ASSERT_OK(choose_experts(rows.as<float>(), tokens, choice, chosen.as<int32_t>(),
+                             weights.as<float>(), stream()));
+    std::vector<int32_t> got(static_cast<size_t>(count));
+    ASSERT_OK(chosen.copy_to_host(got.data(), count * int64_t{sizeof(int32_t)}, stream()));
+    synchronize();
+    std::vector<double> wanted;
+    for (int64_t t = 0; t < tokens; ++t) {
+      const float* row = logits.data() + t * choice.experts;
+      std::vector<int32_t> order(static_cast<size_t>(choice.experts));
+      std::iota(order.begin(), order.end(), 0);
+      std::stable_sort(order.begin(), order.end(),
+                       [&](int32_t a, int32_t b) { return row[a] > row[b]; });
+      order.resize(static_cast<size_t>(choice.per_token));
+      std::sort(order.begin(), order.end());
+      const auto first = got.begin() + t * choice.per_token;
+      ASSERT_EQ(std::vector<int32_t>(first, first + choice.per_token), order) << "token " << t;
+      double sum = 0.0;
+      for (int64_t e = 0; e < choice.experts; ++e) {
+        const bool counts = !choice.normalize || std::binary_search(order.begin(), order.end(), e);
+        sum += counts ? std::exp(static_cast<double>(row[e])) : 0.0;
+      }
+      for (const int32_t expert : order) {
+        wanted.push_back(std::exp(static_cast<double>(row[expert])) / sum);
+      }
+    }
+    expect_near(wanted, std::vector<double>(wanted.size(), 1e-5), choice.per_token, DType::kF32,
+                weights);
+  }
+};
+
+TEST_F(RoutingKernels, ChooseTheLargestLogits) {
+  for (const bool normalize : {false, true}) {
+    for (const int64_t experts : {1, 4, 8, 31, 64, 128, 257}) {
+      for (const int64_t per_token : {1, 2, 8, 32}) {
+        if (per_token <= experts) {
+          check_choice(random_values(97 * experts), 97, {experts, per_token, normalize});
+        }
+      }
+    }
+  }
+}
+
+TEST_F(RoutingKernels, ChooseTheLowerOfEqualExperts) {
+  std::vector<float> logits(5 * 40, 1.0F);
+  logits[3] = 2.0F;
+  check_choice(logits, 5, {40, 6, true});
+}
+
+TEST_F(RoutingKernels, ChooseDifferentExpertsWhateverTheLogitsAre) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> logits{nan,      nan,      nan,      nan,        //
+                                  1.0F,     nan,      infinity, -infinity,  //
+                                  infinity, infinity, infinity, nan};
+  const DeviceBuffer rows = upload(logits);
+  const DeviceBuffer chosen = poisoned(DType::kF32, 9);
+  const DeviceBuffer weights = poisoned(DType::kF32, 9);
+  ASSERT_OK(choose_experts(rows.as<float>(), 3, {4, 3, true}, chosen.as<int32_t>(),
+                           weights.as<float>(), stream()));
+  std::vector<int32_t> got(9);
+  ASSERT_OK(chosen.copy_to_host(got.data(), 36, stream()));
+  synchronize();
+  EXPECT_EQ(got, (std::vector<int32_t>{0, 1, 2, 0, 1, 2, 0, 1, 2}));
+}
+
+TEST_F(RoutingKernels, AddWhatComesBackFromTheExperts) {
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    for (const int64_t cols : {1, 7, 64, 264, 4096}) {
+      for (const int64_t per_token : {1, 3}) {
+        SCOPED_TRACE(::testing::Message()
+                     << dtype_name(dtype) << ", " << cols << " columns, " << per_token);
+        const int64_t tokens = 11;
+        std::vector<float> x = random_values(tokens * cols);
+        std::vector<float> y = random_values(tokens * per_token * cols);
+        const std::vector<float> weights = random_values(tokens * per_token);
+        std::vector<int32_t> places(static_cast<size_t>(tokens * per_token));
+        std::iota(places.begin(), places.end(), 0);
+        std::shuffle(places.begin(), places.end(), generator());
+        const DeviceBuffer sums = upload_guarded(dtype, x);
+        const DeviceBuffer from = upload_as(dtype, y);
+        ASSERT_OK(add_routed(sums.data(), from.data(), dtype, tokens, cols,
+                             upload(places).as<int32_t>(), upload(weights).as<float>(), per_token,
+                             stream()));
+        std::vector<float> expected = x;
+        for (size_t i = 0; i < places.size(); ++i) {
+          for (int64_t c = 0; c < cols; ++c) {
+            float& sum = expected[i / static_cast<size_t>(per_token) * static_cast<size_t>(cols) +
+                                  static_cast<size_t>(c)];
+            sum = std::fma(weights[i], y[static_cast<size_t>(places[i] * cols + c)], sum);
+          }
+        }
+        expect_values(expected, cols, dtype, sums);
+      }
+    }
+  }
+}
+
+TEST(RoutingArguments, AreRefusedBeforeTheDeviceIsTouched) {
+  alignas(16) float x[64] = {};
+  alignas(16) int32_t ids[8] = {};
+  EXPECT_FAILS(choose_experts(x, 1, {64, 33, false}, ids, x, nullptr), Code::kUnimplemented,
+               "UNSUPPORTED_ON_CUDA", "33 experts");
+  EXPECT_FAILS(choose_experts(x, 1, {2, 3, false}, ids, x, nullptr), Code::kInvalidArgument,
+               "BAD_SHAPE", "3 among 2");
+  EXPECT_FAILS(choose_experts(nullptr, 1, {4, 2, false}, ids, x, nullptr), Code::kInvalidArgument,
+               "BAD_POINTER", "logits is null");
+  EXPECT_OK(choose_experts(nullptr, 0, {4, 2, false}, ids, x, nullptr));
+  EXPECT_FAILS(add_routed(x, x, DType::kF16, 1, 8, ids, x, 2, nullptr), Code::kUnimplemented,
+               "UNSUPPORTED_ON_CUDA", "x of F16");
+  EXPECT_FAILS(add_routed(x, x, DType::kF32, 1, 8, ids, x, 0, nullptr), Code::kUnimplemented,
+               "UNSUPPORTED_ON_CUDA", "0 experts");
+  EXPECT_OK(add_routed(nullptr, nullptr, DType::kF32, 0, 8, ids, x, 2, nullptr));
+}
+
+}  // namespace
+}  // namespace rotor::kernels

@@ -1,0 +1,392 @@
+#include "worker/pipeline/expert_stage.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "worker/comm/solo_communicator.h"
+#include "worker/pipeline/flops.h"
+#include "worker/pipeline/input_peaks.h"
+#include "worker/pipeline/result_text.h"
+#include "worker/pipeline/waves.h"
+
+namespace rotor::worker {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Every rank's numbers, added up.
+Status sum_over_ranks(Communicator& comm, std::vector<int64_t>* numbers) {
+  const std::string mine(reinterpret_cast<const char*>(numbers->data()),
+                         numbers->size() * sizeof(int64_t));
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> all, comm.all_gather(mine));
+  std::fill(numbers->begin(), numbers->end(), 0);
+  for (const std::string& of_rank : all) {
+    std::vector<int64_t> theirs(numbers->size());
+    std::memcpy(theirs.data(), of_rank.data(), of_rank.size());
+    std::transform(theirs.begin(), theirs.end(), numbers->begin(), numbers->begin(), std::plus());
+  }
+  return {};
+}
+
+class ExpertStage {
+ public:
+  ExpertStage(const LayerContext& context, int layer, const StagePlan& plan,
+              const StageWeights& original, const StageInputs& inputs, PhaseTimes& times)
+      : context_(context),
+        layer_(layer),
+        plan_(plan),
+        stage_(plan.stage),
+        original_(original),
+        inputs_(inputs),
+        times_(times),
+        experts_(plan.stage.routing.experts),
+        linears_(plan.stage.linears_per_input()),
+        tokens_(static_cast<size_t>(experts_), 0),
+        starved_(tokens_.size(), false),
+        input_amax_(tokens_.size(), 0.0F) {}
+
+  Result<SolvedStage> run() {
+    ROTOR_RETURN_IF_ERROR(survey());
+    find_starved();
+    SolvedStage solved;
+    solved.weights = original_;
+    const int64_t width = stage_.in_features;
+    for (const Wave& wave : cut_waves(experts_, width, context_.cut.lanes)) {
+      Communicator& comm = context_.comm;
+      ROTOR_RETURN_IF_ERROR(comm.agree(comm.rank() == 0 ? context_.sink.check(false) : Status()));
+      ROTOR_RETURN_IF_ERROR(solve_wave(wave, &solved));
+    }
+    return solved;
+  }
+
+ private:
+  bool has_static_input() const {
+    const QuantOptions& options = context_.plan.options;
+    return options.activations == Activations::kA4 && has_global_scale(options.scheme);
+  }
+
+  Result<RoutedRows> input_of(const MicroBatch& batch) {
+    return inputs_.forward.input(inputs_.stage, inputs_.weights, batch);
+  }
+
+  /// Who sees how many tokens, how large the inputs are, and that they are finite.
+  Status survey() {
+    std::vector<float> amax(tokens_.size(), 0.0F);
+    ROTOR_RETURN_IF_ERROR(context_.comm.agree(survey_mine(&amax)));
+    ROTOR_RETURN_IF_ERROR(sum_over_ranks(context_.comm, &tokens_));
+    ROTOR_RETURN_IF_ERROR(context_.comm.all_reduce_max(&amax));
+    input_amax_ = std::move(amax);
+    return {};
+  }
+
+  Status survey_mine(std::vector<float>* amax) {
+    const PhaseScope phase(times_, "forward");
+    Backend& backend = context_.backend;
+    const std::vector<MicroBatch>& batches = context_.batches;
+    ROTOR_ASSIGN_OR_RETURN(InputPeaks largest, InputPeaks::create(backend, std::ssize(batches)));
+    ROTOR_ASSIGN_OR_RETURN(InputPeaks by_expert, InputPeaks::create(backend, experts_));
+    for (size_t i = 0; i < batches.size(); ++i) {
+      ROTOR_ASSIGN_OR_RETURN(const RoutedRows input, input_of(batches[i]));
+      ROTOR_RETURN_IF_ERROR(largest.fold(static_cast<int64_t>(i), input.rows));
+      for (int64_t expert = 0; expert < experts_; ++expert) {
+        tokens_[static_cast<size_t>(expert)] += input.routing.rows(expert);
+        if (has_static_input() && input.routing.rows(expert) > 0) {
+          ROTOR_ASSIGN_OR_RETURN(const Tensor rows, rotated_rows(input, expert));
+          ROTOR_RETURN_IF_ERROR(by_expert.fold(expert, rows));
+        }
+      }
+    }
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<float> values, largest.values());
+    for (size_t i = 0; i < values.size(); ++i) {
+      ROTOR_RETURN_IF_ERROR(
+          expect_finite(values[i], batches[i], "the input of " + stage_.linears.front().name));
+    }
+    ROTOR_ASSIGN_OR_RETURN(*amax, by_expert.values());
+    return {};
+  }
+
+  Result<Tensor> rotated_rows(const RoutedRows& input, int64_t expert) {
+    ROTOR_ASSIGN_OR_RETURN(const Tensor rows, context_.decoder.expert_input(stage_, input, expert));
+    const int rotation = stage_rotation(plan_);
+    if (rotation == 0) {
+      return rows;
+    }
+    ROTOR_ASSIGN_OR_RETURN(Tensor rotated,
+                           context_.backend.allocate(rows.dtype(), rows.rows(), rows.cols()));
+    ROTOR_RETURN_IF_ERROR(context_.backend.rotate(rows, rotation, rotated));
+    return rotated;
+  }
+
+  void find_starved() {
+    float peers = 0.0F;
+    float all = 0.0F;
+    for (size_t e = 0; e < tokens_.size(); ++e) {
+      starved_[e] = is_starved(tokens_[e], routed_tokens(), experts_,
+                               context_.plan.options.least_expert_share);
+      all = std::max(all, input_amax_[e]);
+      peers = starved_[e] ? peers : std::max(peers, input_amax_[e]);
+    }
+    for (size_t e = 0; e < tokens_.size(); ++e) {
+      if (starved_[e]) {
+        input_amax_[e] = peers > 0.0F ? peers : all;
+      }
+    }
+  }
+
+  int64_t routed_tokens() const { return context_.cut.tokens() * stage_.routing.per_token; }
+
+  /// Those with a linear to quantize.
+  bool is_quantized(int64_t expert) const {
+    const auto begin = plan_.modules.begin() + expert * linears_;
+    return std::any_of(begin, begin + linears_,
+                       [](const ModulePlan& module) { return module.quantized; });
+  }
+
+  Status solve_wave(const Wave& wave, SolvedStage* solved) {
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<Tensor> hessians, sum_hessians(wave));
+    inputs_.forward.release();
+    Communicator& comm = context_.comm;
+    const Range mine = share(wave.size(), comm.size(), comm.rank());
+    std::vector<Tensor> weights;  // by linear of an expert, the wave's one below the other
+    std::vector<SolvedStage> parts(static_cast<size_t>(mine.size()));
+    Status status = allocate_weights(wave, &weights);
+    if (status.ok()) {
+      status = solve_mine(wave, mine, hessians, weights, &parts);
+    }
+    std::vector<ModuleResult> results;
+    for (size_t i = 0; i < parts.size() && status.ok(); ++i) {
+      status = upload(wave.begin + mine.begin + static_cast<int64_t>(i), parts[i]);
+      std::move(parts[i].results.begin(), parts[i].results.end(), std::back_inserter(results));
+    }
+    ROTOR_RETURN_IF_ERROR(comm.agree(status));
+
+    const PhaseScope phase(times_, "gather");
+    for (const Tensor& of_linear : weights) {
+      std::vector<int64_t> begin;
+      for (int rank = 0; rank <= comm.size(); ++rank) {
+        begin.push_back(share(wave.size(), comm.size(), rank).begin * of_linear.rows() /
+                        wave.size());
+      }
+      ROTOR_RETURN_IF_ERROR(comm.all_gather_rows(of_linear, begin));
+    }
+    take_weights(wave, weights, solved);
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> texts,
+                           comm.all_gather(serialize_results(results)));
+    for (const std::string& text : texts) {
+      results = parse_results(text);
+      std::move(results.begin(), results.end(), std::back_inserter(solved->results));
+    }
+    return {};
+  }
+
+  Result<std::vector<Tensor>> sum_hessians(const Wave& wave) {
+    const BatchCut& cut = context_.cut;
+    const int64_t first = cut.of_rank(context_.comm.size(), context_.comm.rank()).begin;
+    const auto add_lane = [&](int64_t lane, const std::vector<Tensor>& hessians) -> Status {
+      const Range batches = cut.lane(lane);
+      for (int64_t i = batches.begin; i < batches.end; ++i) {
+        ROTOR_RETURN_IF_ERROR(
+            accumulate(wave, context_.batches[static_cast<size_t>(i - first)], hessians));
+      }
+      return {};
+    };
+    return sum_lanes(
+        context_.backend, context_.comm, cut.lanes,
+        std::vector<int64_t>(static_cast<size_t>(wave.size()), stage_.in_features),
+        [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane, times_);
+  }
+
+  Status accumulate(const Wave& wave, const MicroBatch& batch,
+                    const std::vector<Tensor>& hessians) {
+    RoutedRows input;
+    {
+      const PhaseScope phase(times_, "forward");
+      ROTOR_ASSIGN_OR_RETURN(input, input_of(batch));
+    }
+    for (int64_t expert = wave.begin; expert < wave.end; ++expert) {
+      const int64_t count = input.routing.rows(expert);
+      if (count == 0) {
+        continue;
+      }
+      const PhaseScope phase(times_, "hessian", hessian_flops(count, stage_.in_features));
+      ROTOR_ASSIGN_OR_RETURN(const Tensor rows,
+                             context_.decoder.expert_input(stage_, input, expert));
+      ROTOR_RETURN_IF_ERROR(context_.backend.hessian_accumulate(
+          rows, hessians[static_cast<size_t>(expert - wave.begin)]));
+    }
+    return {};
+  }
+
+  /// [experts of the wave * N, K] for each linear of an expert; all experts have the same shapes.
+  Status allocate_weights(const Wave& wave, std::vector<Tensor>* weights) {
+    Backend& backend = context_.backend;
+    for (size_t i = 0; i < static_cast<size_t>(linears_); ++i) {
+      const Linear& linear = stage_.linears[i];
+      ROTOR_ASSIGN_OR_RETURN(
+          weights->emplace_back(),
+          backend.allocate(backend.activation_dtype(), wave.size() * linear.out_features,
+                           linear.in_features));
+    }
+    return {};
+  }
+
+  Tensor part_of(const Tensor& of_linear, const Wave& wave, int64_t expert) const {
+    const int64_t rows = of_linear.rows() / wave.size();
+    return of_linear.row_range((expert - wave.begin) * rows, rows);
+  }
+
+  Status solve_mine(const Wave& wave, const Range& mine, const std::vector<Tensor>& hessians,
+                    const std::vector<Tensor>& weights, std::vector<SolvedStage>* parts) {
+    const auto start = std::chrono::steady_clock::now();
+    std::mutex mutex;
+    PhaseTimes spent;  // by all that ran at the same time
+    const Status status =
+        context_.backend.for_each(mine.size(), [&](Backend& backend, int64_t i) -> Status {
+          const int64_t at = mine.begin + i;
+          SolvedStage& part = (*parts)[static_cast<size_t>(i)];
+          PhaseTimes times;
+          ROTOR_RETURN_IF_ERROR(solve_expert(backend, wave.begin + at,
+                                             hessians[static_cast<size_t>(at)], times, &part));
+          for (size_t j = 0; j < weights.size() && !part.matrices.empty(); ++j) {
+            if (part.matrices[j].has_value()) {
+              ROTOR_RETURN_IF_ERROR(backend.copy(part.weights.linears[j].weight,
+                                                 part_of(weights[j], wave, wave.begin + at)));
+            }
+          }
+          part.weights = {};  // what a piece allocated goes with it
+          const std::lock_guard lock(mutex);
+          spent.add(times);
+          return {};
+        });
+    times_.add_within(spent, seconds_since(start));
+    return status;
+  }
+
+  /// On the backend of one piece, alone.
+  Status solve_expert(Backend& backend, int64_t expert, const Tensor& hessian, PhaseTimes& times,
+                      SolvedStage* part) {
+    if (!is_quantized(expert)) {
+      return {};
+    }
+    const auto e = static_cast<size_t>(expert);
+    StageHessian of_expert;
+    of_expert.sum = hessian;
+    of_expert.tokens = std::max<int64_t>(tokens_[e], 1);
+    of_expert.width = stage_.in_features;
+    of_expert.input_amax = input_amax_[e];
+    if (tokens_[e] == 0) {
+      const auto width = static_cast<size_t>(stage_.in_features);
+      std::vector<float> identity(width * width, 0.0F);
+      for (size_t c = 0; c < width; ++c) {
+        identity[c * (width + 1)] = 1.0F;
+      }
+      ROTOR_RETURN_IF_ERROR(backend.upload(identity.data(), hessian.bytes(), hessian));
+    }
+    SoloCommunicator alone;
+    const StagePlan plan = plan_of(expert);
+    ROTOR_ASSIGN_OR_RETURN(*part, solve_stage(backend, alone, context_.plan.options, plan,
+                                              weights_of(expert), of_expert, times));
+    for (ModuleResult& result : part->results) {
+      result.tokens = tokens_[e];
+    }
+    return {};
+  }
+
+  StagePlan plan_of(int64_t expert) const {
+    StagePlan plan;
+    plan.stage.kind = stage_.kind;
+    plan.stage.in_features = stage_.in_features;
+    for (int64_t i = expert * linears_; i < (expert + 1) * linears_; ++i) {
+      const auto at = static_cast<size_t>(i);
+      plan.stage.linears.push_back(stage_.linears[at]);
+      ModulePlan& module = plan.modules.emplace_back(plan_.modules[at]);
+      if (starved_[static_cast<size_t>(expert)] && module.method != Method::kRtn) {
+        module.method = Method::kRtn;
+        module.scale_search = ScaleSearch::kMse;
+        module.notes.push_back(starved_note(tokens_[static_cast<size_t>(expert)]));
+      }
+    }
+    return plan;
+  }
+
+  FallbackNote starved_note(int64_t tokens) const {
+    const double fair = static_cast<double>(routed_tokens()) / static_cast<double>(experts_);
+    std::string detail = "the expert saw " + std::to_string(tokens) +
+                         " tokens of the calibration set, where a fair share is " +
+                         std::to_string(fair) + ": rounded to nearest, with mse scales";
+    if (tokens == 0) {
+      detail += "; its errors are those of the weights alone";
+    }
+    return {"ROUND_TO_NEAREST", std::move(detail)};
+  }
+
+  StageWeights weights_of(int64_t expert) const {
+    StageWeights weights;
+    const auto begin = original_.linears.begin() + expert * linears_;
+    weights.linears.assign(begin, begin + linears_);
+    return weights;
+  }
+
+  Status upload(int64_t expert, SolvedStage& part) {
+    const PhaseScope phase(times_, "upload");
+    for (size_t i = 0; i < part.matrices.size(); ++i) {
+      if (part.matrices[i].has_value()) {
+        const size_t module = static_cast<size_t>(expert * linears_) + i;
+        ROTOR_RETURN_IF_ERROR(put_module(context_, layer_, plan_.modules[module].linear.name,
+                                         std::move(*part.matrices[i])));
+      }
+    }
+    part.matrices.clear();
+    return {};
+  }
+
+  void take_weights(const Wave& wave, const std::vector<Tensor>& weights, SolvedStage* solved) {
+    const QuantOptions& options = context_.plan.options;
+    for (int64_t expert = wave.begin; expert < wave.end; ++expert) {
+      const float scale = stage_input_scale(options, input_amax_[static_cast<size_t>(expert)]);
+      for (size_t i = 0; i < weights.size(); ++i) {
+        const size_t at = static_cast<size_t>(expert * linears_) + i;
+        if (plan_.modules[at].quantized) {
+          solved->weights.linears[at].weight = part_of(weights[i], wave, expert);
+          solved->weights.linears[at].transform =
+              input_transform(options, plan_.modules[at], scale);
+        }
+      }
+    }
+  }
+
+  const LayerContext& context_;
+  const int layer_;
+  const StagePlan& plan_;
+  const Stage& stage_;
+  const StageWeights& original_;
+  const StageInputs& inputs_;
+  PhaseTimes& times_;
+  const int64_t experts_;
+  const int64_t linears_;  // of an expert
+  // By expert, the same on every rank.
+  std::vector<int64_t> tokens_;
+  std::vector<bool> starved_;
+  std::vector<float> input_amax_;  // starved ones have their peers'
+};
+
+}  // namespace
+
+bool is_starved(int64_t tokens, int64_t routed, int64_t experts, double least_share) {
+  const double fair = static_cast<double>(routed) / static_cast<double>(experts);
+  return tokens == 0 || static_cast<double>(tokens) < least_share * fair;
+}
+
+Result<SolvedStage> solve_experts(const LayerContext& context, int layer, const StagePlan& plan,
+                                  const StageWeights& original, const StageInputs& inputs,
+                                  PhaseTimes& times) {
+  return ExpertStage(context, layer, plan, original, inputs, times).run();
+}
+
+}  // namespace rotor::worker

@@ -1,0 +1,36 @@
+// What all layers of a shard share.
+//
+// Errors of put_module: those of the layout and of the sink.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/plan.h"
+#include "quant/checkpoint/layout.h"
+#include "worker/backend/backend.h"
+#include "worker/comm/communicator.h"
+#include "worker/model/decoder.h"
+#include "worker/pipeline/layer_sink.h"
+#include "worker/pipeline/memory_plan.h"
+#include "worker/pipeline/micro_batches.h"
+
+namespace rotor::worker {
+
+struct LayerContext {
+  Backend& backend;
+  Communicator& comm;
+  Decoder& decoder;
+  const ModelPlan& plan;
+  const CheckpointLayout& layout;
+  LayerSink& sink;
+  const BatchCut& cut;               // of the calibration set
+  std::vector<MicroBatch>& batches;  // this rank's
+  const MemoryPlan& memory;
+};
+
+/// Encodes a solved module for the layout and hands it to the sink.
+Status put_module(const LayerContext& context, int layer, const std::string& module,
+                  QuantizedMatrix&& matrix);
+
+}  // namespace rotor::worker
