@@ -137,6 +137,11 @@ Status parse_ropes(const JsonObject& object, const Family& family, ModelConfig& 
     return parse_rope(object, object, "rope_parameters", family, config, rope);
   }
   ROTOR_ASSIGN_OR_RETURN(const JsonObject by_type, object.object("rope_parameters"));
+  if (!by_type.has("full_attention") && !by_type.has("sliding_attention")) {
+    return object.error("rope_parameters",
+                        "for this model type it must hold an object for each layer type, "
+                        "full_attention and sliding_attention");
+  }
   if (by_type.has("full_attention")) {
     ROTOR_RETURN_IF_ERROR(parse_rope(object, by_type, "full_attention", family, config, rope));
   }

@@ -60,6 +60,9 @@ TEST(ConfigRope, NamesTheLayerTypeOfABadKey) {
   EXPECT_FAILS(parse_config(of("gemma3_text", {{"rope_parameters", by_type}})),
                Code::kUnimplemented, "UNSUPPORTED_ROPE",
                "\"rope_parameters.sliding_attention.rope_type\" is \"yarn\"");
+  const json flat = {{"rope_type", "default"}, {"rope_theta", 5000}};
+  EXPECT_FAILS(parse_config(of("gemma3_text", {{"rope_parameters", flat}})), Code::kInvalidArgument,
+               "BAD_CONFIG", "full_attention and sliding_attention");
 }
 
 TEST(ConfigRope, RotatesAPartOfAHeadForFamiliesThatDo) {

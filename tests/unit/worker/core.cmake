@@ -18,5 +18,6 @@ target_sources(rotor_worker_test PRIVATE
   model/rope_test.cpp
   model/tensor_loader_test.cpp)
 if(ROTOR_HAVE_CUDA)
-  target_sources(rotor_worker_test PRIVATE backend/cuda/cuda_backend_test.cpp)
+  target_sources(rotor_worker_test PRIVATE backend/cuda/cuda_backend_test.cpp
+    backend/cuda/families_test.cpp)
 endif()

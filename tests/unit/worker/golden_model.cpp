@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "quant/format/bf16.h"
 #include "tests/support/status_matchers.h"
 #include "worker/model/stored_weights.h"
 
@@ -30,8 +32,9 @@ double loss_of(const Golden& golden) {
 
 }  // namespace
 
-std::unique_ptr<Model> Model::open(const std::string& directory) {
+std::unique_ptr<Model> Model::open(const std::string& directory, std::unique_ptr<Backend> backend) {
   auto model = std::make_unique<Model>();
+  model->backend = std::move(backend);
   auto files = open_model(posix_file_system(), directory);
   if (!files.ok()) {
     ADD_FAILURE() << files.status().to_string();
@@ -58,8 +61,10 @@ std::unique_ptr<Model> Model::open(const std::string& directory) {
 }
 
 std::vector<float> values_of(Backend& backend, const Tensor& tensor) {
+  std::vector<uint8_t> bytes(tensor.bytes());
+  EXPECT_OK(backend.download(tensor, bytes.data(), bytes.size()));
   std::vector<float> values(static_cast<size_t>(tensor.size()));
-  EXPECT_OK(backend.download(tensor, values.data(), tensor.bytes()));
+  EXPECT_OK(widen_to_f32(bytes.data(), tensor.dtype(), tensor.size(), values.data()));
   return values;
 }
 
@@ -71,7 +76,8 @@ void expect_golden(const Model& model, const Golden& golden, double tolerance) {
   ASSERT_EQ(golden.hidden.size(), model.layers.size() + 1);
 
   ASSERT_OK(decoder.embed(model.ends, golden.input_ids, x));
-  EXPECT_EQ(values_of(*model.backend, x), golden.hidden[0]);
+  const double rounding = x.dtype() == DType::kF32 ? 0.0 : tolerance;
+  EXPECT_LE(relative_distance(values_of(*model.backend, x), golden.hidden[0]), rounding);
   for (size_t i = 0; i < model.layers.size(); ++i) {
     const Layer& layer = model.files.architecture.layers[i];
     ASSERT_OK(decoder.forward_layer(layer, model.layers[i], shape, x));
