@@ -40,14 +40,24 @@ size_t match_class(const std::string& pattern, size_t p, char c, bool* hit) {
   return i - p + 1;
 }
 
-Status check_options(const QuantOptions& options) {
-  const int block = options.rotation;
-  if (block != 0 &&
-      (!is_power_of_two(block) || block < kSmallestRotation || block > kLargestRotation)) {
-    return invalid_argument("rotation " + std::to_string(block) +
-                            ": choose none, 16, 32, 64, 128 or 256")
+Status check_rotation_options(const QuantOptions& options) {
+  for (const int block : {options.rotation, options.merged_rotation}) {
+    if (block != 0 &&
+        (!is_power_of_two(block) || block < kSmallestRotation || block > kLargestRotation)) {
+      return invalid_argument("rotation " + std::to_string(block) +
+                              ": choose none, or online or merged blocks of 16, 32, 64, 128 or 256")
+          .with_reason("BAD_ROTATION");
+    }
+  }
+  if (options.rotation != 0 && options.merged_rotation != 0) {
+    return invalid_argument("an online rotation and a merged one: choose one of the two")
         .with_reason("BAD_ROTATION");
   }
+  return {};
+}
+
+Status check_options(const QuantOptions& options) {
+  ROTOR_RETURN_IF_ERROR(check_rotation_options(options));
   if (!(options.damping > 0.0) || options.damping > 1.0) {
     return invalid_argument("damping " + std::to_string(options.damping) +
                             ": it is a share of the mean diagonal, above 0 and at most 1")
@@ -162,6 +172,23 @@ Status plan_rotation(const QuantOptions& options, const LayoutLimits& limits, St
   return {};
 }
 
+/// The rotation that is merged into the values of a layer may be of smaller blocks than the one of
+/// its residual stream.
+void note_merge(const MergePlan& merge, StagePlan* stage) {
+  if (stage->stage.kind != StageKind::kAttentionOut) {
+    return;
+  }
+  for (ModulePlan& module : stage->modules) {
+    const TensorMerge* weight = merge.find(module.linear.name + ".weight");
+    if (module.quantized && weight != nullptr && weight->column_block != merge.block) {
+      module.notes.push_back({"SMALLER_ROTATION", "the heads' width is no multiple of " +
+                                                      std::to_string(merge.block) +
+                                                      ": values are rotated in blocks of " +
+                                                      std::to_string(weight->column_block)});
+    }
+  }
+}
+
 Status check_width(const Linear& linear, const QuantScheme& scheme) {
   if (linear.in_features % scheme.group_size == 0) {
     return {};
@@ -230,6 +257,10 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
   ModelPlan plan;
   plan.options = options;
   plan.architecture = architecture;
+  if (options.merged_rotation != 0) {
+    ROTOR_ASSIGN_OR_RETURN(plan.merge, plan_merge(architecture, options.merged_rotation));
+    plan.architecture = merged_architecture(architecture);
+  }
 
   Patterns ignore(options.ignore);
   std::vector<std::string> override_globs;
@@ -257,11 +288,16 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
         if (module.quantized) {
           ROTOR_RETURN_IF_ERROR(check_width(linear, options.scheme));
           any_quantized = true;
+          if (const auto merged = plan.merge.tensors.find(linear.name + ".weight");
+              merged != plan.merge.tensors.end()) {
+            merged->second.exact = true;
+          }
         }
         stage_plan.modules.push_back(std::move(module));
       }
       ROTOR_RETURN_IF_ERROR(check_fused(*limits, stage_plan));
       ROTOR_RETURN_IF_ERROR(plan_rotation(options, *limits, &stage_plan));
+      note_merge(plan.merge, &stage_plan);
       layer_plan.stages.push_back(std::move(stage_plan));
     }
     ROTOR_RETURN_IF_ERROR(check_experts(layer_plan));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/architecture.h"
+#include "model/merge_plan.h"
 #include "quant/base/status.h"
 #include "quant/scheme.h"
 
@@ -31,7 +32,8 @@ struct QuantOptions {
   QuantScheme scheme;
   Method method = Method::kMrGptq;
   Activations activations = Activations::kA16;
-  int rotation = 16;  // Hadamard block; 0: none
+  int rotation = 16;        // online: Hadamard block on the inputs of linears; 0: none
+  int merged_rotation = 0;  // merged into the model (merge_plan.h): its block; 0: none
   ScaleSearch scale_search = ScaleSearch::kMse;
   bool act_order = true;
   double damping = 0.01;
@@ -82,7 +84,8 @@ struct LayerPlan {
 
 struct ModelPlan {
   QuantOptions options;
-  Architecture architecture;
+  Architecture architecture;  // of the merged model, where a rotation is merged into it
+  MergePlan merge;
   std::vector<LayerPlan> layers;
 };
 
@@ -90,10 +93,9 @@ struct ModelPlan {
 /// linear with a bias keeps its whole stage unrotated, and so do experts, a width that the block
 /// does not divide takes the largest power of two that does (all noted; refused where a layout has
 /// one block for all). Errors: a width that the group does not divide (names the module and
-/// suggests
-/// --ignore), a pattern that matches no module, a rotation that is no power of two in 16..256,
-/// nothing left to quantize, linears that engines fuse of which some are ignored, a layout that
-/// cannot carry the options or the model.
+/// suggests --ignore), a pattern that matches no module, a rotation that is no power of two in
+/// 16..256 or cannot be merged, nothing left to quantize, linears that engines fuse of which some
+/// are ignored, a layout that cannot carry the options or the model.
 Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions& options);
 
 /// Glob match over a whole name; '*' also crosses dots.

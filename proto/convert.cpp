@@ -106,7 +106,7 @@ Status settle_enums(v1::JobSpec* spec) {
 }
 
 int default_rotation(const v1::JobSpec& spec) {
-  if (spec.method() != v1::METHOD_MR_GPTQ) {
+  if (spec.method() != v1::METHOD_MR_GPTQ || spec.merged_rotation() != 0) {
     return 0;
   }
   return spec.format() == v1::FORMAT_NVFP4 ? 16 : 128;
@@ -267,6 +267,7 @@ Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype) {
   options.method = to_plain(spec.method());
   options.activations = to_plain(spec.activations());
   options.rotation = spec.rotation();
+  options.merged_rotation = spec.merged_rotation();
   options.scale_search = to_plain(spec.scale_search());
   options.act_order = spec.act_order();
   options.damping = spec.damping();

@@ -16,8 +16,9 @@ inline constexpr int kAlgorithmVersion = 2;
 
 /// The spec with every default filled in. Defaults follow the format: NVFP4 mr-gptq with rotation
 /// 16, MXFP4 mr-gptq with rotation 128, INT4 gptq with group 128 and no rotation; all with mse
-/// scales and act-order. Errors: INVALID_ARGUMENT for a format that is missing or unknown, unknown
-/// enum values, counts that are negative or absurd, an evaluation with PROPAGATE_ORIGINAL.
+/// scales and act-order; a merged rotation takes the place of the default one. Errors:
+/// INVALID_ARGUMENT for a format that is missing or unknown, unknown enum values, counts that are
+/// negative or absurd, an evaluation with PROPAGATE_ORIGINAL.
 Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec);
 
 /// The options of a spec that has its defaults; `model_dtype` is what INT4 scales are stored in.

@@ -17,6 +17,9 @@ ordered_json options_json(const JobRecord& job, bool mixture) {
   options["method"] = cli_name(spec.method());
   options["activations"] = cli_name(spec.activations());
   options["rotation"] = spec.rotation();
+  if (spec.merged_rotation() != 0) {
+    options["merged_rotation"] = spec.merged_rotation();
+  }
   if (spec.format() == v1::FORMAT_INT4) {
     options["group_size"] = spec.group_size();
   }

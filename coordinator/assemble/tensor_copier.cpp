@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "coordinator/staging/damaged_layer.h"
+#include "model/merged_tensor.h"
 #include "quant/base/sha256.h"
 
 namespace rotor::coordinator {
@@ -37,6 +38,9 @@ Status TensorCopier::copy(const TensorSpec& spec, SafetensorsWriter* writer) {
   if (const auto memory = in_memory_.find(spec.name); memory != in_memory_.end()) {
     return writer->write(spec.name, 0, memory->second.data(), memory->second.size());
   }
+  if (const TensorMerge* merge = input_.prepared->plan.merge.find(spec.name)) {
+    return copy_merged(spec, *merge, writer);
+  }
   return stream(
              spec,
              [&](int64_t offset, void* dst, size_t n) {
@@ -46,14 +50,17 @@ Status TensorCopier::copy(const TensorSpec& spec, SafetensorsWriter* writer) {
       .status();
 }
 
+Status TensorCopier::check_stopped() const {
+  return stopped_() ? cancelled("the job was stopped while its checkpoint was put together")
+                    : Status();
+}
+
 Result<std::string> TensorCopier::stream(const TensorSpec& spec, const Reader& read,
                                          SafetensorsWriter* writer) {
   Sha256 digest;
   const int64_t size = spec.byte_size();
   for (int64_t offset = 0; offset < size; offset += kPiece) {
-    if (stopped_()) {
-      return cancelled("the job was stopped while its checkpoint was put together");
-    }
+    ROTOR_RETURN_IF_ERROR(check_stopped());
     const auto n = static_cast<size_t>(std::min(kPiece, size - offset));
     ROTOR_RETURN_IF_ERROR(read(offset, piece_.data(), n));
     digest.update(piece_.data(), n);
@@ -82,6 +89,22 @@ Status TensorCopier::copy_staged(const TensorSpec& spec, const Staged& staged,
   if (digest != staged.sha256) {
     return damaged_layer(layer, "tensor " + spec.name + " in " + layer_file_->path() +
                                     " has sha256 " + digest + ", committed was " + staged.sha256);
+  }
+  return {};
+}
+
+Status TensorCopier::copy_merged(const TensorSpec& spec, const TensorMerge& merge,
+                                 SafetensorsWriter* writer) {
+  ROTOR_ASSIGN_OR_RETURN(const MergedTensor tensor, MergedTensor::open(source_, merge));
+  const int64_t blocks = kPiece / (tensor.row_bytes() * tensor.rows_step());
+  const int64_t step = std::max<int64_t>(blocks, 1) * tensor.rows_step();
+  std::vector<uint8_t> piece(static_cast<size_t>(step * tensor.row_bytes()));
+  for (int64_t row = 0; row < tensor.rows(); row += step) {
+    ROTOR_RETURN_IF_ERROR(check_stopped());
+    const int64_t count = std::min(step, tensor.rows() - row);
+    ROTOR_RETURN_IF_ERROR(tensor.read(row, count, piece.data()));
+    ROTOR_RETURN_IF_ERROR(writer->write(spec.name, row * tensor.row_bytes(), piece.data(),
+                                        static_cast<size_t>(count * tensor.row_bytes())));
   }
   return {};
 }

@@ -1,7 +1,8 @@
 // Copies the tensors of a checkpoint from where they are: staged layers, the source, or memory.
 //
 // Thread-safety: one thread. Cost: one descriptor for each shard of the source and one for the
-// layer at hand; one piece of 1 MiB.
+// layer at hand; one piece of 1 MiB (in F64 for what is merged, where one piece holds at least a
+// rotation's block of rows).
 #pragma once
 
 #include <functional>
@@ -31,9 +32,12 @@ class TensorCopier {
     size_t layer = 0;  // in input.layers
     std::string sha256;
   };
+  Status check_stopped() const;
   /// The digest of what was copied.
   Result<std::string> stream(const TensorSpec& spec, const Reader& read, SafetensorsWriter* writer);
   Status copy_staged(const TensorSpec& spec, const Staged& staged, SafetensorsWriter* writer);
+  /// A tensor that a merged rotation alters and that is not quantized.
+  Status copy_merged(const TensorSpec& spec, const TensorMerge& merge, SafetensorsWriter* writer);
   Status open_layer(size_t layer);
 
   FileSystem& fs_;

@@ -35,13 +35,18 @@ QuantizationInfo describe_quantization(const ModelPlan& plan) {
 
 /// The source's tensors in model order, whatever order its files have; what the architecture does
 /// not know comes last, by name.
-std::vector<TensorSpec> in_model_order(const ModelFiles& model) {
+std::vector<TensorSpec> in_model_order(const ModelFiles& model, const ModelPlan& plan) {
   std::vector<TensorSpec> ordered;
-  for (const ExpectedTensor& expected : expected_tensors(model.architecture)) {
-    ordered.push_back(*model.checkpoint->find(expected.name));
+  for (const ExpectedTensor& expected : expected_tensors(plan.architecture)) {
+    const TensorMerge* merge = plan.merge.find(expected.name);
+    TensorSpec spec = *model.checkpoint->find(merge == nullptr ? expected.name : merge->source);
+    spec.name = expected.name;
+    ordered.push_back(std::move(spec));
   }
   for (const std::string& name : model.extra_tensors) {
-    ordered.push_back(*model.checkpoint->find(name));
+    if (plan.merge.find(name) == nullptr) {  // a tied model's file may hold its head all the same
+      ordered.push_back(*model.checkpoint->find(name));
+    }
   }
   return ordered;
 }
@@ -79,10 +84,14 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
   job->info = describe_quantization(job->plan);
   job->quantized_modules = static_cast<int64_t>(job->info.modules.size());
   job->layer_tensors = tensors_by_layer(*job);
-  ROTOR_ASSIGN_OR_RETURN(job->checkpoint_tensors,
-                         checkpoint_tensors(*job->layout, job->info, in_model_order(model)));
-  ROTOR_ASSIGN_OR_RETURN(std::string config,
-                         job->layout->config_json(model.config_text, job->info));
+  ROTOR_ASSIGN_OR_RETURN(
+      job->checkpoint_tensors,
+      checkpoint_tensors(*job->layout, job->info, in_model_order(model, job->plan)));
+  std::string source_config = model.config_text;
+  if (options.merged_rotation != 0) {
+    ROTOR_ASSIGN_OR_RETURN(source_config, merged_config(model.architecture, model.config_text));
+  }
+  ROTOR_ASSIGN_OR_RETURN(std::string config, job->layout->config_json(source_config, job->info));
   ROTOR_ASSIGN_OR_RETURN(job->text_files, job->layout->other_files(job->info));
   job->text_files.push_back({"config.json", std::move(config)});
   return std::shared_ptr<const PreparedJob>(std::move(job));

@@ -161,6 +161,7 @@ Json spec_json(const v1::JobSpec& spec) {
                {"method", cli_name(spec.method())},
                {"activations", cli_name(spec.activations())},
                {"rotation", spec.rotation()},
+               {"merged_rotation", spec.merged_rotation()},
                {"group_size", spec.group_size()},
                {"scale_search", cli_name(spec.scale_search())},
                {"act_order", spec.act_order()},

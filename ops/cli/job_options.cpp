@@ -79,12 +79,19 @@ void add_recipe(CLI::App& command, v1::JobSpec& spec) {
   command
       .add_option_function<std::string>(
           "--rotation",
-          [&spec](const std::string& block) {
-            spec.set_rotation(block == "none" ? 0 : std::stoi(block));
+          [&spec](const std::string& text) {
+            constexpr std::string_view kMerged = "merged:";
+            const bool merged = text.starts_with(kMerged);
+            const std::string block = merged ? text.substr(kMerged.size()) : text;
+            spec.set_rotation(merged || block == "none" ? 0 : std::stoi(block));
+            spec.set_merged_rotation(merged ? std::stoi(block) : 0);
           },
-          "Hadamard block (default: nvfp4 16, mxfp4 128, else none)")
-      ->check(CLI::IsMember({"none", "16", "32", "64", "128", "256"}).description(""))
-      ->type_name("none|16|32|64|128|256")
+          "Hadamard block on the inputs of linears at run time, or merged into the model, so that "
+          "any engine runs it (default: nvfp4 16, mxfp4 128, else none)")
+      ->check(CLI::IsMember({"none", "16", "32", "64", "128", "256", "merged:16", "merged:32",
+                             "merged:64", "merged:128", "merged:256"})
+                  .description(""))
+      ->type_name("none|[merged:]16|32|64|128|256")
       ->group(kRecipe);
   add_number<int32_t>(command, "--group-size", kRecipe, 8, 65536,
                       "Columns that share a scale; int4 only (default: 128)",

@@ -62,8 +62,11 @@ std::string line(const std::string& key, const std::string& value) {
 }
 
 std::string recipe_text(const v1::JobSpec& spec) {
+  const std::string rotation = spec.merged_rotation() == 0
+                                   ? rotation_text(spec.rotation())
+                                   : "merged:" + rotation_text(spec.merged_rotation());
   return cli_name(spec.format()) + " " + cli_name(spec.method()) + " " +
-         cli_name(spec.activations()) + ", rotation " + rotation_text(spec.rotation()) + ", " +
+         cli_name(spec.activations()) + ", rotation " + rotation + ", " +
          cli_name(spec.scale_search()) + " scales" + (spec.act_order() ? ", act-order" : "") +
          ", " + cli_name(spec.layout());
 }

@@ -19,10 +19,10 @@ constexpr Activations kA16 = Activations::kA16;
 constexpr Activations kA4 = Activations::kA4;
 
 constexpr Row kRows[] = {
-    {L::kCompressedTensors, {}, {}, "transformers with the compressed-tensors library"},
+    // transformers reads no transform_config, and says nothing of it (tests/interop).
+    {L::kCompressedTensors, false, {}, "transformers with the compressed-tensors library"},
     {L::kCompressedTensors, true, {}, "vLLM with tensor parallel size 1"},
     {L::kCompressedTensors, false, {}, "vLLM with any tensor parallel size"},
-    {L::kFpQuant, {}, {}, "transformers with the fp_quant library, on Blackwell"},
     {L::kFpQuant,
      {},
      {},

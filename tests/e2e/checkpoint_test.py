@@ -21,6 +21,7 @@ RECIPES = {
     "fp-quant-mxfp4": ["--layout", "fp-quant", "--format", "mxfp4", "--activations", "a4"],
     "mxfp4-a16": ["--format", "mxfp4"],
     "mxfp4-a4-unrotated": ["--format", "mxfp4", "--activations", "a4", "--rotation", "none"],
+    "nvfp4-a4-merged": ["--format", "nvfp4", "--activations", "a4", "--rotation", "merged:16"],
     "int4": ["--format", "int4", "--group-size", "32", "--ignore", "*.layers.0.mlp.down_proj"],
 }
 

@@ -40,7 +40,8 @@ ShardRunner::ShardRunner(Backend& backend, Communicator& comm, const ModelFiles&
       plan_(plan),
       sink_(sink),
       task_(std::move(task)),
-      source_(*model.checkpoint, comm) {}
+      stored_(*model.checkpoint, comm),
+      source_(stored_, plan.merge) {}
 
 bool ShardRunner::is_committed(int layer) const {
   return std::binary_search(task_.committed.begin(), task_.committed.end(), layer);
@@ -145,7 +146,7 @@ void ShardRunner::read_ahead(int index) {
       }
     }
   }
-  source_.read_ahead(backend_, names);
+  stored_.read_ahead(backend_, names);
 }
 
 Status ShardRunner::forward(const LayerPlan& layer, const LayerWeights& weights,

@@ -16,6 +16,7 @@
 #include "model/plan.h"
 #include "worker/comm/communicator.h"
 #include "worker/eval/evaluate.h"
+#include "worker/model/merged_source.h"
 #include "worker/pipeline/collective_source.h"
 #include "worker/pipeline/layer_quantizer.h"
 #include "worker/pipeline/layer_sink.h"
@@ -62,7 +63,8 @@ class ShardRunner {
   const CheckpointLayout* layout_ = nullptr;
   LayerSink& sink_;
   ShardTask task_;
-  CollectiveSource source_;
+  CollectiveSource stored_;
+  MergedSource source_;  // on top of stored_
   std::optional<Decoder> decoder_;
   MemoryPlan memory_;
   BatchCut cut_;

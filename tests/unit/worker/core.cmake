@@ -15,6 +15,7 @@ target_sources(rotor_worker_test PRIVATE
   model/decoder_test.cpp
   model/families_test.cpp
   model/layer_weights_test.cpp
+  model/merged_source_test.cpp
   model/rope_test.cpp
   model/tensor_loader_test.cpp)
 if(ROTOR_HAVE_CUDA)

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "coordinator/assemble/report_file.h"
+#include "model/merged_tensor.h"
 #include "quant/base/json.h"
 #include "quant/base/sha256.h"
 #include "quant/checkpoint/checkpoint_reader.h"
@@ -25,6 +26,10 @@ std::map<std::string, std::string> digests(const std::string& directory) {
     files[entry.path().filename().string()] = sha256_hex(testing::file_bytes(entry.path()));
   }
   return files;
+}
+
+nlohmann::json open_model_config(const std::string& directory) {
+  return nlohmann::json::parse(testing::file_bytes(directory + "/config.json"));
 }
 
 class Assembler : public CoreTest {
@@ -83,7 +88,7 @@ TEST_F(Assembler, CutsIntoShardsWithARotationTensor) {
   ASSERT_OK(made);
   EXPECT_GT((*made)->shards().size(), 1U);
   EXPECT_NE((*made)->find("model.layers.0.self_attn.q_proj.v_input.weight"), nullptr);
-  EXPECT_EQ(core_->report(name)->serving_modes(1), "vLLM with tensor parallel size 1");
+  EXPECT_EQ(core_->report(name)->serving_modes(0), "vLLM with tensor parallel size 1");
 }
 
 TEST_F(Assembler, WritesTheOtherLayouts) {
@@ -121,6 +126,33 @@ TEST_F(Assembler, WritesTheOtherLayouts) {
     const std::string other = testing::file_bytes(demo_.output(output) + "/hf_quant_config.json");
     EXPECT_EQ(other != "{}", recipe.layout == v1::LAYOUT_MODELOPT);
   }
+}
+
+TEST_F(Assembler, WritesWhatAMergedRotationMakesOfTheRestOfTheModel) {
+  v1::SubmitJobRequest request = demo_.request("r1");
+  request.mutable_spec()->set_merged_rotation(64);
+  request.mutable_spec()->add_ignore("*.layers.1.mlp.down_proj");
+  const std::string name = commit_all(request);
+  core_->assemble_next();
+  ASSERT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED) << job(name).cause().message();
+  const auto source = open_model(fs_, demo_.model());
+  const auto made = open_model_config(demo_.output());
+  const auto checkpoint = CheckpointReader::open(fs_, demo_.output());
+  ASSERT_OK(source);
+  ASSERT_OK(checkpoint);
+  EXPECT_EQ(made.at("tie_word_embeddings"), false);
+  const auto plan = plan_merge(source->architecture, 64);
+  ASSERT_OK(plan);
+  for (const char* tensor :
+       {"model.embed_tokens.weight", "lm_head.weight", "model.norm.weight",
+        "model.layers.2.input_layernorm.weight", "model.layers.1.mlp.down_proj.weight"}) {
+    const auto merged = MergedTensor::open(*source->checkpoint, *plan->find(tensor));
+    ASSERT_OK(merged);
+    std::vector<uint8_t> expected(static_cast<size_t>(merged->rows() * merged->row_bytes()));
+    ASSERT_OK(merged->read(0, merged->rows(), expected.data()));
+    EXPECT_EQ(*read_tensor(**checkpoint, tensor), expected) << tensor;
+  }
+  EXPECT_EQ(core_->report(name)->serving_modes(1), "vLLM with any tensor parallel size");
 }
 
 TEST_F(Assembler, TwoRunsGiveTheSameBytes) {

@@ -1,0 +1,128 @@
+#include "worker/model/merged_source.h"
+
+#include <gtest/gtest.h>
+
+#include "model/merged_tensor.h"
+#include "tests/support/status_matchers.h"
+#include "tests/unit/worker/golden_model.h"
+#include "worker/model/stored_weights.h"
+
+namespace rotor::worker {
+namespace {
+
+constexpr int64_t kTokens = 32;
+
+std::vector<float> logits(Backend& backend, const Architecture& architecture,
+                          WeightSource& source) {
+  const ModelConfig& config = architecture.config;
+  std::vector<int32_t> ids;
+  for (int64_t t = 0; t < kTokens; ++t) {
+    ids.push_back(static_cast<int32_t>((t * 37 + 5) % std::min<int64_t>(config.vocab_size, 200)));
+  }
+  Decoder decoder = Decoder::create(backend, config, kTokens).value();
+  const auto rows = [&](int64_t cols) {
+    return backend.allocate(DType::kF32, kTokens, cols).value();
+  };
+  const Tensor x = rows(config.hidden_size);
+  const Tensor normed = rows(config.hidden_size);
+  const Tensor out = rows(config.vocab_size);
+  const Result<EndWeights> ends = load_ends(backend, source, architecture);
+  EXPECT_OK(ends);
+  EXPECT_OK(decoder.embed(*ends, ids, x));
+  for (const Layer& layer : architecture.layers) {
+    const Result<LayerWeights> weights = load_layer(backend, source, layer);
+    EXPECT_OK(weights);
+    EXPECT_OK(decoder.forward_layer(layer, *weights, {1, kTokens}, x));
+  }
+  EXPECT_OK(decoder.final_norm(*ends, x, normed));
+  EXPECT_OK(backend.linear(normed, ends->head, Tensor(), out));
+  return testing::values_of(backend, out);
+}
+
+struct Case {
+  std::string name;
+  std::string directory;
+  int block;
+};
+
+class MergedSourceTest : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    auto files = open_model(posix_file_system(), ROTOR_SOURCE_DIR "/" + GetParam().directory);
+    ASSERT_OK(files);
+    files_ = std::move(files).value();
+    auto plan = plan_merge(files_.architecture, GetParam().block);
+    ASSERT_OK(plan);
+    plan_ = std::move(plan).value();
+  }
+
+  std::unique_ptr<Backend> backend_ = make_cpu_backend(2);
+  ModelFiles files_;
+  MergePlan plan_;
+};
+
+TEST_P(MergedSourceTest, TheMergedModelHasTheSameLogits) {
+  StoredWeights stored(*files_.checkpoint);
+  const std::vector<float> original = logits(*backend_, files_.architecture, stored);
+  for (auto& [name, merge] : plan_.tensors) {
+    merge.exact = true;  // nothing is rounded to BF16
+  }
+  MergedSource merged(stored, plan_);
+  const std::vector<float> rotated =
+      logits(*backend_, merged_architecture(files_.architecture), merged);
+  EXPECT_LT(testing::relative_distance(rotated, original), 1e-5);
+
+  // And each part of it is needed.
+  MergePlan without = plan_;
+  without.tensors.erase(files_.architecture.embedding);
+  MergedSource broken(stored, without);
+  EXPECT_GT(testing::relative_distance(
+                logits(*backend_, merged_architecture(files_.architecture), broken), original),
+            1e-2);
+}
+
+TEST_P(MergedSourceTest, WhatIsNotQuantizedIsRoundedAsTheCheckpointStoresIt) {
+  StoredWeights stored(*files_.checkpoint);
+  MergedSource merged(stored, plan_);
+  for (const auto& [name, merge] : plan_.tensors) {
+    const auto shape = merged.shape(name);
+    ASSERT_OK(shape);
+    EXPECT_EQ(shape->dtype, files_.checkpoint->find(merge.source)->dtype);
+    const auto tensor = merged.load(*backend_, name, *shape);
+    ASSERT_OK(tensor);
+    std::vector<uint8_t> loaded(tensor->bytes());
+    ASSERT_OK(backend_->download(*tensor, loaded.data(), loaded.size()));
+    // Piece by piece, as the coordinator copies it.
+    const auto file = MergedTensor::open(*files_.checkpoint, merge);
+    ASSERT_OK(file);
+    std::vector<uint8_t> copied(loaded.size());
+    for (int64_t row = 0; row < file->rows(); row += file->rows_step()) {
+      ASSERT_OK(file->read(row, file->rows_step(), copied.data() + row * file->row_bytes()));
+    }
+    EXPECT_EQ(copied, loaded) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, MergedSourceTest,
+                         ::testing::Values(Case{"demo_16", "demo/model", 16},
+                                           Case{"demo_128", "demo/model", 128},
+                                           Case{"mistral", "tests/data/families/mistral", 32},
+                                           Case{"phi3_fused", "tests/data/families/phi3", 64},
+                                           Case{"qwen2_bias", "tests/data/families/qwen2", 16},
+                                           Case{"qwen3_tied", "tests/data/families/qwen3", 64}),
+                         [](const ::testing::TestParamInfo<Case>& test) {
+                           return test.param.name;
+                         });
+
+TEST(MergedSource, RefusesFamiliesWhoseNormsStandBehind) {
+  for (const char* family : {"gemma2", "gemma3_text", "olmo2"}) {
+    const auto files = open_model(posix_file_system(),
+                                  ROTOR_SOURCE_DIR "/tests/data/families/" + std::string(family));
+    ASSERT_OK(files);
+    EXPECT_FAILS(plan_merge(files->architecture, 16), Code::kInvalidArgument,
+                 "CANNOT_MERGE_ROTATION", "does not commute with the rotation");
+  }
+}
+
+}  // namespace
+}  // namespace rotor::worker
