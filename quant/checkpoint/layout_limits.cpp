@@ -77,8 +77,8 @@ Status check_rotation(const LayoutLimits& limits, int block) {
     return block == 0 ? Status()
                       : unsupported(limits.layout,
                                     "has no field for an online rotation, and blocks of " + asked +
-                                        " are asked for: add --rotation none, or choose --layout "
-                                        "compressed-tensors");
+                                        " are asked for: add --rotation none or merged:16, or "
+                                        "choose --layout compressed-tensors");
   }
   if (block == 0 && !limits.rotates_all) {
     return {};

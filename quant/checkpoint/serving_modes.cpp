@@ -19,7 +19,8 @@ constexpr Activations kA16 = Activations::kA16;
 constexpr Activations kA4 = Activations::kA4;
 
 constexpr Row kRows[] = {
-    // transformers reads no transform_config, and says nothing of it (tests/interop).
+    // transformers reads no transform_config: it runs rotated weights on unrotated inputs
+    // (tests/interop).
     {L::kCompressedTensors, false, {}, "transformers with the compressed-tensors library"},
     {L::kCompressedTensors, true, {}, "vLLM with tensor parallel size 1"},
     {L::kCompressedTensors, false, {}, "vLLM with any tensor parallel size"},

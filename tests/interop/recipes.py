@@ -4,8 +4,8 @@ import json
 import pathlib
 import subprocess
 
-SEQUENCES = 8
-SEQ_LEN = 512
+SEQUENCES = 4
+SEQ_LEN = 256
 
 # By name: what `rotor quantize` is told. Calibration is short: this is about bytes, not quality.
 RECIPES = {
@@ -13,6 +13,7 @@ RECIPES = {
     "ct-nvfp4-a16-rotated": ["--format", "nvfp4"],
     "ct-nvfp4-a4": ["--format", "nvfp4", "--activations", "a4", "--rotation", "none"],
     "ct-nvfp4-a4-rotated": ["--format", "nvfp4", "--activations", "a4"],
+    "ct-nvfp4-a4-merged": ["--format", "nvfp4", "--activations", "a4", "--rotation", "merged:16"],
     "ct-mxfp4-a16": ["--format", "mxfp4", "--rotation", "none"],
     "ct-mxfp4-a16-rotated": ["--format", "mxfp4"],
     "ct-mxfp4-a4": ["--format", "mxfp4", "--activations", "a4", "--rotation", "none"],
@@ -46,7 +47,7 @@ class Rotor:
 
     def quantize(self, model, recipe, output):
         return run_json([self.program, "quantize", model, "--output", output, "--device", "cpu",
-                         "--ranks", 1, "--calibration", self.calibration, "--sequences", 16,
+                         "--ranks", 1, "--calibration", self.calibration, "--sequences", 8,
                          "--seq-len", 256, *RECIPES[recipe], "-o", "json"])
 
     def verify(self, checkpoint):
