@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/architecture.h"
+#include "quant/base/text.h"
 
 namespace rotor {
 namespace {
@@ -104,10 +105,10 @@ Result<const Family*> find_family(std::string_view model_type) {
   for (const std::string& type : supported_model_types()) {
     supported += (supported.empty() ? "" : ", ") + type;
   }
-  return unimplemented("model_type \"" + std::string(model_type) +
-                       "\" is not supported; supported are: " + supported)
+  return unimplemented("model_type " + printable(model_type) +
+                       " is not supported; supported are: " + supported)
       .with_reason("UNSUPPORTED_MODEL_TYPE")
-      .with_detail("model_type", std::string(model_type))
+      .with_detail("model_type", printable(model_type))
       .with_detail("supported", supported);
 }
 

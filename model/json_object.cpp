@@ -49,7 +49,12 @@ const json* JsonObject::find(const std::string& key) const {
 }
 
 std::string JsonObject::full_key(const std::string& key) const {
-  return where_.empty() ? escaped(key) : where_ + "." + escaped(key);
+  // Most keys are names; what else a file may hold is quoted.
+  std::string shown = printable(key);
+  if (shown.size() == key.size() + 2) {
+    shown = key;
+  }
+  return where_.empty() ? shown : where_ + "." + shown;
 }
 
 Status JsonObject::error(const std::string& key, const std::string& expected) const {

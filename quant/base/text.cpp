@@ -2,10 +2,10 @@
 
 namespace rotor {
 
-std::string escaped(std::string_view text) {
+std::string printable(std::string_view text) {
   constexpr size_t kMaxBytes = 120;
   constexpr std::string_view kHex = "0123456789abcdef";
-  std::string out;
+  std::string out = "'";
   for (const char c : text.substr(0, kMaxBytes)) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte < 0x7f) {
@@ -16,11 +16,8 @@ std::string escaped(std::string_view text) {
       out += kHex[byte & 15];
     }
   }
-  return text.size() > kMaxBytes ? out + "..." : out;
-}
-
-std::string printable(std::string_view text) {
-  return "'" + escaped(text) + "'";
+  out += text.size() > kMaxBytes ? "...'" : "'";
+  return out;
 }
 
 }  // namespace rotor

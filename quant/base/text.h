@@ -10,7 +10,4 @@ namespace rotor {
 /// on a terminal and valid UTF-8 for an RPC, whatever a file holds.
 std::string printable(std::string_view text);
 
-/// The same without quotes, for the parts of a path of keys.
-std::string escaped(std::string_view text);
-
 }  // namespace rotor

@@ -23,7 +23,8 @@ std::string small_shard(const std::string& tensor) {
 }  // namespace
 
 void safetensors(std::string_view input) {
-  testing::MemoryFileSystem fs({{"m/model.safetensors", std::string(input)}});
+  testing::MemoryFileSystem fs(
+      testing::MemoryFileSystem::Files{{"m/model.safetensors", std::string(input)}});
   const auto file = SafetensorsFile::open(fs, "m/model.safetensors");
   if (!file.ok()) {
     check_status(file.status());
@@ -43,9 +44,10 @@ void safetensors(std::string_view input) {
 }
 
 void index(std::string_view input) {
-  testing::MemoryFileSystem fs({{"m/model.safetensors.index.json", std::string(input)},
-                                {"m/a.safetensors", small_shard("x")},
-                                {"m/b.safetensors", small_shard("y")}});
+  testing::MemoryFileSystem fs(
+      testing::MemoryFileSystem::Files{{"m/model.safetensors.index.json", std::string(input)},
+                                       {"m/a.safetensors", small_shard("x")},
+                                       {"m/b.safetensors", small_shard("y")}});
   const auto reader = CheckpointReader::open(fs, "m");
   if (!reader.ok()) {
     check_status(reader.status());

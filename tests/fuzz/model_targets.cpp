@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kVocabulary = 1000;
 
 void documents(const std::string& path, std::string_view input) {
-  testing::MemoryFileSystem fs({{path, std::string(input)}});
+  testing::MemoryFileSystem fs(testing::MemoryFileSystem::Files{{path, std::string(input)}});
   WindowCutter cutter(4, 8);
   const Status status =
       read_documents(fs, path, kVocabulary, [&](const Document& document) -> Result<bool> {

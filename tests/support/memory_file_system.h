@@ -16,7 +16,9 @@ namespace rotor::testing {
 
 class MemoryFileSystem final : public FileSystem {
  public:
-  explicit MemoryFileSystem(std::map<std::string, std::string> files) : files_(std::move(files)) {}
+  using Files = std::map<std::string, std::string>;  // bytes by path
+
+  explicit MemoryFileSystem(Files files) : files_(std::move(files)) {}
 
   Result<std::unique_ptr<RandomAccessFile>> open_for_reading(const std::string& path) override {
     const auto found = files_.find(path);
@@ -78,7 +80,7 @@ class MemoryFileSystem final : public FileSystem {
   }
   static Status read_only(const std::string& path) { return errno_error(EROFS, "writing", path); }
 
-  std::map<std::string, std::string> files_;
+  Files files_;
 };
 
 }  // namespace rotor::testing

@@ -170,7 +170,7 @@ TEST(Families, RefusesAnUnknownTypeAndListsTheKnown) {
   ModelConfig config = parsed_small_config();
   config.model_type = "mamba";
   EXPECT_FAILS(describe(config), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
-               "\"mamba\" is not supported; supported are: gemma2, gemma3_text, llama,");
+               "'mamba' is not supported; supported are: gemma2, gemma3_text, llama,");
 }
 
 TEST(Families, RefusesSizesThatContradictEachOther) {

@@ -114,8 +114,9 @@ json random_model(std::mt19937& random, const std::vector<std::string>& alphabet
   for (size_t i = below(25); i-- > 0;) {
     const std::string left = tokens[below(tokens.size())];
     const std::string right = tokens[below(tokens.size())];
-    if (left.size() + right.size() < 12) {
-      model["merges"].push_back({left, right});
+    const json merge = {left, right};
+    if (left.size() + right.size() < 12 && std::ranges::count(model["merges"], merge) == 0) {
+      model["merges"].push_back(merge);
       add(left + right);
     }
   }
