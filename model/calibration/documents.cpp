@@ -135,7 +135,13 @@ Status read_array(FileSystem& fs, const std::string& path, int64_t vocab_size,
                          read_whole_file(fs, path, static_cast<int64_t>(kArrayLimits.max_bytes)));
   Result<json> parsed = parse_json(text, path, kArrayLimits);
   if (!parsed.ok()) {
-    return parsed.status().with_reason("BAD_CALIBRATION_DATA").with_detail("file", path);
+    const auto line = line_at(text, std::stoull(parsed.status().details().at("offset")));
+    // Once more, now that the place is known.
+    return parse_json(text, DocumentPlace{path, "line", line}.text(), kArrayLimits)
+        .status()
+        .with_reason("BAD_CALIBRATION_DATA")
+        .with_detail("file", path)
+        .with_detail("line", std::to_string(line));
   }
   json root = std::move(parsed).value();
   if (!root.is_array()) {

@@ -10,6 +10,11 @@ constexpr size_t kMostLineBytes = size_t{1} << 28;
 
 }  // namespace
 
+int64_t line_at(std::string_view text, size_t offset) {
+  const std::string_view before = text.substr(0, offset);
+  return 1 + std::count(before.begin(), before.end(), '\n');
+}
+
 Result<bool> LineReader::fill() {
   if (file_size_ < 0) {
     ROTOR_ASSIGN_OR_RETURN(const FileStat stat, file_.stat());

@@ -11,6 +11,9 @@
 
 namespace rotor {
 
+/// The line, counted from 1, that byte `offset` of `text` stands on.
+int64_t line_at(std::string_view text, size_t offset);
+
 class LineReader {
  public:
   /// `file` must outlive the reader.

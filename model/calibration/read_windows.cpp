@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/calibration/documents.h"
+#include "model/calibration/line_reader.h"
 #include "model/calibration/window_cutter.h"
 #include "quant/io/file.h"
 
@@ -111,9 +112,7 @@ class WindowReader {
     Status located = status;
     const auto offset = status.details().find("offset");
     if (offset != status.details().end()) {
-      const std::string_view before =
-          text.substr(0, static_cast<size_t>(std::stoull(offset->second)));
-      const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+      const int64_t line = line_at(text, std::stoull(offset->second));
       place.append(":").append(std::to_string(line));
       located = std::move(located).with_detail("line", std::to_string(line));
     }

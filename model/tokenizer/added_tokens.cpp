@@ -62,6 +62,7 @@ Status AddedTokens::split(const Piece& input, const PieceSink& plain,
   const std::string_view text = input.text;
   size_t done = 0;
   size_t at = 0;
+  size_t spaces_end = 0;  // of white space that was looked through already
   while (at < text.size()) {
     const AddedToken* found = match_at(text, at);
     if (found == nullptr) {
@@ -78,8 +79,12 @@ Status AddedTokens::split(const Piece& input, const PieceSink& plain,
            u_isUWhiteSpace(character_at(text, previous_character(text, begin))) != 0) {
       begin = previous_character(text, begin);
     }
-    while (found->rstrip && end < text.size() && u_isUWhiteSpace(character_at(text, end)) != 0) {
-      end += utf8_length_at(text, end);
+    if (found->rstrip) {
+      end = std::max(end, spaces_end);
+      while (end < text.size() && u_isUWhiteSpace(character_at(text, end)) != 0) {
+        end += utf8_length_at(text, end);
+      }
+      spaces_end = end;
     }
     if (begin > done) {
       ROTOR_RETURN_IF_ERROR(plain(input.part(text.substr(done, begin - done))));

@@ -64,12 +64,13 @@ TEST_F(Documents, StopsWhenTheSinkHasEnough) {
 TEST_F(Documents, Faults32_BrokenJsonIsNamedByLine) {
   refuses("a.jsonl", "{\"text\": \"one\"}\n\n{\"text\": \"two\"", "a.jsonl:3");
   refuses("a.jsonl", "{\"text\": \"one\"} {\"text\": \"two\"}", "a.jsonl:1");
-  refuses("a.json", "[\"one\", ", "a.json");
+  refuses("a.json", "[\"one\",\n\"two\",\n", "a.json:3: byte");
+  refuses("a.json", "[\"one\",\nnone]", "a.json:2: byte");
 }
 
 TEST_F(Documents, Faults32_InvalidUtf8IsNamedByLine) {
   refuses("a.jsonl", "{\"text\": \"one\"}\n{\"text\": \"\xFF\"}", "a.jsonl:2");
-  refuses("a.json", "[\"\xC3\"]", "a.json");
+  refuses("a.json", "[\n\"\xC3\"]", "a.json:2");
 }
 
 TEST_F(Documents, Faults32_WrongTypesAreNamed) {

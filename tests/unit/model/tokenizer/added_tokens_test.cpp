@@ -50,5 +50,19 @@ TEST(AddedTokens, TakesWhiteSpaceAround) {
   EXPECT_EQ(split(tokens, "R  L"), "<2><1>");
 }
 
+TEST(AddedTokens, LooksThroughWhiteSpaceOnce) {
+  AddedTokens tokens;
+  tokens.add({.id = 1, .content = "\n", .rstrip = true});
+  int64_t found = 0;
+  const std::string text(400'000, '\n');
+  EXPECT_OK(tokens.split(
+      {text, true}, [](const Piece&) { return internal_error("between two tokens"); },
+      [&](int32_t) {
+        ++found;
+        return Status();
+      }));
+  EXPECT_EQ(found, std::ssize(text));
+}
+
 }  // namespace
 }  // namespace rotor
