@@ -1,4 +1,5 @@
 // Reading the BPE model of a tokenizer.json.
+#include <array>
 #include <utility>
 
 #include "model/tokenizer/bpe.h"
@@ -84,15 +85,16 @@ Status Bpe::add_merge(const JsonObject& model, size_t rank, std::string_view lef
     return model.error("merges", "its element " + std::to_string(rank) + " has an empty token");
   }
   const std::string whole = std::string(left) + std::string(right);
-  for (const std::string_view token : {left, right, std::string_view(whole)}) {
-    if (vocabulary_.find(token) < 0) {
+  std::array<int32_t, 3> ids{};
+  for (size_t i = 0; const std::string_view token : {left, right, std::string_view(whole)}) {
+    ids[i] = vocabulary_.find(token);
+    if (ids[i++] < 0) {
       return model.error("merges", "its element " + std::to_string(rank) + " needs the token " +
                                        printable(token) + ", which is not in the vocabulary");
     }
   }
   const size_t last = utf8_boundary_before(left, left.size() - 1);
-  merges_.add(vocabulary_.find(left), vocabulary_.find(right),
-              {static_cast<int32_t>(rank), vocabulary_.find(whole)}, utf8_code_point_at(left, last),
+  merges_.add(ids[0], ids[1], {static_cast<int32_t>(rank), ids[2]}, utf8_code_point_at(left, last),
               utf8_code_point_at(right, 0));
   return {};
 }

@@ -62,6 +62,15 @@ LLAMA2 = {"type": "Sequence", "normalizers": [PREPEND, SPACES]}
 BYTE_PROCESSOR = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
 
 
+def replace(regex, content):
+    return {"type": "Replace", "pattern": {"Regex": regex}, "content": content}
+
+
+# As the transformers library (5) turns sentencepiece's own settings into steps.
+TRIMMED = {"type": "Sequence", "normalizers": [replace(r"\A +| +\z", ""), replace(" {2,}", " "), SPACES]}
+TRIMMED_LEGACY = {"type": "Sequence", "normalizers": TRIMMED["normalizers"] + [replace(r"\A▁", "▁▁")]}
+
+
 def metaspace(scheme, cut):
     return {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": cut}
 
@@ -116,6 +125,12 @@ OF_CHARACTERS = {
               "post_processor": template("<bos>"),
               "added_tokens": [token("<bos>"), token("<start_of_turn>")]
                               + [token(c * n, special=False, normalized=False) for c in "\n▁\t" for n in range(2, 32)]},
+    "sentencepiece": {"normalizer": TRIMMED,
+                      "pre_tokenizer": in_sequence(metaspace("first", False), split(r"<user>|\.\.\.|▁▁")),
+                      "model": {"unk_token": None, "ignore_merges": True}, "added_tokens": [token("<s>")]},
+    "sentencepiece, legacy": {"normalizer": TRIMMED_LEGACY, "pre_tokenizer": in_sequence(metaspace("always", False)),
+                              "model": {"unk_token": None}, "post_processor": template("<s>"),
+                              "added_tokens": [token("<s>"), token("<pad>", special=False)]},
     "words": {"normalizer": {"type": "NFKC"}, "pre_tokenizer": metaspace("always", True),
               "added_tokens": [token("<mask>", lstrip=True)]},
     "unknown": {"pre_tokenizer": metaspace("never", True), "model": {"byte_fallback": False},

@@ -169,36 +169,5 @@ TEST(Bpe, StopsInsideAPiece) {
   EXPECT_EQ(encode(*bpe, piece, 100).size(), 100U);
 }
 
-TEST(MergeTable, KnowsWhatIsInItAndNothingElse) {
-  MergeTable table(5000);
-  for (int32_t i = 0; i < 5000; ++i) {
-    table.add(i, i * 7, {i, i + 1}, U'a', U'b');
-  }
-  for (int32_t i = 0; i < 5000; ++i) {
-    const MergeTable::Merge* merge = table.find(i, i * 7);
-    ASSERT_NE(merge, nullptr);
-    EXPECT_EQ(merge->rank, i);
-    EXPECT_EQ(merge->id, i + 1);
-    EXPECT_EQ(table.find(i, i * 7 + 1), nullptr);
-  }
-  EXPECT_TRUE(table.may_join(U'a', U'b'));
-  EXPECT_FALSE(table.may_join(U'b', U'a'));
-}
-
-TEST(WordCache, ForgetsRatherThanGrows) {
-  WordCache cache;
-  const Ids ids = {1, 2, 3};
-  cache.insert("word", ids);
-  ASSERT_NE(cache.find("word"), nullptr);
-  EXPECT_EQ(*cache.find("word"), ids);
-  cache.insert(std::string(1000, 'a'), ids);
-  EXPECT_EQ(cache.find(std::string(1000, 'a')), nullptr) << "too long to come again";
-  for (int i = 0; i < 200'000; ++i) {
-    cache.insert("w" + std::to_string(i), ids);
-  }
-  EXPECT_EQ(cache.find("word"), nullptr);
-  EXPECT_NE(cache.find("w199999"), nullptr);
-}
-
 }  // namespace
 }  // namespace rotor
