@@ -72,22 +72,26 @@ class Planner {
         add_inputs(stage);
         return add_values(stage);
       case StageKind::kMlpIn:
+      case StageKind::kExpertsIn:
         add_inputs(stage);
         return {};
       case StageKind::kAttentionOut:
         add_outputs(stage, values_);
         return {};
       case StageKind::kMlpOut:
+      case StageKind::kExpertsOut:
         add_outputs(stage, 0);
         return {};
     }
-    return cannot_merge("layer " + std::to_string(layer.index) +
-                        " has a part that is neither attention nor a dense MLP");
+    return internal_error("layer " + std::to_string(layer.index) + ": unknown stage");
   }
 
   void add_inputs(const Stage& stage) {
     for (const Linear& linear : stage.linears) {
       fold(stage.norm, linear.name + ".weight", linear.name + ".weight");
+    }
+    if (!stage.router.empty()) {
+      fold(stage.norm, stage.router + ".weight", stage.router + ".weight");
     }
     forget(stage.norm);
   }

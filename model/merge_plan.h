@@ -4,8 +4,9 @@
 //
 // x is the residual stream, R the block Hadamard rotation (quant/rotation/hadamard.h), g a norm's
 // weight. A root mean square norm commutes with R once g is folded into what follows:
-//   embedding E -> E R;  q, k, v, gate, up, head W -> W diag(g) R;  g -> 1;  o, down W -> R W, b ->
-//   R b; and with R_v over each head's values: v W -> R_v W, b -> R_v b;  o W -> W R_v.
+//   embedding E -> E R;  q, k, v, gate, up, router, head W -> W diag(g) R;  g -> 1;
+//   o, down W -> R W, b -> R b;  and with R_v over each head's values:
+//   v W -> R_v W, b -> R_v b;  o W -> W R_v.
 // The down projection's input stays as it is: what makes it is no linear map.
 //
 // Design goals: one description, read by the workers (worker/model/merged_source.h) and by the
@@ -46,7 +47,7 @@ struct MergePlan {
 
 /// Errors: INVALID_ARGUMENT, reason CANNOT_MERGE_ROTATION, for a hidden size that the block does
 /// not divide, and for what a rotation cannot be merged into: a norm behind attention or MLP, whose
-/// weight stands between the rotation and the residual stream; experts. Heads that the block does
+/// weight stands between the rotation and the residual stream. Heads that the block does
 /// not divide take the largest power of two that does.
 Result<MergePlan> plan_merge(const Architecture& architecture, int block);
 

@@ -109,7 +109,8 @@ INSTANTIATE_TEST_SUITE_P(Models, MergedSourceTest,
                                            Case{"mistral", "tests/data/families/mistral", 32},
                                            Case{"phi3_fused", "tests/data/families/phi3", 64},
                                            Case{"qwen2_bias", "tests/data/families/qwen2", 16},
-                                           Case{"qwen3_tied", "tests/data/families/qwen3", 64}),
+                                           Case{"qwen3_tied", "tests/data/families/qwen3", 64},
+                                           Case{"qwen3_moe", "tests/data/families/qwen3_moe", 16}),
                          [](const ::testing::TestParamInfo<Case>& test) {
                            return test.param.name;
                          });
