@@ -6,6 +6,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,23 +30,31 @@ class MemorySink final : public LayerSink {
   explicit MemorySink(Store& store) : store_(store) {}
 
   Status check(bool at_boundary) override {
-    const bool stop = at_boundary && stop_after_ == static_cast<int>(store_.computed.size());
+    const bool stop = at_boundary && stop_after_ == static_cast<int>(finished_.size());
     return stop ? cancelled("stop").with_reason("DRAINING") : Status();
   }
   Status stage_done(int, int, int, const std::vector<ModuleResult>& modules) override {
     EXPECT_FALSE(modules.empty());
     return {};
   }
-  Status put(int, std::vector<StoredTensor> tensors) override {
+  Status put(int layer, PendingTensors pending) override {
+    ROTOR_ASSIGN_OR_RETURN(std::vector<StoredTensor> tensors, pending.make());
     const std::lock_guard lock(store_.mutex);
     for (StoredTensor& tensor : tensors) {
-      put_.push_back({tensor.spec, ""});
+      put_[layer].push_back({tensor.spec, ""});
       const std::string name = tensor.spec.name;
       EXPECT_TRUE(store_.tensors.emplace(name, std::move(tensor)).second) << name << " came twice";
     }
     return {};
   }
-  Result<std::vector<UploadedTensor>> flush(int) override { return std::exchange(put_, {}); }
+  Status finish(int layer) override {
+    EXPECT_TRUE(finished_.insert(layer).second) << layer;
+    return {};
+  }
+  Result<std::vector<UploadedTensor>> flush(int layer) override {
+    EXPECT_TRUE(finished_.contains(layer)) << layer;
+    return std::exchange(put_[layer], {});
+  }
   Status commit(const LayerResult& result, const std::vector<UploadedTensor>& tensors) override {
     EXPECT_FALSE(tensors.empty());
     store_.layers.push_back(result);
@@ -68,7 +77,8 @@ class MemorySink final : public LayerSink {
 
  private:
   Store& store_;
-  std::vector<UploadedTensor> put_;
+  std::map<int, std::vector<UploadedTensor>> put_;  // by layer
+  std::set<int> finished_;
   int stop_after_ = -1;
 };
 

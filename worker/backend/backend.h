@@ -96,6 +96,14 @@ struct Loss {
   int64_t tokens = 0;
 };
 
+/// A copy on its way from the device to the host. May be taken, and destroyed, on any thread.
+class Download {
+ public:
+  virtual ~Download() = default;
+  /// Waits for it and copies it to `dst`; `bytes` must be the tensor's.
+  virtual Status take(void* dst, size_t bytes) = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -121,6 +129,9 @@ class Backend {
   virtual Status upload(const void* src, size_t bytes, const Tensor& dst) = 0;
   /// Waits, then copies to host memory.
   virtual Status download(const Tensor& src, void* dst, size_t bytes) = 0;
+  /// Starts a copy of what `src` holds once everything asked for so far is done; does not wait.
+  /// `src` must stay as it is until the copy is taken.
+  virtual Result<std::unique_ptr<Download>> begin_download(const Tensor& src) = 0;
   virtual Status copy(const Tensor& src, const Tensor& dst) = 0;
   /// Waits until everything asked for so far is done, and tells the first error of it.
   virtual Status synchronize() = 0;

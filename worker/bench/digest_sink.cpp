@@ -26,16 +26,23 @@ void DigestSink::run() {
     if (stop_) {
       return;
     }
-    StoredTensor tensor = std::move(waiting_.front());
+    PendingTensors pending = std::move(waiting_.front());
     waiting_.pop_front();
     busy_ = true;
     lock.unlock();
-    Sha256 sha;
-    sha.update(tensor.bytes.data(), tensor.bytes.size());
-    UploadedTensor digested{std::move(tensor.spec), sha.hex()};
-    tensor.bytes = {};
+    const Result<std::vector<StoredTensor>> made = pending.make();
+    std::vector<UploadedTensor> digested;
+    for (size_t i = 0; made.ok() && i < made->size(); ++i) {
+      const StoredTensor& tensor = (*made)[i];
+      Sha256 sha;
+      sha.update(tensor.bytes.data(), tensor.bytes.size());
+      digested.push_back({tensor.spec, sha.hex()});
+    }
     lock.lock();
-    digested_.push_back(std::move(digested));
+    std::move(digested.begin(), digested.end(), std::back_inserter(digested_));
+    if (status_.ok()) {
+      status_ = made.status();
+    }
     busy_ = false;
     changed_.notify_all();
   }
@@ -50,18 +57,23 @@ Status DigestSink::stage_done(int /*layer*/, int /*stage*/, int /*stages*/,
   return {};
 }
 
-Status DigestSink::put(int /*layer*/, std::vector<StoredTensor> tensors) {
+Status DigestSink::put(int /*layer*/, PendingTensors tensors) {
   {
     const std::lock_guard lock(mutex_);
-    std::move(tensors.begin(), tensors.end(), std::back_inserter(waiting_));
+    waiting_.push_back(std::move(tensors));
   }
   changed_.notify_all();
+  return {};
+}
+
+Status DigestSink::finish(int /*layer*/) {
   return {};
 }
 
 Result<std::vector<UploadedTensor>> DigestSink::flush(int /*layer*/) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return waiting_.empty() && !busy_; });
+  ROTOR_RETURN_IF_ERROR(status_);
   return std::exchange(digested_, {});
 }
 

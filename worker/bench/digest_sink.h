@@ -25,7 +25,8 @@ class DigestSink final : public LayerSink {
   Status check(bool at_boundary) override;
   Status stage_done(int layer, int stage, int stages,
                     const std::vector<ModuleResult>& modules) override;
-  Status put(int layer, std::vector<StoredTensor> tensors) override;
+  Status put(int layer, PendingTensors tensors) override;
+  Status finish(int layer) override;
   Result<std::vector<UploadedTensor>> flush(int layer) override;
   Status commit(const LayerResult& result, const std::vector<UploadedTensor>& tensors) override;
   Result<MemorySource> fetch(int layer, const std::vector<TensorSpec>& expected) override;
@@ -35,7 +36,8 @@ class DigestSink final : public LayerSink {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<StoredTensor> waiting_;
+  std::deque<PendingTensors> waiting_;
+  Status status_;
   std::vector<UploadedTensor> digested_;
   bool busy_ = false;
   bool stop_ = false;

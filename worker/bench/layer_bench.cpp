@@ -90,8 +90,8 @@ class LayerBench {
     ROTOR_RETURN_IF_ERROR(comm_.agree(batches.ok() ? backend_.synchronize() : batches.status()));
     const Clock::time_point start = Clock::now();
     {
-      const LayerContext context{backend_, comm_, *decoder_, plan_,       *layout_,
-                                 sink_,    cut_,  *batches,  memory_plan_};
+      const LayerContext context{backend_, comm_, *decoder_, plan_,        *layout_,
+                                 sink_,    cut_,  *batches,  memory_plan_, [] { return Status(); }};
       ROTOR_RETURN_IF_ERROR(
           LayerQuantizer(context, plan_.layers[0], weights_).run(true, layer).status());
     }

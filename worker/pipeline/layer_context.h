@@ -1,8 +1,9 @@
 // What all layers of a shard share.
 //
-// Errors of put_module: those of the layout and of the sink.
+// Errors of put_module: those of the sink.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "worker/pipeline/layer_sink.h"
 #include "worker/pipeline/memory_plan.h"
 #include "worker/pipeline/micro_batches.h"
+#include "worker/pipeline/pending_matrix.h"
 
 namespace rotor::worker {
 
@@ -27,10 +29,12 @@ struct LayerContext {
   const BatchCut& cut;               // of the calibration set
   std::vector<MicroBatch>& batches;  // this rank's
   const MemoryPlan& memory;
+  /// Called by every rank half-way through the layer: time to settle what the layer before left.
+  std::function<Status()> settle;
 };
 
-/// Encodes a solved module for the layout and hands it to the sink.
+/// Hands a solved module to the sink, which encodes it for the layout once it is there.
 Status put_module(const LayerContext& context, int layer, const std::string& module,
-                  QuantizedMatrix&& matrix);
+                  PendingMatrix&& pending);
 
 }  // namespace rotor::worker

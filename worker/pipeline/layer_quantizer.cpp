@@ -33,6 +33,10 @@ Result<LayerWeights> LayerQuantizer::run(bool needs_output, LayerResult* result)
   LayerWeights weights = original_;
   const LayerWeights& mover = by_stage ? weights : original_;
   for (size_t stage = 0; stage < layer_.stages.size(); ++stage) {
+    if (stage == layer_.stages.size() / 2) {
+      // The device still works on what the stages before were asked for.
+      ROTOR_RETURN_IF_ERROR(context_.settle());
+    }
     if (needs_hessian(layer_.stages[stage])) {
       ROTOR_RETURN_IF_ERROR(solve(stage, mover, &weights));
     }

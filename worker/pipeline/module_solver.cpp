@@ -166,18 +166,17 @@ Result<Tensor> ModuleSolver::dequantized() {
   return weight;
 }
 
-Result<QuantizedMatrix> ModuleSolver::download() {
-  QuantizedMatrix matrix;
-  matrix.scheme = scheme_;
-  matrix.rows = rows_;
-  matrix.cols = cols_;
-  matrix.global_scale = global_scale_;
-  matrix.codes.resize(codes_.bytes());
-  matrix.scales.resize(scales_.stored.bytes());
-  ROTOR_RETURN_IF_ERROR(backend_.download(codes_, matrix.codes.data(), matrix.codes.size()));
-  ROTOR_RETURN_IF_ERROR(
-      backend_.download(scales_.stored, matrix.scales.data(), matrix.scales.size()));
-  return matrix;
+Result<PendingMatrix> ModuleSolver::begin_download() {
+  PendingMatrix pending;
+  pending.matrix.scheme = scheme_;
+  pending.matrix.rows = rows_;
+  pending.matrix.cols = cols_;
+  pending.matrix.global_scale = global_scale_;
+  pending.code_bytes = codes_.bytes();
+  pending.scale_bytes = scales_.stored.bytes();
+  ROTOR_ASSIGN_OR_RETURN(pending.codes, backend_.begin_download(codes_));
+  ROTOR_ASSIGN_OR_RETURN(pending.scales, backend_.begin_download(scales_.stored));
+  return pending;
 }
 
 double ModuleSolver::rotate_bytes() const {

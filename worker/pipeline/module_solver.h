@@ -1,16 +1,16 @@
 // One weight of a stage on this rank: its rotated rows, its scales, its codes, its errors. The
 // steps are separate because the group has to agree on something between them.
 //
-// Codes and scales stay on the backend and are gathered there; only download() brings them to the
-// host. Not collective but for gather(). Thread-safety: main thread.
+// Codes and scales stay on the backend and are gathered there; only begin_download() brings them to
+// the host. Not collective but for gather(). Thread-safety: main thread.
 #pragma once
 
 #include <vector>
 
 #include "model/plan.h"
-#include "quant/quantized_matrix.h"
 #include "worker/backend/backend.h"
 #include "worker/comm/communicator.h"
+#include "worker/pipeline/pending_matrix.h"
 #include "worker/pipeline/results.h"
 
 namespace rotor::worker {
@@ -36,15 +36,15 @@ class ModuleSolver {
   Status gather(ModuleResult* result);
   /// After gather(): the dequantized weight [N, K] in the backend's activation dtype, rotated.
   Result<Tensor> dequantized();
-  /// After gather(): all codes and scales in host memory.
-  Result<QuantizedMatrix> download();
+  /// After gather(): all codes and scales on their way to host memory.
+  Result<PendingMatrix> begin_download();
 
   /// What the steps take on this rank's rows, for the timer: operations and bytes to be moved.
   double rotate_bytes() const;
   double scale_bytes() const;
   double solve_flops(int refine_passes) const;
   double measure_flops() const;
-  /// Of all rows, and of what gather() and download() move.
+  /// Of all rows, and of what gather() and begin_download() move.
   double dequantize_bytes() const;
   double stored_bytes() const;
 

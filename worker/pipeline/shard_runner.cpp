@@ -64,13 +64,21 @@ Result<std::optional<EvalResult>> ShardRunner::run() {
   for (int index = 0; index < task_.end_layer; ++index) {
     const LayerPlan& layer = plan_.layers[static_cast<size_t>(index)];
     const bool open = index >= task_.first_layer && !is_committed(index);
-    ROTOR_RETURN_IF_ERROR(comm_.agree(comm_.rank() == 0 ? sink_.check(true) : Status()));
+    const Status go = comm_.agree(comm_.rank() == 0 ? sink_.check(true) : Status());
+    if (!open || !go.ok()) {
+      ROTOR_RETURN_IF_ERROR(settle());
+      ROTOR_RETURN_IF_ERROR(go);
+    }
     if (open) {
-      ROTOR_RETURN_IF_ERROR(quantize_layer(layer));
+      if (const Status done = quantize_layer(layer); !done.ok()) {
+        (void)settle();  // what is finished need not be lost with what failed
+        return done;
+      }
     } else if (needs_output(index)) {
       ROTOR_RETURN_IF_ERROR(pass_layer(layer, is_committed(index)));
     }
   }
+  ROTOR_RETURN_IF_ERROR(settle());
   if (!task_.evaluation.has_value()) {
     return std::optional<EvalResult>();
   }
@@ -239,8 +247,8 @@ Status ShardRunner::quantize_layer(const LayerPlan& layer) {
     ROTOR_ASSIGN_OR_RETURN(original, load_layer(backend_, source_, shape));
     read_ahead(layer.index + 1);
   }
-  const LayerContext context{backend_, comm_, *decoder_, plan_,  *layout_,
-                             sink_,    cut_,  batches_,  memory_};
+  const LayerContext context{backend_, comm_, *decoder_, plan_,   *layout_,
+                             sink_,    cut_,  batches_,  memory_, [this] { return settle(); }};
   ROTOR_ASSIGN_OR_RETURN(
       const LayerWeights weights,
       LayerQuantizer(context, layer, original).run(needs_output(layer.index), &result));
@@ -249,15 +257,22 @@ Status ShardRunner::quantize_layer(const LayerPlan& layer) {
     ROTOR_RETURN_IF_ERROR(comm_.agree(forward(layer, weights, evaluation_batches_)));
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return commit(&result);
+  ROTOR_RETURN_IF_ERROR(comm_.agree(sink_.finish(layer.index)));
+  uncommitted_ = std::move(result);
+  return {};
 }
 
-Status ShardRunner::commit(LayerResult* result) {
+Status ShardRunner::settle() {
+  if (!uncommitted_.has_value()) {
+    return {};
+  }
+  LayerResult result = std::move(*uncommitted_);
+  uncommitted_.reset();
   std::string mine_text;
   Status mine;
   {
-    const PhaseScope phase(result->phases, "wait");
-    Result<std::vector<UploadedTensor>> mine_put = sink_.flush(result->layer);
+    const PhaseScope phase(result.phases, "wait");
+    Result<std::vector<UploadedTensor>> mine_put = sink_.flush(result.layer);
     mine = mine_put.status();
     if (mine_put.ok()) {
       mine_text = serialize_manifest(*mine_put);
@@ -272,7 +287,7 @@ Status ShardRunner::commit(LayerResult* result) {
         tensors.push_back(std::move(tensor));
       }
     }
-    mine = sink_.commit(*result, tensors);
+    mine = sink_.commit(result, tensors);
   }
   return comm_.agree(mine);
 }

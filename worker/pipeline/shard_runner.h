@@ -46,7 +46,8 @@ class ShardRunner {
   void plan_rank_memory();
   Status pass_layer(const LayerPlan& layer, bool committed);
   Status quantize_layer(const LayerPlan& layer);
-  Status commit(LayerResult* result);
+  /// Commits the layer that is finished and not committed, if there is one.
+  Status settle();
   Result<LayerWeights> committed_weights(const LayerPlan& layer);
   Result<MemorySource> fetch(const LayerPlan& layer);
   Status forward(const LayerPlan& layer, const LayerWeights& weights,
@@ -71,6 +72,9 @@ class ShardRunner {
   BatchCut evaluation_cut_;
   std::vector<MicroBatch> batches_;
   std::vector<MicroBatch> evaluation_batches_;
+  /// Finished, on its way to the coordinator: its commit waits until the next layer is half done,
+  /// so that the device need not wait for the network and the disk.
+  std::optional<LayerResult> uncommitted_;
   PhaseTimes load_times_;  // since the last commit, outside quantize_layer
 };
 

@@ -137,9 +137,9 @@ class StageSolver {
     }
     if (uploader(hessian_.root, index, comm_.size()) == comm_.rank()) {
       const PhaseScope phase(times_, "upload", 0.0, solver.stored_bytes());
-      ROTOR_ASSIGN_OR_RETURN(QuantizedMatrix matrix, solver.download());
-      matrix.input_global_scale = input_global_scale_;
-      solved->matrices[index] = std::move(matrix);
+      ROTOR_ASSIGN_OR_RETURN(PendingMatrix pending, solver.begin_download());
+      pending.matrix.input_global_scale = input_global_scale_;
+      solved->matrices[index] = std::move(pending);
     }
     return {};
   }

@@ -33,7 +33,7 @@ struct SolvedStage {
   std::vector<ModuleResult> results;
   /// By module of the stage plan, on the rank that uploads it (uploader()) alone; empty where it is
   /// not quantized.
-  std::vector<std::optional<QuantizedMatrix>> matrices;
+  std::vector<std::optional<PendingMatrix>> matrices;
 };
 
 /// Whether a stage has anything to quantize, and with it a Hessian to take.

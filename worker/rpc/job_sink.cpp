@@ -40,8 +40,12 @@ Status JobSink::stage_done(int layer, int stage, int stages,
   return client_->send(message);
 }
 
-Status JobSink::put(int layer, std::vector<StoredTensor> tensors) {
+Status JobSink::put(int layer, PendingTensors tensors) {
   return uploader_.put(layer, std::move(tensors));
+}
+
+Status JobSink::finish(int layer) {
+  return uploader_.finish(layer);
 }
 
 Result<std::vector<UploadedTensor>> JobSink::flush(int layer) {

@@ -26,7 +26,8 @@ class JobSink final : public LayerSink {
   Status check(bool at_boundary) override;
   Status stage_done(int layer, int stage, int stages,
                     const std::vector<ModuleResult>& modules) override;
-  Status put(int layer, std::vector<StoredTensor> tensors) override;
+  Status put(int layer, PendingTensors tensors) override;
+  Status finish(int layer) override;
   Result<std::vector<UploadedTensor>> flush(int layer) override;
   Status commit(const LayerResult& result, const std::vector<UploadedTensor>& tensors) override;
   Result<MemorySource> fetch(int layer, const std::vector<TensorSpec>& expected) override;

@@ -30,31 +30,36 @@ Uploader::~Uploader() {
   }
 }
 
-Status Uploader::put(int layer, std::vector<StoredTensor> tensors) {
-  for (StoredTensor& tensor : tensors) {
-    const size_t bytes = tensor.bytes.size();
-    std::unique_lock lock(mutex_);
-    // One tensor may be larger than the whole queue: it then goes alone.
-    changed_.wait(lock, [&] {
-      return !status_.ok() || queued_bytes_ == 0 || queued_bytes_ + bytes <= kQueueBytes;
-    });
-    ROTOR_RETURN_IF_ERROR(status_);
-    queued_bytes_ += bytes;
-    idle_ = false;
-    queue_.push_back({layer, false, std::move(tensor)});
-    changed_.notify_all();
-  }
+Status Uploader::put(int layer, PendingTensors tensors) {
+  const size_t bytes = tensors.bytes;
+  std::unique_lock lock(mutex_);
+  // One module may be larger than the whole queue: it then goes alone.
+  changed_.wait(lock, [&] {
+    return !status_.ok() || queued_bytes_ == 0 || queued_bytes_ + bytes <= kQueueBytes;
+  });
+  ROTOR_RETURN_IF_ERROR(status_);
+  queued_bytes_ += bytes;
+  queue_.push_back({layer, false, std::move(tensors)});
+  changed_.notify_all();
+  return {};
+}
+
+Status Uploader::finish(int layer) {
+  const std::lock_guard lock(mutex_);
+  ROTOR_RETURN_IF_ERROR(status_);
+  queue_.push_back({layer, true, {}});
+  changed_.notify_all();
   return {};
 }
 
 Result<std::vector<UploadedTensor>> Uploader::flush(int layer) {
   std::unique_lock lock(mutex_);
-  queue_.push_back({layer, true, {}});
-  idle_ = false;
-  changed_.notify_all();
-  changed_.wait(lock, [this] { return idle_ || !status_.ok(); });
+  changed_.wait(lock, [&] { return ended_.contains(layer) || !status_.ok(); });
   ROTOR_RETURN_IF_ERROR(status_);
-  return std::exchange(uploaded_, {});
+  ended_.erase(layer);
+  std::vector<UploadedTensor> uploaded = std::move(uploaded_[layer]);
+  uploaded_.erase(layer);
+  return uploaded;
 }
 
 void Uploader::run() {
@@ -66,7 +71,7 @@ void Uploader::run() {
     }
     Task task = std::move(queue_.front());
     queue_.pop_front();
-    const size_t bytes = task.tensor.bytes.size();
+    const size_t bytes = task.tensors.bytes;
     lock.unlock();
     Status status = perform(task);
     lock.lock();
@@ -74,7 +79,9 @@ void Uploader::run() {
     if (status_.ok()) {
       status_ = std::move(status);
     }
-    idle_ = queue_.empty();
+    if (task.end && status_.ok()) {
+      ended_.insert(task.layer);
+    }
     changed_.notify_all();
     if (!status_.ok()) {
       return;
@@ -89,7 +96,11 @@ Status Uploader::perform(Task& task) {
   if (call_ == nullptr) {
     ROTOR_RETURN_IF_ERROR(begin_call(task.layer));
   }
-  return send_tensor(task.tensor);
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<StoredTensor> tensors, task.tensors.make());
+  for (const StoredTensor& tensor : tensors) {
+    ROTOR_RETURN_IF_ERROR(send_tensor(task.layer, tensor));
+  }
+  return {};
 }
 
 Status Uploader::begin_call(int layer) {
@@ -120,7 +131,7 @@ Status Uploader::end_call() {
   return status;
 }
 
-Status Uploader::send_tensor(const StoredTensor& tensor) {
+Status Uploader::send_tensor(int layer, const StoredTensor& tensor) {
   v1::PutTensorsRequest request;
   v1::TensorStart* start = request.mutable_tensor();
   start->set_name(tensor.spec.name);
@@ -144,7 +155,7 @@ Status Uploader::send_tensor(const StoredTensor& tensor) {
     return status.ok() ? internal_error("the coordinator ended an upload before its end") : status;
   }
   const std::lock_guard lock(mutex_);
-  uploaded_.push_back(std::move(uploaded));
+  uploaded_[layer].push_back(std::move(uploaded));
   return {};
 }
 

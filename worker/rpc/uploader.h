@@ -1,7 +1,7 @@
 // Sends a rank's tensors to the coordinator while the rank goes on computing.
 //
 // Owns one thread and a queue that holds at most kQueueBytes; put() waits while it is full. One
-// PutTensors call a layer. Thread-safety: put and flush from one thread.
+// PutTensors call a layer. Thread-safety: put, finish and flush from one thread.
 // Errors: the first one is kept and returned by every later call; the layer is then lost to this
 // lease, and nothing is sent twice.
 #pragma once
@@ -12,8 +12,10 @@
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -34,15 +36,17 @@ class Uploader {
   Uploader(const Uploader&) = delete;
   Uploader& operator=(const Uploader&) = delete;
 
-  Status put(int layer, std::vector<StoredTensor> tensors);
-  /// Ends the layer's call and waits for the coordinator's word that it has everything.
+  Status put(int layer, PendingTensors tensors);
+  /// Ends the layer's call, behind all that was put.
+  Status finish(int layer);
+  /// Waits for the coordinator's word that it has everything of a finished layer; once.
   Result<std::vector<UploadedTensor>> flush(int layer);
 
  private:
   struct Task {
     int layer = 0;
     bool end = false;  // of the layer
-    StoredTensor tensor;
+    PendingTensors tensors;
   };
   using Call = grpc::ClientWriter<v1::PutTensorsRequest>;
 
@@ -50,7 +54,7 @@ class Uploader {
   Status perform(Task& task);
   Status begin_call(int layer);
   Status end_call();
-  Status send_tensor(const StoredTensor& tensor);
+  Status send_tensor(int layer, const StoredTensor& tensor);
 
   std::unique_ptr<v1::Workers::Stub> stub_;
   const std::string job_;
@@ -60,10 +64,10 @@ class Uploader {
   std::condition_variable changed_;
   std::deque<Task> queue_;
   size_t queued_bytes_ = 0;
-  bool idle_ = true;
   bool stop_ = false;
   Status status_;
-  std::vector<UploadedTensor> uploaded_;  // of the layer in the making
+  std::map<int, std::vector<UploadedTensor>> uploaded_;  // by layer, until it is flushed
+  std::set<int> ended_;                                  // layers that are all there
 
   std::unique_ptr<grpc::ClientContext> context_;  // made by the thread, cancelled under mutex_
   v1::PutTensorsResponse response_;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "quant/format/activations.h"
 #include "quant/format/bf16.h"
@@ -30,6 +31,22 @@ int usable_threads(int asked) {
 WeightView view(const Tensor& weight) {
   return {weight.data(), weight.dtype(), weight.rows(), weight.cols()};
 }
+
+/// Host memory is where it is wanted already.
+class HostDownload final : public Download {
+ public:
+  explicit HostDownload(Tensor tensor) : tensor_(std::move(tensor)) {}
+  Status take(void* dst, size_t bytes) override {
+    ROTOR_RETURN_IF_ERROR(expect(bytes == tensor_.bytes(), "download"));
+    if (bytes > 0) {
+      std::memcpy(dst, tensor_.data(), bytes);
+    }
+    return {};
+  }
+
+ private:
+  Tensor tensor_;
+};
 
 }  // namespace
 
@@ -76,6 +93,10 @@ Status CpuBackend::download(const Tensor& src, void* dst, size_t bytes) {
     std::memcpy(dst, src.data(), bytes);
   }
   return {};
+}
+
+Result<std::unique_ptr<Download>> CpuBackend::begin_download(const Tensor& src) {
+  return std::unique_ptr<Download>(std::make_unique<HostDownload>(src));
 }
 
 Status CpuBackend::copy(const Tensor& src, const Tensor& dst) {

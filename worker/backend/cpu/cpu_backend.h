@@ -31,6 +31,7 @@ class CpuBackend final : public Backend {
   Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes) override;
   Status upload(const void* src, size_t bytes, const Tensor& dst) override;
   Status download(const Tensor& src, void* dst, size_t bytes) override;
+  Result<std::unique_ptr<Download>> begin_download(const Tensor& src) override;
   Status copy(const Tensor& src, const Tensor& dst) override;
   Status synchronize() override { return {}; }
   Status for_each(int64_t count, const std::function<Status(Backend&, int64_t)>& piece) override;

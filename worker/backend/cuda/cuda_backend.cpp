@@ -43,17 +43,6 @@ Result<int64_t> pool_limit(int64_t limit) {
   return left;
 }
 
-constexpr size_t kSmallestPiecewise = size_t{1} << 20;
-
-bool is_page_locked(const void* memory) {
-  cudaPointerAttributes attributes{};
-  if (cudaPointerGetAttributes(&attributes, memory) != cudaSuccess) {
-    (void)cudaGetLastError();
-    return false;
-  }
-  return attributes.type == cudaMemoryTypeHost;
-}
-
 }  // namespace
 
 int visible_devices() {
@@ -90,7 +79,8 @@ CudaBackend::CudaBackend(int device, std::shared_ptr<kernels::MemoryPool> pool,
       pool_(std::move(pool)),
       stream_(std::move(stream)),
       gemm_(std::move(gemm)),
-      cholesky_(std::move(cholesky)) {}
+      cholesky_(std::move(cholesky)),
+      downloads_(device) {}
 
 CudaBackend::~CudaBackend() {
   (void)stream_.synchronize();
@@ -137,12 +127,13 @@ Status CudaBackend::upload(const void* src, size_t bytes, const Tensor& dst) {
 
 Status CudaBackend::download(const Tensor& src, void* dst, size_t bytes) {
   ROTOR_RETURN_IF_ERROR(expect(bytes == src.bytes(), "download"));
-  if (bytes < kSmallestPiecewise || is_page_locked(dst)) {
-    ROTOR_RETURN_IF_ERROR(
-        ROTOR_CUDA(cudaMemcpyAsync(dst, src.data(), bytes, cudaMemcpyDeviceToHost, stream())));
-    return synchronize();
-  }
-  return downloads_.copy(src.data(), bytes, dst, stream());
+  ROTOR_RETURN_IF_ERROR(
+      ROTOR_CUDA(cudaMemcpyAsync(dst, src.data(), bytes, cudaMemcpyDeviceToHost, stream())));
+  return synchronize();
+}
+
+Result<std::unique_ptr<Download>> CudaBackend::begin_download(const Tensor& src) {
+  return downloads_.begin(src.data(), src.bytes(), stream());
 }
 
 Status CudaBackend::copy(const Tensor& src, const Tensor& dst) {

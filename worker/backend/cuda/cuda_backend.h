@@ -23,7 +23,7 @@
 #include "kernels/memory_pool.h"
 #include "kernels/stream.h"
 #include "worker/backend/backend.h"
-#include "worker/backend/cuda/piecewise_download.h"
+#include "worker/backend/cuda/pinned_downloads.h"
 
 namespace rotor::worker::cuda {
 
@@ -52,6 +52,7 @@ class CudaBackend final : public Backend {
   Result<std::shared_ptr<Buffer>> allocate_host(size_t bytes) override;
   Status upload(const void* src, size_t bytes, const Tensor& dst) override;
   Status download(const Tensor& src, void* dst, size_t bytes) override;
+  Result<std::unique_ptr<Download>> begin_download(const Tensor& src) override;
   Status copy(const Tensor& src, const Tensor& dst) override;
   Status synchronize() override;
   Status for_each(int64_t count, const std::function<Status(Backend&, int64_t)>& piece) override;
@@ -118,7 +119,7 @@ class CudaBackend final : public Backend {
   kernels::Stream stream_;
   kernels::Gemm gemm_;
   kernels::Cholesky cholesky_;
-  PiecewiseDownload downloads_;
+  PinnedDownloads downloads_;
   std::vector<std::unique_ptr<CudaBackend>> side_;  // for the pieces of for_each
 };
 
