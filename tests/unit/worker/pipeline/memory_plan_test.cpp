@@ -54,6 +54,37 @@ TEST(MemoryPlanTest, GivesUpTheWidestCarryFirstAndTheResidualStreamLast) {
   EXPECT_EQ(plan_memory(plan, needs, smallest.bytes).spill, true);
 }
 
+/// Two layers of 128 experts of 768 features, 8 a token, on a width of 2048: as Qwen3-30B-A3B.
+ModelPlan mixture_plan() {
+  ModelConfig config;
+  config.model_type = "qwen3_moe";
+  config.hidden_size = 2048;
+  config.intermediate_size = 6144;
+  config.num_layers = 2;
+  config.num_heads = 32;
+  config.num_kv_heads = 4;
+  config.head_dim = 128;
+  config.vocab_size = 1000;
+  config.max_position_embeddings = 2048;
+  config.routing = {128, 8, true};
+  config.expert_features = 768;
+  config.mixture_layers = {true, true};
+  return make_plan(describe(config).value(), QuantOptions()).value();
+}
+
+TEST(MemoryPlanTest, CountsWhatAMixtureTakes) {
+  const ModelPlan plan = mixture_plan();
+  const MemoryNeeds needs = needs_of_one_rank();
+  const MemoryPlan memory = plan_memory(plan, needs, 0);
+  // Residual stream 1.1 GB, eight products of gate and up a token 3.2 GB, weights of a layer 2.4 GB
+  // twice, a wave of 32 Hessians of 17 MB in several sums.
+  EXPECT_GT(memory.bytes, 8 * kGigabyte);
+  EXPECT_LT(memory.bytes, 16 * kGigabyte);
+  const MemoryPlan narrow = plan_memory(plan, needs, memory.bytes - 1);
+  EXPECT_LT(narrow.kept_carry, 8 * 768);
+  EXPECT_FALSE(narrow.spill);
+}
+
 TEST(MemoryPlanTest, NothingIsSpilledToWhereItIsAlready) {
   MemoryNeeds needs = needs_of_one_rank();
   needs.host_is_apart = false;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "model/model_files.h"
@@ -17,13 +18,15 @@ constexpr int64_t kSequences = 8;
 constexpr int64_t kSeqLen = 48;
 constexpr int64_t kPlenty = int64_t{1} << 32;
 
-/// The first layer of the demo model and one micro-batch before it, on a backend with a limit.
+constexpr const char* kMixture = ROTOR_SOURCE_DIR "/tests/data/families/qwen3_moe";
+
+/// The first layer of a model, the demo's if not said otherwise, and one micro-batch before it, on
+/// a backend with a limit.
 class OneLayer {
  public:
-  explicit OneLayer(int64_t memory_limit)
+  explicit OneLayer(int64_t memory_limit, const std::string& model = ROTOR_SOURCE_DIR "/demo/model")
       : backend_(make_cpu_backend(1, memory_limit)),
-        files_(open_model(posix_file_system(), std::string(ROTOR_SOURCE_DIR) + "/demo/model")
-                   .value()) {
+        files_(open_model(posix_file_system(), model).value()) {
     const Architecture& architecture = files_.architecture;
     StoredWeights source(*files_.checkpoint);
     decoder_.emplace(Decoder::create(*backend_, architecture.config, kSeqLen).value());
@@ -31,7 +34,10 @@ class OneLayer {
     ends_.embedding = load_tensor(*backend_, source, architecture.embedding,
                                   architecture.config.vocab_size, architecture.config.hidden_size)
                           .value();
-    const TokenWindows windows = testing_support::random_windows(kSequences, kSeqLen, 3);
+    TokenWindows windows = testing_support::random_windows(kSequences, kSeqLen, 3);
+    for (int32_t& id : windows.ids) {
+      id %= static_cast<int32_t>(architecture.config.vocab_size);
+    }
     const BatchCut cut{kSequences, kSeqLen, kSequences, 1};
     batches_ = embed_batches(*backend_, *decoder_, ends_, windows, cut, {0, 1}).value();
   }
@@ -115,14 +121,30 @@ TEST(StageForwardTest, AResidualStreamInHostMemoryGivesTheSame) {
   }
 }
 
+TEST(StageForwardTest, TheCarryOfExpertsIsComputedAgainToTheSame) {
+  OneLayer reference(0, kMixture);
+  std::vector<std::vector<float>> inputs;
+  ASSERT_OK(reference.forward_by_stages(MemoryPlan(), &inputs));
+  ASSERT_EQ(inputs.size(), 4U);
+  EXPECT_EQ(inputs[3].size(), static_cast<size_t>(kSequences * kSeqLen * 3 * 32));
+  OneLayer again(0, kMixture);
+  std::vector<std::vector<float>> same;
+  ASSERT_OK(again.forward_by_stages(keeping(0), &same));
+  EXPECT_EQ(same, inputs);
+  EXPECT_EQ(again.output(), reference.output());
+  OneLayer whole(0, kMixture);
+  ASSERT_OK(whole.forward(MemoryPlan()));
+  EXPECT_EQ(whole.output(), reference.output());
+}
+
 /// What is in use before the layer runs, and what running it takes besides.
 struct Use {
   int64_t before = 0;
   int64_t running = 0;
 };
 
-Use measure_use() {
-  OneLayer roomy(kPlenty);
+Use measure_use(const std::string& model = ROTOR_SOURCE_DIR "/demo/model") {
+  OneLayer roomy(kPlenty, model);
   const int64_t before = roomy.backend().memory_left();
   std::vector<std::vector<float>> inputs;
   EXPECT_OK(roomy.forward(MemoryPlan()));
@@ -141,6 +163,15 @@ TEST(StageForwardTest, Faults19_OutOfMemoryRunsFewerSequencesAtATimeToTheSame) {
     ASSERT_OK(tight.forward(MemoryPlan()));
     EXPECT_EQ(tight.output(), reference.output());
   }
+}
+
+TEST(StageForwardTest, Faults19_OutOfMemoryInAMixtureRunsFewerSequencesAtATime) {
+  OneLayer reference(0, kMixture);
+  ASSERT_OK(reference.forward(MemoryPlan()));
+  const Use use = measure_use(kMixture);
+  OneLayer tight(use.before + use.running / 2, kMixture);
+  ASSERT_OK(tight.forward(MemoryPlan()));
+  EXPECT_EQ(tight.output(), reference.output());
 }
 
 TEST(StageForwardTest, Faults19_NotEvenOneSequenceIsAnErrorWithNumbers) {
