@@ -16,6 +16,7 @@
 #include "worker/backend/backend.h"
 #include "worker/comm/communicator.h"
 #include "worker/model/layer_weights.h"
+#include "worker/pipeline/pending_matrix.h"
 #include "worker/pipeline/results.h"
 
 namespace rotor::worker {
