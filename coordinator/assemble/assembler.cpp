@@ -3,6 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <set>
+#include <algorithm>
+#include <memory>
+#include <thread>
 #include <utility>
 
 #include "coordinator/assemble/report_file.h"
@@ -120,8 +123,10 @@ class Assembly {
   }
 
   Status verify() {
-    SerialParallel serial;
-    ROTOR_ASSIGN_OR_RETURN(const VerifyReport report, verify_checkpoint(fs_, partial_, serial));
+    // Everything is read back and decoded: with one thread that takes longer than writing it did.
+    const auto threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    const std::unique_ptr<Parallel> parallel = make_thread_pool(threads);
+    ROTOR_ASSIGN_OR_RETURN(const VerifyReport report, verify_checkpoint(fs_, partial_, *parallel));
     if (report.ok()) {
       return {};
     }

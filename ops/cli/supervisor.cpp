@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kConnectSeconds = 10;
 constexpr auto kDrainTime = std::chrono::seconds(25);
+constexpr auto kIdleTime = std::chrono::seconds(2);  // of ranks that have nothing to commit
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr double kCoordinatorStopSeconds = 10;
 
@@ -32,7 +33,7 @@ Status Supervisor::run(const v1::Job& job) {
     failure = paused.ok() ? tick(view) : paused;
     return failure.ok();
   });
-  const Status watched =
+  Status watched =
       client.watch(job.name(), job.revision() + 1, std::numeric_limits<double>::infinity(),
                    [&](const v1::JobEvent& event) {
                      if (event.has_committed()) {
@@ -50,7 +51,11 @@ Status Supervisor::run(const v1::Job& job) {
                                     .with_detail("log", gang_.setup().log.string());
                      }
                    });
-  return failure.ok() ? watched : failure;
+  if (!failure.ok()) {
+    return failure;
+  }
+  job_ended_ = watched.ok();
+  return watched;
 }
 
 Status Supervisor::tick(ProgressView& view) {
@@ -69,7 +74,7 @@ Status Supervisor::tick(ProgressView& view) {
 void Supervisor::stop() {
   const int before = stop_count_();
   gang_.drain();
-  const auto deadline = std::chrono::steady_clock::now() + kDrainTime;
+  const auto deadline = std::chrono::steady_clock::now() + (job_ended_ ? kIdleTime : kDrainTime);
   // The coordinator goes on serving meanwhile: the ranks commit to it.
   while (!gang_.poll() && stop_count_() == before && std::chrono::steady_clock::now() < deadline &&
          coordinator_.keep_alive().ok()) {

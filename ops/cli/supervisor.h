@@ -26,7 +26,8 @@ class Supervisor {
   /// Starts the gang; returns OK once the job has ended, well or not. Both programs are left as
   /// they are then.
   Status run(const v1::Job& job);
-  /// Ends both: the ranks get 25 s to commit what they can, less when `stop_count` rises again.
+  /// Ends both: the ranks of a job that has not ended get 25 s to commit what they can, less when
+  /// `stop_count` rises again.
   void stop();
 
  private:
@@ -37,6 +38,7 @@ class Supervisor {
   Console& console_;
   std::function<int()> stop_count_;
   KeepAlive gang_keeper_;
+  bool job_ended_ = false;
 };
 
 }  // namespace rotor::cli
