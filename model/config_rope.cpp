@@ -96,8 +96,9 @@ Status parse_share(const JsonObject& object, const Family& family, int64_t head_
   if (rope.rotary_share != 1.0 && !family.reads_partial_rotary) {
     return object.error(kKey, "this model type rotates whole heads (1.0)");
   }
-  const int64_t rotated = rope.rotary_features(head_dim);
-  if (rotated < 2 || rotated > head_dim || rotated % 2 != 0) {
+  // A share beyond 1 may be too large for a number of columns.
+  const int64_t rotated = rope.rotary_share <= 1.0 ? rope.rotary_features(head_dim) : 0;
+  if (rotated < 2 || rotated % 2 != 0) {
     return object.error(kKey, "of heads of " + std::to_string(head_dim) +
                                   " it must leave an even number of columns to rotate");
   }

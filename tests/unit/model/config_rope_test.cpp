@@ -71,7 +71,7 @@ TEST(ConfigRope, RotatesAPartOfAHeadForFamiliesThatDo) {
             6);
   const json inside = {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}};
   EXPECT_EQ(parse_config(of("phi3", {{"rope_parameters", inside}}))->rope.rotary_features(8), 4);
-  for (const double share : {0.1, 0.4, 1.5}) {
+  for (const double share : {0.1, 0.4, 1.5, 1e300}) {
     EXPECT_FAILS(parse_config(of("phi3", {{"partial_rotary_factor", share}})),
                  Code::kInvalidArgument, "BAD_CONFIG", "partial_rotary_factor")
         << share;
