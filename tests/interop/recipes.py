@@ -47,7 +47,7 @@ class Rotor:
 
     def quantize(self, model, recipe, output):
         return run_json([self.program, "quantize", model, "--output", output, "--device", "cpu",
-                         "--ranks", 1, "--calibration", self.calibration, "--sequences", 8,
+                         "--restart", "--ranks", 1, "--calibration", self.calibration, "--sequences", 8,
                          "--seq-len", 256, *RECIPES[recipe], "-o", "json"])
 
     def verify(self, checkpoint):
