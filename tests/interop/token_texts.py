@@ -111,6 +111,11 @@ def code_files():
     return sorted(pathlib.Path(sysconfig.get_path("stdlib")).glob("*.py"))
 
 
+def prose_texts(prose, total_bytes, seed):
+    """Pieces of the files, and no more than there is in them."""
+    return list(files_in_pieces(random.Random(seed), prose, total_bytes))
+
+
 def make_texts(prose, tokens, total_bytes, seed):
     """Some `total_bytes` of UTF-8 as a list of texts; `tokens`: contents of added tokens."""
     rng = random.Random(seed)

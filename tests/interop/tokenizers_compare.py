@@ -5,7 +5,7 @@ For a tokenizer of every kind (tokenizer_kinds.py) and each tokenizer.json given
 (token_texts.py) go through both. Prints a Markdown table; ends with 1 where an id differs.
 
     tests/interop/tokenizers_compare.py --token-ids build/bin/rotor_token_ids --prose FILE... \
-        [--tokenizer FILE...] [--megabytes N] [--only REGEX] [--keep DIR]
+        [--tokenizer FILE...] [--megabytes N] [--prose-only] [--only REGEX] [--keep DIR]
 
 --prose: text files for a fifth of the text. --keep: where to leave the tokenizers that were made.
 The rates count the seconds of the CPU, one thread on both sides; `requirements.txt` has the versions.
@@ -81,6 +81,7 @@ def main():
     parser.add_argument("--only", default="", help="kinds whose name has this regular expression")
     parser.add_argument("--keep", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--prose-only", action="store_true", help="no other text than --prose, for the rates")
     arguments = parser.parse_args()
 
     training = token_texts.make_texts(arguments.prose, [], 2_000_000, arguments.seed + 1)
@@ -93,8 +94,9 @@ def main():
 
         def run(name, path):
             tokens = [one["content"] for one in json.loads(path.read_text("utf-8"))["added_tokens"]]
-            texts = token_texts.make_texts(arguments.prose, tokens, int(arguments.megabytes * 1e6),
-                                           arguments.seed)
+            size = int(arguments.megabytes * 1e6)
+            texts = (token_texts.prose_texts(arguments.prose, size, arguments.seed) if arguments.prose_only
+                     else token_texts.make_texts(arguments.prose, tokens, size, arguments.seed))
             with open(directory / "texts.jsonl", "w", encoding="utf-8") as file:
                 file.writelines(json.dumps(text) + "\n" for text in texts)
             return compare(name, path, texts, arguments.token_ids, directory)
