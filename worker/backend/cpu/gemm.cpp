@@ -15,6 +15,9 @@ constexpr int64_t kRowTile = 512;
 constexpr int64_t kColumnTile = 256;
 constexpr int64_t kDepthTile = 2048;  // bounds the widened part of a weight
 constexpr int64_t kGramTile = 256;
+// OpenBLAS sums the rows that fill no run of its kernels in another order. Padded to a run, a row's
+// bits do not depend on how many there are: an expert's rows are as many as were routed to it.
+constexpr int64_t kRowRun = 8;
 
 int64_t tiles(int64_t extent, int64_t tile) {
   return (extent + tile - 1) / tile;
@@ -64,9 +67,25 @@ void multiply(const float* x, int64_t tokens, const WeightView& weight, const fl
     const int64_t c = piece % column_tiles * kColumnTile;
     const int64_t rows = std::min(kRowTile, tokens - t);
     const int64_t count = std::min(kColumnTile, n - c);
+    const int64_t left = rows % kRowRun;
+    const int64_t whole = rows - left;
     ScratchPool::Block block(pool);
-    pool.borrow(static_cast<size_t>(tile_scratch(weight, count)), block);
-    multiply_tile(x + t * weight.cols, rows, weight, c, count, out + t * n + c, n, block.data());
+    const int64_t widened = tile_scratch(weight, count);
+    const int64_t padded = left > 0 ? kRowRun * (weight.cols + count) : 0;
+    pool.borrow(static_cast<size_t>(widened + padded), block);
+    if (whole > 0) {
+      multiply_tile(x + t * weight.cols, whole, weight, c, count, out + t * n + c, n, block.data());
+    }
+    if (left > 0) {
+      float* from = block.data() + widened;
+      float* to = from + kRowRun * weight.cols;
+      const float* last = x + (t + whole) * weight.cols;
+      std::fill(std::copy_n(last, left * weight.cols, from), to, 0.0F);
+      multiply_tile(from, kRowRun, weight, c, count, to, count, block.data());
+      for (int64_t r = 0; r < left; ++r) {
+        std::copy_n(to + r * count, count, out + (t + whole + r) * n + c);
+      }
+    }
     if (bias != nullptr) {
       for (int64_t r = t; r < t + rows; ++r) {
         for (int64_t j = c; j < c + count; ++j) {

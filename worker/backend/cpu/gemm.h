@@ -31,6 +31,7 @@ void multiply_tile(const float* x, int64_t m, const WeightView& weight, int64_t 
 int64_t tile_scratch(const WeightView& weight, int64_t count);
 
 /// out [tokens, weight.rows] = x [tokens, weight.cols] weight^T (+ bias [weight.rows] unless null).
+/// The bits of a row do not depend on how many rows there are.
 void multiply(const float* x, int64_t tokens, const WeightView& weight, const float* bias,
               float* out, ScratchPool& pool, Parallel& parallel);
 

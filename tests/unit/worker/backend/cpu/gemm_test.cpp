@@ -138,5 +138,25 @@ TEST(HessianTest, IsSymmetricToTheBit) {
   }
 }
 
+TEST(LinearTest, TheBitsOfARowDoNotDependOnHowManyThereAre) {
+  const auto backend = make_cpu_backend(2);
+  for (const int64_t cols : {32, 256, 2100}) {
+    const int64_t rows = 1030;
+    const Tensor x = f32_tensor(*backend, rows, cols, random_values(rows * cols, 7));
+    std::vector<float> values = random_values(72 * cols, 8);
+    const Tensor weight = make_tensor(*backend, DType::kBf16, 72, cols, values);
+    const Tensor all = poisoned(*backend, rows, 72);
+    ASSERT_OK(backend->linear(x, weight, Tensor(), all));
+    for (const int64_t count : {1, 2, 3, 5, 7, 8, 9, 100, 511, 513, 1029}) {
+      for (const int64_t first : {int64_t{0}, rows - count}) {
+        const Tensor some = poisoned(*backend, count, 72);
+        ASSERT_OK(backend->linear(x.row_range(first, count), weight, Tensor(), some));
+        EXPECT_EQ(values_of(some), values_of(all.row_range(first, count)))
+            << count << " rows from " << first << " on, " << cols << " columns";
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace rotor::worker
