@@ -2,9 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
-#include <set>
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <thread>
 #include <utility>
 
