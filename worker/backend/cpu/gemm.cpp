@@ -17,7 +17,7 @@ constexpr int64_t kDepthTile = 2048;  // bounds the widened part of a weight
 constexpr int64_t kGramTile = 256;
 // OpenBLAS sums the rows that fill no run of its kernels in another order. Padded to a run, a row's
 // bits do not depend on how many there are: an expert's rows are as many as were routed to it.
-constexpr int64_t kRowRun = 8;
+constexpr int64_t kRowRun = 16;
 
 int64_t tiles(int64_t extent, int64_t tile) {
   return (extent + tile - 1) / tile;
