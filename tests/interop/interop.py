@@ -22,9 +22,10 @@ import libraries
 import recipes
 
 LIBRARIES = ("compressed-tensors", "transformers", "safetensors", "torch", "numpy")
-# Of the libraries' F32 forward pass against Rotor's, over the same F32 weights. With a4 the last bit of
-# an activation may move it to another code.
-TOLERANCE = {"a16": 2e-4, "a4": 3e-3}
+# Of the libraries' F32 forward pass against Rotor's, over the same F32 weights. With a4 the last bit of an
+# activation may move it to another code, and with it all that follows: two such runs differ as two
+# draws of the quantization's noise do, here over about a thousand tokens.
+TOLERANCE = {"a16": 2e-4, "a4": 1e-2}
 
 
 def run_transformers(directory, verified, tensors, modules, rotor, text):
