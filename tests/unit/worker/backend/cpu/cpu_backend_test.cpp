@@ -37,6 +37,38 @@ TEST(CpuBackendTest, TensorsAreAlignedAndCopied) {
   EXPECT_EQ(backend->copy(a, b.row_range(0, 2)).code(), Code::kInternal);
 }
 
+TEST(CpuBackendTest, ADownloadOutlivesItsTensor) {
+  const auto backend = make_cpu_backend(1);
+  const std::vector<int32_t> values = {3, 1, 4, 1, 5, 9};
+  std::unique_ptr<Download> download;
+  {
+    const Tensor tensor = backend->allocate(DType::kI32, 2, 3).value();
+    ASSERT_OK(backend->upload(values.data(), tensor.bytes(), tensor));
+    download = backend->begin_download(tensor).value();
+  }
+  std::vector<int32_t> taken(values.size());
+  EXPECT_EQ(download->take(taken.data(), 4).code(), Code::kInternal);
+  ASSERT_OK(download->take(taken.data(), taken.size() * sizeof(int32_t)));
+  EXPECT_EQ(taken, values);
+}
+
+TEST(CpuBackendTest, ALimitCountsWhatLives) {
+  EXPECT_EQ(make_cpu_backend(1)->memory_left(), 0);
+  const auto backend = make_cpu_backend(1, 1000);
+  EXPECT_EQ(backend->memory_left(), 1000);
+  {
+    const auto most = backend->allocate(DType::kU8, 1, 900);
+    ASSERT_OK(most);
+    EXPECT_EQ(backend->memory_left(), 100);
+    const auto more = backend->allocate(DType::kU8, 1, 101);
+    EXPECT_EQ(more.status().code(), Code::kResourceExhausted);
+    EXPECT_EQ(more.status().details().at("needed"), "101");
+    EXPECT_EQ(more.status().details().at("free"), "100");
+    EXPECT_OK(backend->allocate_host(4096));  // not the device's
+  }
+  EXPECT_EQ(backend->memory_left(), 1000);
+}
+
 TEST(CpuBackendTest, EmptyTensorsAreNoTrouble) {
   const auto backend = make_cpu_backend(2);
   const auto empty = backend->allocate(DType::kF32, 0, 7);
