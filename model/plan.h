@@ -15,6 +15,10 @@
 
 namespace rotor {
 
+/// What the Hessians of a mixture's experts may take on a rank at a time: as many experts are worked
+/// on together, and at least one. Part of the plan: the same for any number of ranks.
+inline constexpr int64_t kExpertHessianBytes = int64_t{4} << 30;
+
 enum class Propagate { kQuantized, kOriginal };
 enum class Sequential { kStage, kBlock };
 

@@ -9,8 +9,6 @@ namespace rotor::coordinator {
 namespace {
 
 constexpr int64_t kFloatBytes = 4;
-/// A worker keeps no more Hessians of experts at a time than fit in this.
-constexpr int64_t kExpertHessianBytes = int64_t{4} << 30;
 
 Result<int64_t> output_bytes(FileSystem& fs, const v1::JobSpec& spec, const PreparedJob& job,
                              const ModelFiles& model) {

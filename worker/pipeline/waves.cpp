@@ -2,12 +2,9 @@
 
 #include <algorithm>
 
+#include "model/plan.h"
+
 namespace rotor::worker {
-namespace {
-
-constexpr int64_t kHessianBytes = int64_t{4} << 30;
-
-}  // namespace
 
 std::vector<Wave> cut_waves(int64_t experts, int64_t width, int64_t lanes) {
   int64_t sets = 3;  // of Hessians that sum_lanes may hold: log2(lanes) + 3
@@ -15,7 +12,7 @@ std::vector<Wave> cut_waves(int64_t experts, int64_t width, int64_t lanes) {
     ++sets;
   }
   const int64_t bytes = sets * width * width * int64_t{sizeof(float)};
-  const int64_t most = std::clamp<int64_t>(kHessianBytes / bytes, 1, experts);
+  const int64_t most = std::clamp<int64_t>(kExpertHessianBytes / bytes, 1, experts);
   const int64_t waves = (experts + most - 1) / most;
   std::vector<Wave> cut;
   for (int64_t i = 0; i < waves; ++i) {
