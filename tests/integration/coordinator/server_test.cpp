@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "proto/convert.h"
 #include "proto/errors.h"
 #include "quant/checkpoint/verify.h"
 #include "rotor/v1/jobs.grpc.pb.h"
@@ -184,7 +185,7 @@ TEST_F(ServerTest, FetchesACommittedLayerByteForByte) {
   v1::WorkerMessage hello;
   hello.mutable_register_()->set_group_id("g");
   hello.mutable_register_()->set_ranks(1);
-  hello.mutable_register_()->set_algorithm_version(1);
+  hello.mutable_register_()->set_algorithm_version(kAlgorithmVersion);
   ASSERT_TRUE(stream->Write(hello));
   v1::CoordinatorMessage message;
   while (!message.has_lease()) {
