@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "model/model_files.h"
-#include "quant/format/codes.h"
+#include "worker/model/dequantized_weight.h"
 #include "worker/model/stored_weights.h"
 
 namespace rotor::worker {
@@ -14,24 +14,6 @@ constexpr int64_t kMostConfigBytes = int64_t{16} << 20;
 
 Status bad_module(Status status, const std::string& module) {
   return std::move(status).with_context(module).with_detail("module", module);
-}
-
-/// The decoded weight [rows, cols] on the backend, through the backend's own dequantization, which
-/// is the one that the job propagates with.
-Result<Tensor> dequantize(Backend& backend, const QuantizedMatrix& matrix) {
-  std::vector<float> scales(static_cast<size_t>(matrix.rows * matrix.groups()));
-  effective_scales(matrix.scheme, matrix.scales.data(), static_cast<int64_t>(scales.size()),
-                   matrix.global_scale, scales.data());
-  ROTOR_ASSIGN_OR_RETURN(const Tensor effective,
-                         backend.allocate(DType::kF32, matrix.rows, matrix.groups()));
-  ROTOR_RETURN_IF_ERROR(backend.upload(scales.data(), effective.bytes(), effective));
-  ROTOR_ASSIGN_OR_RETURN(const Tensor codes,
-                         backend.allocate(DType::kU8, matrix.rows, matrix.cols / 2));
-  ROTOR_RETURN_IF_ERROR(backend.upload(matrix.codes.data(), matrix.codes.size(), codes));
-  ROTOR_ASSIGN_OR_RETURN(const Tensor weight,
-                         backend.allocate(backend.activation_dtype(), matrix.rows, matrix.cols));
-  ROTOR_RETURN_IF_ERROR(backend.dequantize(codes, matrix.scheme, effective, weight));
-  return weight;
 }
 
 }  // namespace
@@ -159,7 +141,7 @@ Result<LinearWeights> RunnableCheckpoint::quantized_linear(Backend& backend,
     weights.transform.quant =
         ActivationQuant{matrix.scheme, has_global ? matrix.input_global_scale : 1.0F};
   }
-  ROTOR_ASSIGN_OR_RETURN(weights.weight, dequantize(backend, matrix));
+  ROTOR_ASSIGN_OR_RETURN(weights.weight, dequantized_weight(backend, matrix));
   return weights;
 }
 

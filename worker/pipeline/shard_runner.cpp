@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "worker/model/dequantized_weight.h"
 #include "worker/pipeline/manifest.h"
 
 namespace rotor::worker {

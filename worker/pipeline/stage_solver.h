@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "model/plan.h"
-#include "quant/quantized_matrix.h"
 #include "worker/backend/backend.h"
 #include "worker/comm/communicator.h"
 #include "worker/model/layer_weights.h"
@@ -55,9 +54,5 @@ Result<SolvedStage> solve_stage(Backend& backend, Communicator& comm, const Quan
 /// The rank that uploads a module of a stage: other ranks for a stage's modules, and for stages
 /// whose Hessians have other roots.
 int uploader(int root, size_t module, int ranks);
-
-/// The dequantized weight of a matrix in host memory, on the backend: for committed layers. The
-/// same bits as solve_stage gives.
-Result<Tensor> dequantized_weight(Backend& backend, const QuantizedMatrix& matrix);
 
 }  // namespace rotor::worker

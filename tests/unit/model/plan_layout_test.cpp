@@ -3,22 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/status_matchers.h"
+#include "tests/unit/model/small_model.h"
 
 namespace rotor {
 namespace {
 
 ModelConfig config() {
-  ModelConfig config;
-  config.model_type = "llama";
-  config.hidden_size = 256;
-  config.intermediate_size = 704;  // 64 * 11
-  config.num_layers = 1;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_dim = 64;
-  config.vocab_size = 100;
-  config.max_position_embeddings = 128;
-  return config;
+  return testing::plan_config(1);
 }
 
 QuantOptions options_for(Layout layout, Format format, Activations activations, int rotation) {

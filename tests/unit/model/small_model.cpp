@@ -33,6 +33,20 @@ nlohmann::json family_config(const std::string& model_type, const nlohmann::json
   return config;
 }
 
+ModelConfig plan_config(int64_t layers) {
+  ModelConfig config;
+  config.model_type = "llama";
+  config.hidden_size = 256;
+  config.intermediate_size = 704;  // 64 * 11
+  config.num_layers = layers;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_dim = 64;
+  config.vocab_size = 100;
+  config.max_position_embeddings = 128;
+  return config;
+}
+
 Result<ModelConfig> parse_config(const nlohmann::json& config) {
   return parse_model_config(config.dump(), "M/config.json");
 }

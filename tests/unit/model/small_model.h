@@ -17,6 +17,8 @@ ModelConfig parsed_small_config();
 /// small_config() of another model type, with other values of `keys`.
 nlohmann::json family_config(const std::string& model_type,
                              const nlohmann::json& keys = nlohmann::json::object());
+/// What plans are made for: hidden 256, inner 704, 4 heads of 64 over 2, 100 words.
+ModelConfig plan_config(int64_t layers);
 /// As "M/config.json".
 Result<ModelConfig> parse_config(const nlohmann::json& config);
 /// The tensors that the config asks for, in BF16.
