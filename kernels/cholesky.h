@@ -1,52 +1,42 @@
-// Cholesky factorization of a large matrix on the GPU, in F32.
+// Cholesky factorization of a large matrix in F32, on one GPU or on those of a group together.
 //
-// Large ones go in panels of 1024 columns: cuSOLVER factorizes and inverts the diagonal block, and
-// tensor cores do the rest in split TF32 (kernels/split_tf32.h). An element of L L^T comes out within
-// 2e-5 of the root of its two diagonal elements' product; F32 units reach 1e-6 at half the speed.
+// The matrix is equilibrated, and goes in panels of 1024 columns: a block on the diagonal
+// (kernels/block_cholesky.h), then tensor cores in split F16 (kernels/split_f16.h) for what is
+// below it and for what that takes from each panel to the right. An element of L L^T comes out
+// within 2e-5 of the root of its two diagonal elements' product.
 //
-// Owns: the handle. Thread-safety: one caller at a time. Cost: n^3/6 multiply-adds; scratch of
-// cuSOLVER's workspace, and of 28 KiB a row for large matrices, for the length of the call.
+// In a group, panel p belongs to rank p % ranks, which factorizes it and brings it up to date; each
+// finished panel goes to all. One rank or several: the same products, the same bits.
+//
+// Thread-safety: as Gemm; enqueues on the caller's stream. Cost: n^3/6 multiply-adds; scratch of
+// 12 KiB a row for the length of the call.
 #pragma once
 
 #include <cuda_runtime_api.h>
-#include <cusolverDn.h>
 
 #include <cstdint>
-#include <memory>
+#include <functional>
 
 #include "kernels/gemm.h"
 #include "quant/base/status.h"
 
 namespace rotor::kernels {
 
-class Cholesky {
- public:
-  static Result<Cholesky> create();
-
-  /// a [n, n] F32 on the device, row-major: on entry the lower triangle of a symmetric matrix, on
-  /// success L of a = L L^T there; what the strict upper triangle holds afterwards is undefined.
-  /// Waits for the result. False: not positive definite in F32, and a is garbage. Errors: INTERNAL,
-  /// RESOURCE_EXHAUSTED.
-  Result<bool> factorize(Gemm& gemm, float* a, int64_t n, cudaStream_t stream);
-
- private:
-  struct Destroy {
-    void operator()(cusolverDnContext* handle) const;
-  };
-  struct DestroyParams {
-    void operator()(cusolverDnParams* params) const;
-  };
-
-  /// In place, of the block [n, n] within lines of ld; `info` on the device takes cuSOLVER's
-  /// outcome. Enqueues.
-  Status factorize_block(float* a, int64_t n, int64_t ld, int* info, cudaStream_t stream);
-  Status invert_block(float* a, int64_t n, int* info, cudaStream_t stream);
-  /// The panel below a factorized block, and what it takes from the rest of the matrix.
-  Status eliminate(Gemm& gemm, float* block, int64_t width, int64_t below, int64_t ld, int* info,
-                   cudaStream_t stream);
-
-  std::unique_ptr<cusolverDnContext, Destroy> handle_;
-  std::unique_ptr<cusolverDnParams, DestroyParams> params_;
+/// The ranks that factorize a matrix together, each on a GPU and with a copy of it.
+struct CholeskyGroup {
+  int rank = 0;
+  int ranks = 1;
+  /// The error of any rank on all of them, before one waits for another. Unused by one rank alone.
+  std::function<Status(const Status& mine)> agree;
+  /// Gives `count` floats of device memory of `root` to all, in order with the stream.
+  std::function<Status(float* data, int64_t count, int root)> broadcast;
 };
+
+/// a [n, n] F32 on the device, row-major: on entry the lower triangle of a symmetric matrix,
+/// afterwards L of a = L L^T there; what the strict upper triangle holds is undefined. Where the
+/// matrix is not positive definite in F32, the diagonal of L holds zero or NaN. Collective over the
+/// group. Errors: RESOURCE_EXHAUSTED, and those of Gemm::run and the group.
+Status factorize_cholesky(Gemm& gemm, float* a, int64_t n, const CholeskyGroup& group,
+                          cudaStream_t stream);
 
 }  // namespace rotor::kernels

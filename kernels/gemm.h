@@ -38,7 +38,7 @@ struct GemmCall {
   int64_t k = 0;
   GemmOperand a;
   GemmOperand b;
-  DType in_dtype = DType::kBf16;  // of a and b: BF16, or F32 rounded to TF32 by the tensor cores
+  DType in_dtype = DType::kBf16;  // of a and b: BF16, F16, or F32 rounded to TF32
   void* out = nullptr;
   int64_t out_ld = 0;
   DType out_dtype = DType::kBf16;

@@ -68,13 +68,6 @@ __global__ void __launch_bounds__(kTileThreads) transpose_kernel(float* a, int64
   });
 }
 
-__global__ void __launch_bounds__(kTileThreads)
-    copy_lower_kernel(const float* a, int64_t n, int64_t ld, float* out) {
-  for_each_in_tile(n, n, [&](int64_t row, int64_t col) {
-    out[row * n + col] = col <= row ? a[row * ld + col] : 0.0F;
-  });
-}
-
 __global__ void take_diagonal_kernel(const float* a, int64_t n, float* out) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i < n) {
@@ -137,11 +130,6 @@ Status rotate_symmetric(const float* a, int64_t n, int64_t block, float* out, cu
   ROTOR_RETURN_IF_ERROR(rotate_rows(out, DType::kF32, n, n, block, out, DType::kF32, stream));
   // The two orders of summation differ in the last bit: one of them counts.
   return scale_and_mirror(out, n, 1.0F, stream);
-}
-
-Status copy_lower(const float* a, int64_t n, int64_t ld, float* out, cudaStream_t stream) {
-  ROTOR_RETURN_IF_ERROR(check_square(a, out, n));
-  return launch_tiles("copy_lower", copy_lower_kernel, n, n, stream, a, n, ld, out);
 }
 
 Status take_diagonal(const float* a, int64_t n, float* out, cudaStream_t stream) {

@@ -23,9 +23,6 @@ Status scale_and_mirror(float* a, int64_t n, float divisor, cudaStream_t stream)
 /// not a.
 Status rotate_symmetric(const float* a, int64_t n, int64_t block, float* out, cudaStream_t stream);
 
-/// out [n, n] = the lower triangle of a [n, n] within lines of `ld` elements, zeros above it.
-Status copy_lower(const float* a, int64_t n, int64_t ld, float* out, cudaStream_t stream);
-
 /// out [n] = the diagonal of a.
 Status take_diagonal(const float* a, int64_t n, float* out, cudaStream_t stream);
 

@@ -1,6 +1,7 @@
 // How fast the kernels of the solver are, and what they make up together.
 #include <numeric>
 
+#include "kernels/block_cholesky.h"
 #include "kernels/cholesky.h"
 #include "kernels/gemm.h"
 #include "kernels/gram.h"
@@ -9,6 +10,7 @@
 #include "kernels/solve.h"
 #include "kernels/sweep.h"
 #include "kernels/symmetric.h"
+#include "kernels/tile_cholesky.h"
 #include "kernels/transpose.h"
 #include "tests/bench/kernels_bench.h"
 
@@ -215,14 +217,13 @@ BENCHMARK(gram)->ArgName("n")->Arg(4096)->Arg(8192)->Arg(14336)->Arg(28672)->Use
 void factorize(benchmark::State& state) {
   Problem p(16, state.range(0));
   Bench& b = bench();
-  Cholesky cholesky = take(Cholesky::create());
   const DeviceBuffer a = take(DeviceBuffer::allocate(p.matrix.bytes()));
   const auto n = static_cast<double>(p.cols);
   b.run_flops(state, n * n * n / 3.0, [&]() -> Status {
     ROTOR_RETURN_IF_ERROR(
         ROTOR_CUDA(cudaMemcpyAsync(a.data(), p.matrix.data(), static_cast<size_t>(a.bytes()),
                                    cudaMemcpyDeviceToDevice, b.stream.get())));
-    return cholesky.factorize(p.gemm, a.as<float>(), p.cols, b.stream.get()).status();
+    return factorize_cholesky(p.gemm, a.as<float>(), p.cols, {}, b.stream.get());
   });
 }
 BENCHMARK(factorize)
@@ -233,6 +234,33 @@ BENCHMARK(factorize)
     ->Arg(28672)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
+
+/// A block on the diagonal of a large matrix, and its inverse; a single tile where there is but
+/// one.
+void factorize_diagonal(benchmark::State& state) {
+  const int64_t n = state.range(0);
+  Problem p(16, 8192);
+  Bench& b = bench();
+  const DeviceBuffer a = take(DeviceBuffer::allocate(p.matrix.bytes()));
+  const DeviceBuffer inverse = take(DeviceBuffer::allocate(n * n * 4));
+  const auto size = static_cast<double>(n);
+  b.run_flops(state, size * size * size * 2.0 / 3.0, [&]() -> Status {
+    const size_t line = static_cast<size_t>(p.cols) * sizeof(float);
+    ROTOR_RETURN_IF_ERROR(
+        ROTOR_CUDA(cudaMemcpyAsync(a.data(), p.matrix.data(), static_cast<size_t>(n) * line,
+                                   cudaMemcpyDeviceToDevice, b.stream.get())));
+    return n <= kCholeskyTile
+               ? factorize_tile(a.as<float>(), n, p.cols, inverse.as<float>(), n, b.stream.get())
+               : factorize_block(p.gemm, a.as<float>(), n, p.cols, inverse.as<float>(),
+                                 b.stream.get());
+  });
+}
+BENCHMARK(factorize_diagonal)
+    ->ArgName("n")
+    ->Arg(kCholeskyTile)
+    ->Arg(kCholeskyBlock)
+    ->UseManualTime()
+    ->Unit(benchmark::kMicrosecond);
 
 void search(benchmark::State& state) {
   Bench& b = bench();

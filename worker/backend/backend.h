@@ -27,6 +27,7 @@
 #include "model/routing_rule.h"
 #include "quant/scheme.h"
 #include "worker/backend/tensor.h"
+#include "worker/comm/communicator.h"
 
 namespace rotor::worker {
 
@@ -74,9 +75,8 @@ struct FactorOptions {
 /// How far the damping ladder of algorithm.md section 3 had to go.
 enum class FactorKind : int32_t { kGptq = 0, kDiagonal = 1, kFailed = 2 };
 
-/// What the solve needs of H', with what led to it. Plain tensors, so that the rank which made it
-/// can broadcast it. On the CPU H'^-1 = U^T U, places in the order of quantization
-/// (quant/gptq/solve.h); on CUDA H' = L L^T, places against it (kernels/solve.h).
+/// What the solve needs of H', with what led to it. On the CPU H'^-1 = U^T U, places in the order
+/// of quantization (quant/gptq/solve.h); on CUDA H' = L L^T, places against it (kernels/solve.h).
 struct Factor {
   Tensor triangle;  // F32 [K, K]: U or L
   Tensor order;     // I32 [1, K]: the original column at each place
@@ -203,9 +203,12 @@ class Backend {
   virtual Status hessian_finish(const Tensor& hessian, int64_t tokens) = 0;
   /// out = R^T H R.
   virtual Status rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) = 0;
-  /// algorithm.md section 3, ladder included; `hessian` stays as it is. FactorKind::kFailed is not
-  /// an error: the caller rounds to nearest and says so. INVALID_ARGUMENT: hessian is not finite.
-  virtual Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options) = 0;
+  /// algorithm.md section 3, ladder included; `hessian` stays as it is. Collective over `comm`,
+  /// whose ranks have the same Hessian and get the same factor: together where the device gains by
+  /// it, else `root` makes it. FactorKind::kFailed is not an error: the caller rounds to nearest
+  /// and says so. INVALID_ARGUMENT: hessian is not finite.
+  virtual Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options,
+                                   Communicator& comm, int root) = 0;
 
   // --- solve: w is F32 [n, K], rotated, rows that begin at a multiple of row_tile() ---
   /// `column_costs` F32 [1, K] weighs the columns of an mse search; empty: all alike.

@@ -19,7 +19,7 @@ constexpr int64_t kStoredWeightBytes = 2;
 // Of one element of a weight while it is solved: rotated, its errors, its turned copy, its codes
 // and scales (kernels/solve.h), and what it decodes to.
 constexpr int64_t kSolveBytes = 18;
-constexpr int64_t kFactorRowBytes = 28 << 10;  // scratch of a factorization (kernels/cholesky.h)
+constexpr int64_t kFactorRowBytes = 12 << 10;  // scratch of a factorization (kernels/cholesky.h)
 
 class Estimate {
  public:

@@ -23,32 +23,6 @@ Result<Tensor> rotate_hessian(Backend& backend, const Tensor& hessian, int rotat
   return rotated;
 }
 
-/// A factor as it comes from another rank.
-Result<Factor> empty_factor(Backend& backend, int64_t width) {
-  Factor factor;
-  ROTOR_ASSIGN_OR_RETURN(factor.triangle, backend.allocate(DType::kF32, width, width));
-  ROTOR_ASSIGN_OR_RETURN(factor.order, backend.allocate(DType::kI32, 1, width));
-  ROTOR_ASSIGN_OR_RETURN(factor.dead, backend.allocate(DType::kU8, 1, width));
-  return factor;
-}
-
-/// Factorizes on the root and gives every rank the result.
-Result<Factor> share_factor(Backend& backend, Communicator& comm, const Tensor& hessian, int root,
-                            const FactorOptions& options, const std::string& name) {
-  Result<Factor> made = comm.rank() == root ? backend.factorize(hessian, options)
-                                            : empty_factor(backend, hessian.cols());
-  ROTOR_RETURN_IF_ERROR(comm.agree(made.status().with_context("the Hessian of " + name)));
-  Factor factor = std::move(made).value();
-  ROTOR_RETURN_IF_ERROR(comm.broadcast_host(&factor.kind, sizeof(factor.kind), root));
-  ROTOR_RETURN_IF_ERROR(comm.broadcast_host(&factor.damping, sizeof(factor.damping), root));
-  if (factor.kind != FactorKind::kFailed) {
-    ROTOR_RETURN_IF_ERROR(comm.broadcast(factor.triangle, root));
-    ROTOR_RETURN_IF_ERROR(comm.broadcast(factor.order, root));
-    ROTOR_RETURN_IF_ERROR(comm.broadcast(factor.dead, root));
-  }
-  return factor;
-}
-
 /// What the ladder of algorithm.md section 3 did, in the module's result.
 void tell_factor(const ModulePlan& plan, const Factor& factor, ModuleResult* result) {
   result->damping = factor.damping;
@@ -205,7 +179,7 @@ class StageSolver {
     return solver.measure(rotated_hessian_);
   }
 
-  /// Of a Cholesky factorization, where this rank has one to make for the module.
+  /// Of a Cholesky factorization, if the module needs one: counted once in a group.
   double factor_flops(const ModulePlan& plan) const {
     const bool made = factors_.contains(FactorKey(plan.damping, plan.act_order));
     const auto width = static_cast<double>(hessian_.width);
@@ -219,9 +193,9 @@ class StageSolver {
       return &found->second;
     }
     const FactorOptions options{plan.damping, plan.act_order};
-    ROTOR_ASSIGN_OR_RETURN(Factor factor, share_factor(backend_, comm_, rotated_hessian_,
-                                                       hessian_.root, options, plan.linear.name));
-    return &factors_.emplace(key, std::move(factor)).first->second;
+    Result<Factor> factor = backend_.factorize(rotated_hessian_, options, comm_, hessian_.root);
+    ROTOR_RETURN_IF_ERROR(factor.status().with_context("the Hessian of " + plan.linear.name));
+    return &factors_.emplace(key, std::move(factor).value()).first->second;
   }
 
   Backend& backend_;

@@ -1,7 +1,8 @@
 // Solves one stage on all ranks of a group: from the stage's weights and its Hessian to codes,
 // scales, error measures, and the dequantized weights that the forward pass goes on with.
 //
-// Ranks share out the rows of each weight in whole row tiles; one rank factorizes. Collective.
+// Ranks share out the rows of each weight in whole row tiles; one rank factorizes, or all together
+// (Backend::factorize). Collective.
 // Thread-safety: main thread. Memory: the stage's weights once more in F32 (this rank's rows three
 // times), two [K, K] F32 matrices.
 // Errors: INVALID_ARGUMENT (reason NOT_FINITE) naming the module whose weights or Hessian are not
@@ -22,7 +23,7 @@ namespace rotor::worker {
 
 struct StageHessian {
   Tensor sum;    // on every rank: undivided, lower triangle; solve_stage() finishes it in place
-  int root = 0;  // that factorizes
+  int root = 0;  // that factorizes where one rank does
   int64_t tokens = 0;
   int64_t width = 0;
   float input_amax = 0.0F;  // largest |rotated input| over the calibration set; a4 NVFP4 alone

@@ -238,11 +238,7 @@ TEST_P(SolveTest, ReachesTheTextbooksObjectiveAndRefinementLowersIt) {
   ASSERT_OK(gather_lower(
       hessian.as<float>(), cols_, device_order.as<int32_t>(), device_dead.as<uint8_t>(),
       {mean_value, static_cast<float>(kDamping) * mean_value}, lower.as<float>(), stream()));
-  Result<Cholesky> cholesky = Cholesky::create();
-  ASSERT_OK(cholesky);
-  Result<bool> definite = cholesky->factorize(*gemm_, lower.as<float>(), cols_, stream());
-  ASSERT_OK(definite);
-  ASSERT_TRUE(*definite);
+  ASSERT_OK(factorize_cholesky(*gemm_, lower.as<float>(), cols_, {}, stream()));
 
   const DeviceBuffer w = upload(w_);
   const DeviceBuffer effective = upload(effective_);

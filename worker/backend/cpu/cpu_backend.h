@@ -65,7 +65,8 @@ class CpuBackend final : public Backend {
   Status hessian_add(const Tensor& dst, const Tensor& src) override;
   Status hessian_finish(const Tensor& hessian, int64_t tokens) override;
   Status rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) override;
-  Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options) override;
+  Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options, Communicator& comm,
+                           int root) override;
 
   Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme, float global_scale,
                                ScaleSearch search, const Tensor& column_costs) override;
@@ -84,6 +85,8 @@ class CpuBackend final : public Backend {
  private:
   /// A vector of weights in F32: the tensor itself, or a widened copy in `storage`.
   Result<const float*> widened(const Tensor& vector, std::vector<float>& storage);
+  /// The factor, or without `options` one that another rank's values go into.
+  Result<Factor> make_factor(const Tensor& hessian, const FactorOptions* options);
 
   std::unique_ptr<Parallel> parallel_;
   std::shared_ptr<MemoryLimit> limit_;  // null: none

@@ -1,6 +1,7 @@
 // The part of the CPU backend that stands on the algorithm library: Hessians and the solve.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "quant/error/quadratic.h"
 #include "quant/format/codes.h"
@@ -80,16 +81,34 @@ Status CpuBackend::rotate_hessian(const Tensor& hessian, int64_t block, const Te
                                *parallel_);
 }
 
-Result<Factor> CpuBackend::factorize(const Tensor& hessian, const FactorOptions& options) {
+Result<Factor> CpuBackend::factorize(const Tensor& hessian, const FactorOptions& options,
+                                     Communicator& comm, int root) {
+  Result<Factor> made = make_factor(hessian, comm.rank() == root ? &options : nullptr);
+  ROTOR_RETURN_IF_ERROR(comm.agree(made.status()));
+  Factor factor = std::move(made).value();
+  ROTOR_RETURN_IF_ERROR(comm.broadcast_host(&factor.kind, sizeof(factor.kind), root));
+  ROTOR_RETURN_IF_ERROR(comm.broadcast_host(&factor.damping, sizeof(factor.damping), root));
+  if (factor.kind != FactorKind::kFailed) {
+    for (const Tensor& part : {factor.triangle, factor.order, factor.dead}) {
+      ROTOR_RETURN_IF_ERROR(comm.broadcast(part, root));
+    }
+  }
+  return factor;
+}
+
+Result<Factor> CpuBackend::make_factor(const Tensor& hessian, const FactorOptions* options) {
   const int64_t n = hessian.rows();
   ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, n), "factorize"));
   Factor factor;
   ROTOR_ASSIGN_OR_RETURN(factor.triangle, allocate(DType::kF32, n, n));
   ROTOR_ASSIGN_OR_RETURN(factor.order, allocate(DType::kI32, 1, n));
   ROTOR_ASSIGN_OR_RETURN(factor.dead, allocate(DType::kU8, 1, n));
+  if (options == nullptr) {
+    return factor;
+  }
   ROTOR_ASSIGN_OR_RETURN(
       const FactorReport report,
-      factorize_hessian(hessian.as<float>(), n, {options.damping, options.act_order},
+      factorize_hessian(hessian.as<float>(), n, {options->damping, options->act_order},
                         factor.triangle.as<float>(), factor.order.as<int32_t>(),
                         factor.dead.as<uint8_t>(), *parallel_));
   factor.kind = kind_of(report.outcome);

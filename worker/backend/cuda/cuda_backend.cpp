@@ -68,18 +68,16 @@ Result<std::unique_ptr<CudaBackend>> CudaBackend::create_on(
     int device, std::shared_ptr<kernels::MemoryPool> pool) {
   ROTOR_ASSIGN_OR_RETURN(kernels::Stream stream, kernels::Stream::create());
   ROTOR_ASSIGN_OR_RETURN(kernels::Gemm gemm, kernels::Gemm::create());
-  ROTOR_ASSIGN_OR_RETURN(kernels::Cholesky cholesky, kernels::Cholesky::create());
-  return std::unique_ptr<CudaBackend>(new CudaBackend(device, std::move(pool), std::move(stream),
-                                                      std::move(gemm), std::move(cholesky)));
+  return std::unique_ptr<CudaBackend>(
+      new CudaBackend(device, std::move(pool), std::move(stream), std::move(gemm)));
 }
 
 CudaBackend::CudaBackend(int device, std::shared_ptr<kernels::MemoryPool> pool,
-                         kernels::Stream stream, kernels::Gemm gemm, kernels::Cholesky cholesky)
+                         kernels::Stream stream, kernels::Gemm gemm)
     : device_(device),
       pool_(std::move(pool)),
       stream_(std::move(stream)),
       gemm_(std::move(gemm)),
-      cholesky_(std::move(cholesky)),
       downloads_(device) {}
 
 CudaBackend::~CudaBackend() {

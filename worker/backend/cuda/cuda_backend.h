@@ -7,10 +7,10 @@
 // Determinism: no atomics on floating-point numbers, no split sums in products, and row ranges of a
 // weight give the same bits however they are cut.
 //
-// Owns: the stream, the memory pool, cuBLASLt and cuSOLVER handles. Thread-safety: one
-// caller at a time; the device is current on the thread that created the backend. Fails:
-// RESOURCE_EXHAUSTED for memory with the bytes needed and free, UNIMPLEMENTED (reason
-// UNSUPPORTED_ON_CUDA) for shapes that kernels/supported.h leaves out, INTERNAL for device errors.
+// Owns: the stream, the memory pool, the cuBLASLt handle. Thread-safety: one caller at a time; the
+// device is current on the thread that created the backend. Fails: RESOURCE_EXHAUSTED for memory
+// with the bytes needed and free, UNIMPLEMENTED (reason UNSUPPORTED_ON_CUDA) for shapes that
+// kernels/supported.h leaves out, INTERNAL for device errors.
 #pragma once
 
 #include <functional>
@@ -18,7 +18,6 @@
 #include <span>
 #include <vector>
 
-#include "kernels/cholesky.h"
 #include "kernels/gemm.h"
 #include "kernels/memory_pool.h"
 #include "kernels/stream.h"
@@ -86,7 +85,8 @@ class CudaBackend final : public Backend {
   Status hessian_add(const Tensor& dst, const Tensor& src) override;
   Status hessian_finish(const Tensor& hessian, int64_t tokens) override;
   Status rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) override;
-  Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options) override;
+  Result<Factor> factorize(const Tensor& hessian, const FactorOptions& options, Communicator& comm,
+                           int root) override;
 
   Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme, float global_scale,
                                ScaleSearch search, const Tensor& column_costs) override;
@@ -107,10 +107,21 @@ class CudaBackend final : public Backend {
   static Result<std::unique_ptr<CudaBackend>> create_on(int device,
                                                         std::shared_ptr<kernels::MemoryPool> pool);
   CudaBackend(int device, std::shared_ptr<kernels::MemoryPool> pool, kernels::Stream stream,
-              kernels::Gemm gemm, kernels::Cholesky cholesky);
+              kernels::Gemm gemm);
 
   /// The tensor in `dtype`: itself, or a converted copy.
   Result<Tensor> converted(const Tensor& tensor, DType dtype);
+  /// A factor with its columns in order and its triangle still to be filled; kFailed where all are
+  /// dead.
+  struct OrderedFactor {
+    Factor factor;
+    std::vector<float> diagonal;  // of the Hessian by place; the mean for what is dead
+    double mean = 0.0;            // of what is live
+  };
+  Result<OrderedFactor> order_factor(const Tensor& hessian, const FactorOptions& options);
+  /// One step of the damping ladder: false where the Hessian is not definite even so. Collective.
+  Result<bool> fill_factor(const Tensor& hessian, const OrderedFactor& ordered, double damping,
+                           Communicator& comm);
   /// Of a square F32 matrix, on the host; waits.
   Result<std::vector<float>> diagonal(const Tensor& matrix);
 
@@ -118,7 +129,6 @@ class CudaBackend final : public Backend {
   std::shared_ptr<kernels::MemoryPool> pool_;
   kernels::Stream stream_;
   kernels::Gemm gemm_;
-  kernels::Cholesky cholesky_;
   PinnedDownloads downloads_;
   std::vector<std::unique_ptr<CudaBackend>> side_;  // for the pieces of for_each
 };

@@ -1,7 +1,6 @@
 // The part of the CUDA backend that makes Hessians and solves.
-#include <algorithm>
-#include <cmath>
-#include <string>
+#include <string_view>
+#include <vector>
 
 #include "kernels/cuda_status.h"
 #include "kernels/dequantize.h"
@@ -36,15 +35,6 @@ kernels::SolveRows solve_rows_of(const Tensor& w, const QuantScheme& scheme, con
                                  const Tensor& codes) {
   return {w.as<float>(),      w.rows(), w.cols(), scheme, scales.effective.as<float>(),
           codes.as<uint8_t>()};
-}
-
-/// Writes values [n] to the diagonal of an otherwise empty matrix.
-Status fill_diagonal(const std::vector<float>& values, const Tensor& matrix, cudaStream_t stream) {
-  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemsetAsync(matrix.data(), 0, matrix.bytes(), stream)));
-  const size_t step = (values.size() + 1) * sizeof(float);
-  return ROTOR_CUDA(cudaMemcpy2DAsync(matrix.data(), step, values.data(), sizeof(float),
-                                      sizeof(float), values.size(), cudaMemcpyHostToDevice,
-                                      stream));
 }
 
 }  // namespace
@@ -86,61 +76,6 @@ Result<std::vector<float>> CudaBackend::diagonal(const Tensor& matrix) {
   std::vector<float> host(static_cast<size_t>(matrix.rows()));
   ROTOR_RETURN_IF_ERROR(download(device, host.data(), device.bytes()));
   return host;
-}
-
-Result<Factor> CudaBackend::factorize(const Tensor& hessian, const FactorOptions& options) {
-  const int64_t n = hessian.rows();
-  ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, n), "factorize"));
-  ROTOR_ASSIGN_OR_RETURN(const float largest, max_abs(hessian));
-  if (!std::isfinite(largest)) {
-    return invalid_argument("the Hessian is not finite").with_reason("NOT_FINITE");
-  }
-  ROTOR_ASSIGN_OR_RETURN(const std::vector<float> values, diagonal(hessian));
-  std::vector<int32_t> order(values.size());
-  std::vector<uint8_t> dead(values.size());
-  ROTOR_ASSIGN_OR_RETURN(const ColumnOrder columns,
-                         order_columns(values, options.act_order, order.data(), dead.data()));
-  Factor factor;
-  if (columns.dead == n) {
-    factor.kind = FactorKind::kFailed;
-    return factor;
-  }
-  std::reverse(order.begin(), order.end());
-  ROTOR_ASSIGN_OR_RETURN(factor.triangle, allocate(DType::kF32, n, n));
-  ROTOR_ASSIGN_OR_RETURN(factor.order, allocate(DType::kI32, 1, n));
-  ROTOR_ASSIGN_OR_RETURN(factor.dead, allocate(DType::kU8, 1, n));
-  ROTOR_RETURN_IF_ERROR(upload(order.data(), factor.order.bytes(), factor.order));
-  ROTOR_RETURN_IF_ERROR(upload(dead.data(), factor.dead.bytes(), factor.dead));
-
-  const auto mean = static_cast<float>(columns.mean);
-  for (double damping = options.damping;; damping = next_damping(damping)) {
-    const kernels::Damping damped{mean, static_cast<float>(damping * columns.mean)};
-    ROTOR_RETURN_IF_ERROR(kernels::gather_lower(hessian.as<float>(), n, factor.order.as<int32_t>(),
-                                                factor.dead.as<uint8_t>(), damped,
-                                                factor.triangle.as<float>(), stream()));
-    ROTOR_ASSIGN_OR_RETURN(const bool definite,
-                           cholesky_.factorize(gemm_, factor.triangle.as<float>(), n, stream()));
-    if (definite) {
-      ROTOR_ASSIGN_OR_RETURN(const std::vector<float> pivots, diagonal(factor.triangle));
-      if (std::all_of(pivots.begin(), pivots.end(),
-                      [](float pivot) { return std::isfinite(pivot) && pivot > 0.0F; })) {
-        factor.damping = damping;
-        return factor;
-      }
-    }
-    if (damping >= 1.0) {
-      break;
-    }
-  }
-  std::vector<float> roots(values.size());
-  for (size_t i = 0; i < roots.size(); ++i) {
-    const auto column = static_cast<size_t>(order[i]);
-    roots[i] = std::sqrt(dead[column] != 0 ? mean : values[column]);
-  }
-  ROTOR_RETURN_IF_ERROR(fill_diagonal(roots, factor.triangle, stream()));
-  ROTOR_RETURN_IF_ERROR(synchronize());  // `roots` goes
-  factor.kind = FactorKind::kDiagonal;
-  return factor;
 }
 
 Result<Scales> CudaBackend::search_scales(const Tensor& w, const QuantScheme& scheme,

@@ -6,11 +6,13 @@
 #include "quant/rotation/hadamard.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/worker/backend/cpu/operation_test.h"
+#include "tests/unit/worker/backend/factorize_alone.h"
 
 namespace rotor::worker {
 namespace {
 
 using testing::f32_tensor;
+using testing::factorize_alone;
 using testing::make_tensor;
 using testing::poisoned;
 using testing::random_values;
@@ -48,7 +50,7 @@ TEST(SolverTest, GptqBeatsRoundingOnTheErrorThatItReports) {
   const auto backend = make_cpu_backend(2);
   const Tensor hessian = make_hessian(*backend);
   const Tensor w = f32_tensor(*backend, kRows, kCols, random_values(kRows * kCols, 1));
-  const auto factor = backend->factorize(hessian, {});
+  const auto factor = factorize_alone(*backend, hessian);
   ASSERT_OK(factor);
   EXPECT_EQ(factor->kind, FactorKind::kGptq);
   EXPECT_EQ(factor->damping, 0.01);
@@ -78,7 +80,7 @@ TEST(SolverTest, RefiningLowersTheErrorFurther) {
   const auto backend = make_cpu_backend(2);
   const Tensor hessian = make_hessian(*backend);
   const Tensor w = f32_tensor(*backend, kRows, kCols, random_values(kRows * kCols, 4));
-  const auto factor = backend->factorize(hessian, {});
+  const auto factor = factorize_alone(*backend, hessian);
   ASSERT_OK(factor);
   const auto costs = backend->solve_costs(*factor);
   ASSERT_OK(costs);
@@ -106,7 +108,7 @@ TEST(SolverTest, RowRangesAndThreadsMakeTheSameBytes) {
   for (const int threads : {1, 2, 3}) {
     const auto backend = make_cpu_backend(threads);
     const Tensor hessian = make_hessian(*backend);
-    const auto factor = backend->factorize(hessian, {});
+    const auto factor = factorize_alone(*backend, hessian);
     ASSERT_OK(factor);
     const Tensor w = f32_tensor(*backend, kRows, kCols, weights);
     std::vector<uint8_t> codes;
@@ -175,7 +177,8 @@ TEST(SolverTest, ActivationsAreRoundedInPlace) {
   x[32] = 12.0F;
   x[33] = 3.2F;
   const Tensor tensor = f32_tensor(*backend, 1, 64, x);
-  ASSERT_OK(backend->quantize_activations(tensor, {{Format::kMxfp4, 32, DType::kU8}, 1.0F}, tensor));
+  ASSERT_OK(
+      backend->quantize_activations(tensor, {{Format::kMxfp4, 32, DType::kU8}, 1.0F}, tensor));
   x[1] = 2.0F;   // scale 1
   x[33] = 3.0F;  // scale 2, and 1.6 rounds to 1.5
   EXPECT_EQ(values_of(tensor), x);
@@ -185,7 +188,7 @@ TEST(SolverTest, AHessianThatIsNotFiniteIsRefused) {
   const auto backend = make_cpu_backend(1);
   const Tensor hessian = make_hessian(*backend);
   hessian.as<float>()[5 * kCols + 3] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_EQ(backend->factorize(hessian, {}).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(factorize_alone(*backend, hessian).status().code(), Code::kInvalidArgument);
 }
 
 }  // namespace

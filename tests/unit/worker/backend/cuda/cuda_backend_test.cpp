@@ -12,6 +12,7 @@
 #include "tests/support/memory_sink.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/thread_group.h"
+#include "tests/unit/worker/backend/factorize_alone.h"
 #include "worker/pipeline/shard_runner.h"
 
 namespace rotor::worker::cuda {
@@ -134,7 +135,7 @@ TEST_F(CudaBackendTest, AHessianThatIsNotFiniteIsRefused) {
   Result<Tensor> hessian = backend->allocate(DType::kF32, 32, 32);
   ASSERT_OK(hessian);
   ASSERT_OK(backend->upload(values.data(), hessian->bytes(), *hessian));
-  EXPECT_EQ(backend->factorize(*hessian, {}).status().reason(), "NOT_FINITE");
+  EXPECT_EQ(testing::factorize_alone(*backend, *hessian).status().reason(), "NOT_FINITE");
 }
 
 TEST_F(CudaBackendTest, AnIndefiniteHessianClimbsTheLadder) {
@@ -147,12 +148,12 @@ TEST_F(CudaBackendTest, AnIndefiniteHessianClimbsTheLadder) {
   Result<Tensor> hessian = backend->allocate(DType::kF32, 32, 32);
   ASSERT_OK(hessian);
   ASSERT_OK(backend->upload(values.data(), hessian->bytes(), *hessian));
-  const Result<Factor> factor = backend->factorize(*hessian, {});
+  const Result<Factor> factor = testing::factorize_alone(*backend, *hessian);
   ASSERT_OK(factor);
   EXPECT_EQ(factor->kind, FactorKind::kDiagonal);
   std::fill(values.begin(), values.end(), 0.0F);
   ASSERT_OK(backend->upload(values.data(), hessian->bytes(), *hessian));
-  const Result<Factor> none = backend->factorize(*hessian, {});
+  const Result<Factor> none = testing::factorize_alone(*backend, *hessian);
   ASSERT_OK(none);
   EXPECT_EQ(none->kind, FactorKind::kFailed);
 }
