@@ -14,32 +14,44 @@ namespace {
 constexpr int64_t kPanel = 1024;        // columns whose sums are made at once
 constexpr int64_t kRowAlignment = 128;  // what products run fastest with
 
+int64_t padded(int64_t rows) {
+  return (rows + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
+}
+
+int64_t padded_rows(const SolveProblem& problem) {
+  int64_t rows = 0;
+  for (const SolveRows& weight : problem.weights) {
+    rows += padded(weight.rows);
+  }
+  return rows;
+}
+
 class RowSolver {
  public:
-  RowSolver(Gemm& gemm, const SolveRows& rows, cudaStream_t stream)
-      : gemm_(gemm),
-        rows_(rows),
-        ld_((rows.rows + kRowAlignment - 1) / kRowAlignment * kRowAlignment),
-        stream_(stream) {}
+  RowSolver(Gemm& gemm, const SolveProblem& problem, cudaStream_t stream)
+      : gemm_(gemm), problem_(problem), ld_(padded_rows(problem)), stream_(stream) {}
 
-  /// Turns weights and scales; rows that fill up hold zeros with scale 1.
+  /// Turns weights and scales, side by side; rows that fill up hold zeros with scale 1.
   Status load() {
-    const int64_t cols = rows_.cols;
-    const int64_t groups = cols / rows_.scheme.group_size;
+    const int64_t cols = problem_.cols;
+    const int64_t groups = cols / problem_.scheme.group_size;
     ROTOR_ASSIGN_OR_RETURN(weights_, floats(cols));
     ROTOR_ASSIGN_OR_RETURN(scales_, floats(groups));
     ROTOR_ASSIGN_OR_RETURN(errors_, floats(cols));
     ROTOR_ASSIGN_OR_RETURN(sums_, floats(kPanel));
     ROTOR_ASSIGN_OR_RETURN(codes_, Scratch::allocate(cols * ld_, stream_));
-    ROTOR_RETURN_IF_ERROR(
-        transpose(rows_.w, rows_.rows, cols, 0.0F, weights_.as<float>(), ld_, stream_));
-    return transpose(rows_.effective, rows_.rows, groups, 1.0F, scales_.as<float>(), ld_, stream_);
+    return for_each_weight([&](const SolveRows& weight, int64_t first, int64_t places) -> Status {
+      ROTOR_RETURN_IF_ERROR(transpose(weight.w, weight.rows, cols, 0.0F, places,
+                                      weights_.as<float>() + first, ld_, stream_));
+      return transpose(weight.effective, weight.rows, groups, 1.0F, places,
+                       scales_.as<float>() + first, ld_, stream_);
+    });
   }
 
   Status solve(const SolveFactor& factor) {
     SweepBlock block = make_block(factor.lower);
     block.order = factor.order;
-    const int64_t cols = rows_.cols;
+    const int64_t cols = problem_.cols;
     return for_each_panel([&](int64_t begin, int64_t end) -> Status {
       if (end == cols) {
         ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemsetAsync(
@@ -55,13 +67,16 @@ class RowSolver {
   }
 
   Status refine(const float* hessian, float added, int passes) {
-    const int64_t cols = rows_.cols;
+    const int64_t cols = problem_.cols;
     ROTOR_ASSIGN_OR_RETURN(changes_, floats(kSweepBlock));
     ROTOR_RETURN_IF_ERROR(
-        unpack_columns(rows_.codes, rows_.rows, cols, codes_.as<uint8_t>(), ld_, stream_));
+        for_each_weight([&](const SolveRows& weight, int64_t first, int64_t places) {
+          return unpack_columns(weight.codes, weight.rows, cols, places,
+                                codes_.as<uint8_t>() + first, ld_, stream_);
+        }));
     ROTOR_RETURN_IF_ERROR(sweep_errors(
-        rows_.scheme.format, rows_.scheme.group_size, weights_.as<float>(), scales_.as<float>(),
-        codes_.as<uint8_t>(), cols, ld_, errors_.as<float>(), stream_));
+        problem_.scheme.format, problem_.scheme.group_size, weights_.as<float>(),
+        scales_.as<float>(), codes_.as<uint8_t>(), cols, ld_, errors_.as<float>(), stream_));
     SweepBlock block = make_block(hessian);
     block.added = added;
     block.first = false;
@@ -78,19 +93,34 @@ class RowSolver {
   }
 
   Status store() {
-    return pack_columns(codes_.as<uint8_t>(), ld_, rows_.rows, rows_.cols, rows_.codes, stream_);
+    return for_each_weight([&](const SolveRows& weight, int64_t first, int64_t /*places*/) {
+      return pack_columns(codes_.as<uint8_t>() + first, ld_, weight.rows, problem_.cols,
+                          weight.codes, stream_);
+    });
   }
 
  private:
+  /// f(weight, first, places): where its rows lie in a line, and how many they are with padding.
+  template <typename F>
+  Status for_each_weight(F&& f) const {
+    int64_t first = 0;
+    for (const SolveRows& weight : problem_.weights) {
+      const int64_t places = padded(weight.rows);
+      ROTOR_RETURN_IF_ERROR(f(weight, first, places));
+      first += places;
+    }
+    return {};
+  }
+
   Result<Scratch> floats(int64_t lines) {
     return Scratch::allocate(lines * ld_ * int64_t{sizeof(float)}, stream_);
   }
 
   SweepBlock make_block(const float* matrix) const {
     SweepBlock block;
-    block.format = rows_.scheme.format;
-    block.group_size = rows_.scheme.group_size;
-    block.n = rows_.cols;
+    block.format = problem_.scheme.format;
+    block.group_size = problem_.scheme.group_size;
+    block.n = problem_.cols;
     block.ld = ld_;
     block.matrix = matrix;
     block.weights = weights_.as<float>();
@@ -103,7 +133,7 @@ class RowSolver {
   /// f(begin, end) for panels of places, the last first.
   template <typename F>
   Status for_each_panel(F&& f) {
-    for (int64_t end = rows_.cols; end > 0; end -= kPanel) {
+    for (int64_t end = problem_.cols; end > 0; end -= kPanel) {
       ROTOR_RETURN_IF_ERROR(f(std::max<int64_t>(end - kPanel, 0), end));
     }
     return {};
@@ -139,15 +169,15 @@ class RowSolver {
       if (block.begin > begin) {
         const float* lines = changes_by_block ? changes : changes + block.begin * ld_;
         ROTOR_RETURN_IF_ERROR(
-            product({block.matrix + block.begin * rows_.cols + begin, rows_.cols, true}, lines,
-                    block.begin - begin, block.count, 1.0F));
+            product({block.matrix + block.begin * problem_.cols + begin, problem_.cols, true},
+                    lines, block.begin - begin, block.count, 1.0F));
       }
     }
     return {};
   }
 
   Gemm& gemm_;
-  const SolveRows& rows_;
+  const SolveProblem& problem_;
   const int64_t ld_;
   cudaStream_t stream_;
   Scratch weights_;  // [cols, ld]
@@ -158,37 +188,41 @@ class RowSolver {
   Scratch codes_;    // [cols, ld], one a byte
 };
 
-Status check(const SolveRows& rows) {
-  ROTOR_RETURN_IF_ERROR(check_groups(rows.scheme.format, rows.scheme.group_size, rows.cols));
-  ROTOR_RETURN_IF_ERROR(element_count(rows.rows, rows.cols).status());
-  ROTOR_RETURN_IF_ERROR(check_pointer("w", rows.w, alignof(float)));
-  ROTOR_RETURN_IF_ERROR(check_pointer("effective", rows.effective, alignof(float)));
-  return check_pointer("codes", rows.codes, 1);
+Status check(const SolveProblem& problem) {
+  ROTOR_RETURN_IF_ERROR(
+      check_groups(problem.scheme.format, problem.scheme.group_size, problem.cols));
+  ROTOR_RETURN_IF_ERROR(element_count(padded_rows(problem), problem.cols).status());
+  for (const SolveRows& weight : problem.weights) {
+    ROTOR_RETURN_IF_ERROR(check_pointer("w", weight.w, alignof(float)));
+    ROTOR_RETURN_IF_ERROR(check_pointer("effective", weight.effective, alignof(float)));
+    ROTOR_RETURN_IF_ERROR(check_pointer("codes", weight.codes, 1));
+  }
+  return {};
 }
 
 }  // namespace
 
-Status solve_rows(Gemm& gemm, const SolveRows& rows, const SolveFactor& factor,
+Status solve_rows(Gemm& gemm, const SolveProblem& problem, const SolveFactor& factor,
                   cudaStream_t stream) {
-  if (rows.rows == 0) {
+  if (padded_rows(problem) == 0) {
     return {};
   }
-  ROTOR_RETURN_IF_ERROR(check(rows));
+  ROTOR_RETURN_IF_ERROR(check(problem));
   ROTOR_RETURN_IF_ERROR(check_pointer("lower", factor.lower));
-  RowSolver solver(gemm, rows, stream);
+  RowSolver solver(gemm, problem, stream);
   ROTOR_RETURN_IF_ERROR(solver.load());
   ROTOR_RETURN_IF_ERROR(solver.solve(factor));
   return solver.store();
 }
 
-Status refine_rows(Gemm& gemm, const SolveRows& rows, const float* hessian, float added, int passes,
-                   cudaStream_t stream) {
-  if (rows.rows == 0 || passes == 0) {
+Status refine_rows(Gemm& gemm, const SolveProblem& problem, const float* hessian, float added,
+                   int passes, cudaStream_t stream) {
+  if (padded_rows(problem) == 0 || passes == 0) {
     return {};
   }
-  ROTOR_RETURN_IF_ERROR(check(rows));
+  ROTOR_RETURN_IF_ERROR(check(problem));
   ROTOR_RETURN_IF_ERROR(check_pointer("hessian", hessian));
-  RowSolver solver(gemm, rows, stream);
+  RowSolver solver(gemm, problem, stream);
   ROTOR_RETURN_IF_ERROR(solver.load());
   ROTOR_RETURN_IF_ERROR(solver.refine(hessian, added, passes));
   return solver.store();

@@ -39,7 +39,8 @@ struct SweepBlock {
   int64_t begin = 0;  // places [begin, begin + count), swept downwards
   int64_t count = 0;
   const float* matrix = nullptr;   // F [n, n]; the lower triangle of this block is read
-  const int32_t* order = nullptr;  // column at each place [n]; null: place and column are the same
+  const int32_t* order = nullptr;  // column at each place [n]; null: place and column are the same,
+                                   // as they must be but for the first sweep
   float added = 0.0F;
   const float* weights = nullptr;  // [n, ld] by column
   const float* scales = nullptr;   // [n / group_size, ld], effective

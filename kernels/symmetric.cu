@@ -1,6 +1,5 @@
 #include "kernels/cuda_status.h"
 #include "kernels/device/tile_launch.cuh"
-#include "kernels/hadamard.h"
 #include "kernels/supported.h"
 #include "kernels/symmetric.h"
 
@@ -44,28 +43,6 @@ __global__ void __launch_bounds__(kTileThreads)
       a[row * n + col] = tile[threadIdx.x][i];
     }
   }
-}
-
-/// Swaps each tile with the one across the diagonal.
-__global__ void __launch_bounds__(kTileThreads) transpose_kernel(float* a, int64_t n) {
-  if (above_diagonal()) {
-    return;
-  }
-  __shared__ float lower[kTileEdge][kTileEdge + 1];
-  __shared__ float upper[kTileEdge][kTileEdge + 1];
-  const int64_t top = tile_row();
-  const int64_t left = tile_col();
-  for_each_in_tile(
-      n, n, [&](int64_t row, int64_t col) { lower[row - top][col - left] = a[row * n + col]; });
-  for_each_in_tile_at(left, top, n, n, [&](int64_t row, int64_t col) {
-    upper[row - left][col - top] = a[row * n + col];
-  });
-  __syncthreads();
-  for_each_in_tile(
-      n, n, [&](int64_t row, int64_t col) { a[row * n + col] = upper[col - left][row - top]; });
-  for_each_in_tile_at(left, top, n, n, [&](int64_t row, int64_t col) {
-    a[row * n + col] = lower[col - top][row - left];
-  });
 }
 
 __global__ void take_diagonal_kernel(const float* a, int64_t n, float* out) {
@@ -120,16 +97,6 @@ Status add_lower(float* a, const float* b, int64_t n, cudaStream_t stream) {
 Status scale_and_mirror(float* a, int64_t n, float divisor, cudaStream_t stream) {
   ROTOR_RETURN_IF_ERROR(check_square(a, a, n));
   return launch_tiles("scale_and_mirror", scale_and_mirror_kernel, n, n, stream, a, n, divisor);
-}
-
-Status rotate_symmetric(const float* a, int64_t n, int64_t block, float* out, cudaStream_t stream) {
-  ROTOR_RETURN_IF_ERROR(check_square(a, out, n));
-  // R a R = ((a R)^T R)^T; the last transpose is left out, since the result is symmetric.
-  ROTOR_RETURN_IF_ERROR(rotate_rows(a, DType::kF32, n, n, block, out, DType::kF32, stream));
-  ROTOR_RETURN_IF_ERROR(launch_tiles("transpose", transpose_kernel, n, n, stream, out, n));
-  ROTOR_RETURN_IF_ERROR(rotate_rows(out, DType::kF32, n, n, block, out, DType::kF32, stream));
-  // The two orders of summation differ in the last bit: one of them counts.
-  return scale_and_mirror(out, n, 1.0F, stream);
 }
 
 Status take_diagonal(const float* a, int64_t n, float* out, cudaStream_t stream) {

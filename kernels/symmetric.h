@@ -19,10 +19,6 @@ Status add_lower(float* a, const float* b, int64_t n, cudaStream_t stream);
 /// Divides the lower triangle by `divisor` (a true division) and mirrors it into the upper one.
 Status scale_and_mirror(float* a, int64_t n, float divisor, cudaStream_t stream);
 
-/// out = R a R, R the normalized Sylvester Hadamard of `block`; a symmetric, out exactly so. out is
-/// not a.
-Status rotate_symmetric(const float* a, int64_t n, int64_t block, float* out, cudaStream_t stream);
-
 /// out [n] = the diagonal of a.
 Status take_diagonal(const float* a, int64_t n, float* out, cudaStream_t stream);
 

@@ -12,8 +12,7 @@ constexpr int kThreads = kEdge * kEdge;
 static_assert(kThreads == kBlockThreads);
 
 struct Shared {
-  // L below the diagonal and on it. Above it, transposed, what stands below the diagonal of L^-1.
-  float tile[kTile][kTile + 1];
+  float tile[kTile][kTile + 1];  // L, then its inverse in place; zeros above the diagonal
   float inverse_diagonal[kTile];
   float product[kTile / 2][kTile / 2 + 1];
 };
@@ -62,7 +61,7 @@ __device__ void factorize_block(Shared& shared, int begin) {
   shared.inverse_diagonal[begin + lane] = inverse_pivot;
 }
 
-/// One warp: the inverse of that block, a column a lane.
+/// One warp: the block on the diagonal at `begin` becomes its inverse, a column a lane.
 __device__ void invert_block(Shared& shared, int begin) {
   const int lane = static_cast<int>(threadIdx.x) % kBlock;
   float column[kBlock];
@@ -75,11 +74,10 @@ __device__ void invert_block(Shared& shared, int begin) {
     }
     column[i] = sum * shared.inverse_diagonal[begin + i];
   }
+  __syncwarp();
 #pragma unroll
   for (int i = 0; i < kBlock; ++i) {
-    if (i > lane) {
-      shared.tile[begin + lane][begin + i] = column[i];
-    }
+    shared.tile[begin + i][begin + lane] = column[i];
   }
 }
 
@@ -115,6 +113,7 @@ __device__ void update_rest(Shared& shared, int begin) {
   const int y = static_cast<int>(threadIdx.x) / kEdge;
   const int x = static_cast<int>(threadIdx.x) % kEdge;
   float sums[kReach][kReach] = {};
+#pragma unroll 4
   for (int k = begin; k < first; ++k) {
     float left[kReach];
     float right[kReach];
@@ -146,67 +145,61 @@ __device__ void update_rest(Shared& shared, int begin) {
   }
 }
 
-/// Element (row, col) of L^-1 within a block on the diagonal at `begin`.
-__device__ __forceinline__ float inverse_at(const Shared& shared, int begin, int row, int col) {
-  if (col > row) {
-    return 0.0F;
-  }
-  return col == row ? shared.inverse_diagonal[begin + row] : shared.tile[begin + col][begin + row];
-}
-
-/// Of [A 0; B C], whose blocks of kHalf rows begin at `top`, with A^-1 and C^-1 there: what stands
-/// below the diagonal of the inverse, -C^-1 B A^-1.
-template <int kHalf>
-__device__ void join_inverses(Shared& shared, int top) {
+/// out(row, col) = the sum over k of left(row, k) right(k, col), for kHalf of each; all threads.
+template <int kHalf, typename Left, typename Right, typename Out>
+__device__ void multiply(Left&& left_at, Right&& right_at, Out&& out) {
   constexpr int kReach = kHalf / kEdge;
-  const int middle = top + kHalf;
   const int y = static_cast<int>(threadIdx.x) / kEdge;
   const int x = static_cast<int>(threadIdx.x) % kEdge;
-  const auto multiply = [&](auto&& left_at, auto&& right_at, auto&& write) {
-    float sums[kReach][kReach] = {};
-    for (int k = 0; k < kHalf; ++k) {
-      float left[kReach];
-      float right[kReach];
+  float sums[kReach][kReach] = {};
+#pragma unroll 8
+  for (int k = 0; k < kHalf; ++k) {
+    float left[kReach];
+    float right[kReach];
 #pragma unroll
-      for (int i = 0; i < kReach; ++i) {
-        left[i] = left_at(y + i * kEdge, k);
-        right[i] = right_at(k, x + i * kEdge);
-      }
-#pragma unroll
-      for (int i = 0; i < kReach; ++i) {
-#pragma unroll
-        for (int j = 0; j < kReach; ++j) {
-          sums[i][j] = fmaf(left[i], right[j], sums[i][j]);
-        }
-      }
+    for (int i = 0; i < kReach; ++i) {
+      left[i] = left_at(y + i * kEdge, k);
+      right[i] = right_at(k, x + i * kEdge);
     }
 #pragma unroll
     for (int i = 0; i < kReach; ++i) {
 #pragma unroll
       for (int j = 0; j < kReach; ++j) {
-        write(y + i * kEdge, x + j * kEdge, sums[i][j]);
+        sums[i][j] = fmaf(left[i], right[j], sums[i][j]);
       }
     }
-    __syncthreads();
-  };
-  multiply([&](int row, int k) { return shared.tile[middle + row][top + k]; },
-           [&](int k, int col) { return inverse_at(shared, top, k, col); },
-           [&](int row, int col, float sum) { shared.product[row][col] = sum; });
-  multiply([&](int row, int k) { return inverse_at(shared, middle, row, k); },
-           [&](int k, int col) { return shared.product[k][col]; },
-           [&](int row, int col, float sum) { shared.tile[top + col][middle + row] = -sum; });
+  }
+#pragma unroll
+  for (int i = 0; i < kReach; ++i) {
+#pragma unroll
+    for (int j = 0; j < kReach; ++j) {
+      out(y + i * kEdge, x + j * kEdge) = sums[i][j];
+    }
+  }
+  __syncthreads();
 }
 
-__device__ void store(const Shared& shared, float* a, int n, int64_t ld, float* inverse,
-                      int64_t inverse_ld) {
+/// Of [A^-1 0; B C^-1], whose blocks of kHalf rows begin at `top`, B becomes what stands there in
+/// the inverse of [A 0; B C]: -C^-1 B A^-1.
+template <int kHalf>
+__device__ void join_inverses(Shared& shared, int top) {
+  const int middle = top + kHalf;
+  multiply<kHalf>([&](int row, int k) { return -shared.tile[middle + row][top + k]; },
+                  [&](int k, int col) { return shared.tile[top + k][top + col]; },
+                  [&](int row, int col) -> float& { return shared.product[row][col]; });
+  multiply<kHalf>([&](int row, int k) { return shared.tile[middle + row][middle + k]; },
+                  [&](int k, int col) { return shared.product[k][col]; },
+                  [&](int row, int col) -> float& { return shared.tile[middle + row][top + col]; });
+}
+
+/// Rows and columns below n; `whole`: those above the diagonal, too.
+__device__ void store(const Shared& shared, bool whole, float* out, int n, int64_t ld) {
+#pragma unroll 8
   for (int e = static_cast<int>(threadIdx.x); e < kTile * kTile; e += kThreads) {
     const int row = e / kTile;
     const int col = e % kTile;
-    if (row < n && col < n) {
-      if (col <= row) {
-        a[row * ld + col] = shared.tile[row][col];
-      }
-      inverse[row * inverse_ld + col] = inverse_at(shared, 0, row, col);
+    if (row < n && col < n && (whole || col <= row)) {
+      out[row * ld + col] = shared.tile[row][col];
     }
   }
 }
@@ -221,11 +214,15 @@ __global__ void __launch_bounds__(kThreads)
       factorize_block(shared, begin);
     }
     __syncthreads();
-    solve_below(shared, begin);
-    __syncthreads();
-    update_rest(shared, begin);
-    __syncthreads();
+    if (begin + kBlock < kTile) {
+      solve_below(shared, begin);
+      __syncthreads();
+      update_rest(shared, begin);
+      __syncthreads();
+    }
   }
+  store(shared, /*whole=*/false, a, n, ld);
+  __syncthreads();
   if (threadIdx.x < kTile) {
     invert_block(shared, static_cast<int>(threadIdx.x) / kBlock * kBlock);
   }
@@ -233,7 +230,7 @@ __global__ void __launch_bounds__(kThreads)
   join_inverses<kBlock>(shared, 0);
   join_inverses<kBlock>(shared, 2 * kBlock);
   join_inverses<2 * kBlock>(shared, 0);
-  store(shared, a, n, ld, inverse, inverse_ld);
+  store(shared, /*whole=*/true, inverse, n, inverse_ld);
 }
 
 }  // namespace

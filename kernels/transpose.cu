@@ -8,8 +8,8 @@ namespace {
 // The grid of each kernel covers out.
 
 __global__ void __launch_bounds__(kTileThreads)
-    transpose_kernel(const float* in, int64_t rows, int64_t cols, float padding, float* out,
-                     int64_t ld) {
+    transpose_kernel(const float* in, int64_t rows, int64_t cols, float padding, int64_t places,
+                     float* out, int64_t ld) {
   __shared__ float tile[kTileEdge][kTileEdge + 1];
   const int64_t top = tile_row();
   const int64_t left = tile_col();
@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kTileThreads)
     tile[row - left][col - top] = in[row * cols + col];
   });
   __syncthreads();
-  for_each_in_tile(cols, ld, [&](int64_t row, int64_t col) {
+  for_each_in_tile(cols, places, [&](int64_t row, int64_t col) {
     out[row * ld + col] = col < rows ? tile[col - left][row - top] : padding;
   });
 }
@@ -38,10 +38,10 @@ __global__ void __launch_bounds__(kTileThreads)
   });
 }
 
-/// Over [pairs, ld], each element two codes.
+/// Over [pairs, places], each element two codes.
 __global__ void __launch_bounds__(kTileThreads)
-    unpack_columns_kernel(const uint8_t* packed, int64_t rows, int64_t pairs, uint8_t* codes,
-                          int64_t ld) {
+    unpack_columns_kernel(const uint8_t* packed, int64_t rows, int64_t pairs, int64_t places,
+                          uint8_t* codes, int64_t ld) {
   __shared__ uint8_t tile[kTileEdge][kTileEdge + 4];
   const int64_t top = tile_row();
   const int64_t left = tile_col();
@@ -49,20 +49,22 @@ __global__ void __launch_bounds__(kTileThreads)
     tile[row - left][pair - top] = packed[row * pairs + pair];
   });
   __syncthreads();
-  for_each_in_tile(pairs, ld, [&](int64_t pair, int64_t row) {
+  for_each_in_tile(pairs, places, [&](int64_t pair, int64_t row) {
     const uint8_t byte = row < rows ? tile[row - left][pair - top] : uint8_t{0};
     codes[2 * pair * ld + row] = byte & 15U;
     codes[(2 * pair + 1) * ld + row] = byte >> 4;
   });
 }
 
-Status check(const void* in, const void* out, int64_t rows, int64_t cols, int64_t ld) {
+/// `places` of each line of `ld` are for `rows`.
+Status check(const void* in, const void* out, int64_t rows, int64_t cols, int64_t places,
+             int64_t ld) {
   ROTOR_RETURN_IF_ERROR(element_count(rows, cols).status());
   ROTOR_RETURN_IF_ERROR(check_pointer("in", in, 1));
   ROTOR_RETURN_IF_ERROR(check_pointer("out", out, 1));
-  if (ld < rows) {
-    return invalid_argument("lines of " + std::to_string(ld) + " for " + std::to_string(rows) +
-                            " rows")
+  if (places < rows || ld < places) {
+    return invalid_argument(std::to_string(places) + " places in lines of " + std::to_string(ld) +
+                            " for " + std::to_string(rows) + " rows")
         .with_reason("BAD_SHAPE");
   }
   return {};
@@ -70,25 +72,25 @@ Status check(const void* in, const void* out, int64_t rows, int64_t cols, int64_
 
 }  // namespace
 
-Status transpose(const float* in, int64_t rows, int64_t cols, float padding, float* out, int64_t ld,
-                 cudaStream_t stream) {
-  ROTOR_RETURN_IF_ERROR(check(in, out, rows, cols, ld));
-  return launch_tiles("transpose", transpose_kernel, cols, ld, stream, in, rows, cols, padding, out,
-                      ld);
+Status transpose(const float* in, int64_t rows, int64_t cols, float padding, int64_t places,
+                 float* out, int64_t ld, cudaStream_t stream) {
+  ROTOR_RETURN_IF_ERROR(check(in, out, rows, cols, places, ld));
+  return launch_tiles("transpose", transpose_kernel, cols, places, stream, in, rows, cols, padding,
+                      places, out, ld);
 }
 
 Status pack_columns(const uint8_t* codes, int64_t ld, int64_t rows, int64_t cols, uint8_t* packed,
                     cudaStream_t stream) {
-  ROTOR_RETURN_IF_ERROR(check(codes, packed, rows, cols, ld));
+  ROTOR_RETURN_IF_ERROR(check(codes, packed, rows, cols, rows, ld));
   return launch_tiles("pack_columns", pack_columns_kernel, rows, cols / 2, stream, codes, ld, rows,
                       cols / 2, packed);
 }
 
-Status unpack_columns(const uint8_t* packed, int64_t rows, int64_t cols, uint8_t* codes, int64_t ld,
-                      cudaStream_t stream) {
-  ROTOR_RETURN_IF_ERROR(check(packed, codes, rows, cols, ld));
-  return launch_tiles("unpack_columns", unpack_columns_kernel, cols / 2, ld, stream, packed, rows,
-                      cols / 2, codes, ld);
+Status unpack_columns(const uint8_t* packed, int64_t rows, int64_t cols, int64_t places,
+                      uint8_t* codes, int64_t ld, cudaStream_t stream) {
+  ROTOR_RETURN_IF_ERROR(check(packed, codes, rows, cols, places, ld));
+  return launch_tiles("unpack_columns", unpack_columns_kernel, cols / 2, places, stream, packed,
+                      rows, cols / 2, places, codes, ld);
 }
 
 }  // namespace rotor::kernels

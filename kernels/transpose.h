@@ -13,17 +13,17 @@
 
 namespace rotor::kernels {
 
-/// out [cols, ld] F32 = in [rows, cols] F32 transposed; places [rows, ld) of each line become
-/// `padding`.
-Status transpose(const float* in, int64_t rows, int64_t cols, float padding, float* out, int64_t ld,
-                 cudaStream_t stream);
+/// out [cols, ld] F32 = in [rows, cols] F32 transposed; places [rows, places) of each line become
+/// `padding`, and those beyond stay as they are.
+Status transpose(const float* in, int64_t rows, int64_t cols, float padding, int64_t places,
+                 float* out, int64_t ld, cudaStream_t stream);
 
 /// packed [rows, cols/2], as QuantizedMatrix has codes, from codes [cols, ld], one a byte.
 Status pack_columns(const uint8_t* codes, int64_t ld, int64_t rows, int64_t cols, uint8_t* packed,
                     cudaStream_t stream);
 
-/// The inverse; places [rows, ld) become code 0.
-Status unpack_columns(const uint8_t* packed, int64_t rows, int64_t cols, uint8_t* codes, int64_t ld,
-                      cudaStream_t stream);
+/// The inverse; places [rows, places) become code 0, and those beyond stay as they are.
+Status unpack_columns(const uint8_t* packed, int64_t rows, int64_t cols, int64_t places,
+                      uint8_t* codes, int64_t ld, cudaStream_t stream);
 
 }  // namespace rotor::kernels

@@ -6,6 +6,7 @@
 #include "kernels/gemm.h"
 #include "kernels/gram.h"
 #include "kernels/quadratic.h"
+#include "kernels/rotate_symmetric.h"
 #include "kernels/scale_search.h"
 #include "kernels/solve.h"
 #include "kernels/sweep.h"
@@ -75,8 +76,8 @@ struct Problem {
     check(b.stream.synchronize());
   }
 
-  SolveRows solve_rows_argument() const {
-    return {w.as<float>(), rows, cols, scheme, effective.as<float>(), codes.as<uint8_t>()};
+  SolveProblem problem() const {
+    return {cols, scheme, {{w.as<float>(), rows, effective.as<float>(), codes.as<uint8_t>()}}};
   }
   double elements() const { return static_cast<double>(rows) * static_cast<double>(cols); }
 };
@@ -96,8 +97,8 @@ void solve(benchmark::State& state) {
   Problem p(state.range(0), state.range(1));
   Bench& b = bench();
   b.run_flops(state, p.elements() * static_cast<double>(p.cols), [&] {
-    return solve_rows(p.gemm, p.solve_rows_argument(),
-                      {p.matrix.as<float>(), p.order.as<int32_t>()}, b.stream.get());
+    return solve_rows(p.gemm, p.problem(), {p.matrix.as<float>(), p.order.as<int32_t>()},
+                      b.stream.get());
   });
 }
 BENCHMARK(solve)->Apply(shapes);
@@ -107,8 +108,7 @@ void refine(benchmark::State& state) {
   Bench& b = bench();
   check(p.codes.fill(0x11, b.stream.get()));
   b.run_flops(state, 2.0 * p.elements() * static_cast<double>(p.cols), [&] {
-    return refine_rows(p.gemm, p.solve_rows_argument(), p.matrix.as<float>(), 0.01F, 1,
-                       b.stream.get());
+    return refine_rows(p.gemm, p.problem(), p.matrix.as<float>(), 0.01F, 1, b.stream.get());
   });
 }
 BENCHMARK(refine)->Apply(shapes);
@@ -147,7 +147,7 @@ void sweep(benchmark::State& state) {
   block.begin = 1024;
   block.count = kSweepBlock;
   block.matrix = p.matrix.as<float>();
-  block.order = p.order.as<int32_t>();
+  block.order = first ? p.order.as<int32_t>() : nullptr;
   block.weights = weights.as<float>();
   block.scales = scales.as<float>();
   block.sums = sums.as<float>();
@@ -262,6 +262,25 @@ BENCHMARK(factorize_diagonal)
     ->UseManualTime()
     ->Unit(benchmark::kMicrosecond);
 
+/// Both sides of a Hessian; reads its lower triangle, writes it whole.
+void rotate_both_sides(benchmark::State& state) {
+  const int64_t n = 16384;
+  Problem p(16, n);
+  Bench& b = bench();
+  const DeviceBuffer out = take(DeviceBuffer::allocate(p.matrix.bytes()));
+  b.run(state, n * n * 6, [&] {
+    return rotate_symmetric(p.matrix.as<float>(), n, state.range(0), out.as<float>(),
+                            b.stream.get());
+  });
+}
+BENCHMARK(rotate_both_sides)
+    ->ArgName("block")
+    ->Arg(16)
+    ->Arg(128)
+    ->Arg(256)
+    ->UseManualTime()
+    ->Unit(benchmark::kMicrosecond);
+
 void search(benchmark::State& state) {
   Bench& b = bench();
   b.fill(DType::kF32);
@@ -280,7 +299,7 @@ void turn(benchmark::State& state) {
   Bench& b = bench();
   b.fill(DType::kF32);
   b.run(state, 2 * kCount * 4, [&] {
-    return transpose(b.in.as<float>(), kRows, kCols, 0.0F, b.out.as<float>(), kRows,
+    return transpose(b.in.as<float>(), kRows, kCols, 0.0F, kRows, b.out.as<float>(), kRows,
                      b.stream.get());
   });
 }
@@ -291,8 +310,8 @@ void pack(benchmark::State& state) {
   b.fill(DType::kF32);
   const bool unpack = state.range(0) == 1;
   b.run(state, kCount * 3 / 2, [&] {
-    return unpack ? unpack_columns(b.in.as<uint8_t>(), kRows, kCols, b.out.as<uint8_t>(), kRows,
-                                   b.stream.get())
+    return unpack ? unpack_columns(b.in.as<uint8_t>(), kRows, kCols, kRows, b.out.as<uint8_t>(),
+                                   kRows, b.stream.get())
                   : pack_columns(b.in.as<uint8_t>(), kRows, kRows, kCols, b.out.as<uint8_t>(),
                                  b.stream.get());
   });

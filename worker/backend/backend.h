@@ -91,6 +91,13 @@ struct Scales {
   Tensor effective;  // F32 [n, groups]: what they are worth with the global scale
 };
 
+/// Rows of a weight [n, K] that GPTQ makes codes of.
+struct RowsToSolve {
+  Tensor w;       // F32 [n, K], rotated
+  Scales scales;  // of these rows
+  Tensor codes;   // U8 [n, K/2]
+};
+
 struct Loss {
   double sum = 0.0;  // of next-token cross entropy, nats
   int64_t tokens = 0;
@@ -218,13 +225,14 @@ class Backend {
   /// What an error in each column costs under this factor, for search_scales: F32 [1, K] by
   /// original column (quant/gptq/factor.h, solve_costs).
   virtual Result<Tensor> solve_costs(const Factor& factor) = 0;
-  /// Codes [n, K/2] U8 by GPTQ; w stays as it is.
-  virtual Status solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
-                       const Factor& factor, const Tensor& codes) = 0;
+  /// Codes by GPTQ, of weights that share a factor: a device may take them all at once, and each
+  /// row gets the same bits as by itself.
+  virtual Status solve(std::span<const RowsToSolve> weights, const QuantScheme& scheme,
+                       const Factor& factor) = 0;
   /// Improves the codes of solve() by `passes` of coordinate descent on the same objective
   /// (quant/gptq/refine.h); `hessian` F32 [K, K] is H', undamped.
-  virtual Status refine(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
-                        const Tensor& hessian, double damping, int passes, const Tensor& codes) = 0;
+  virtual Status refine(std::span<const RowsToSolve> weights, const QuantScheme& scheme,
+                        const Tensor& hessian, double damping, int passes) = 0;
   /// Codes by rounding to nearest.
   virtual Status round_to_nearest(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
                                   const Tensor& codes) = 0;

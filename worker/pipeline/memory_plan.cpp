@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "worker/model/decoder.h"
+#include "worker/pipeline/stage_solver.h"
 #include "worker/pipeline/waves.h"
 
 namespace rotor::worker {
@@ -91,15 +92,21 @@ class Estimate {
                                 stage.stage.linears_per_input() * width * kSolveBytes *
                                     stage.stage.linears.front().out_features);
     }
-    int64_t together = 0;
+    const int ranks = std::max(needs_.ranks, 1);
+    const auto bytes = [&](size_t module, int64_t of_element) {
+      return stage.modules[module].linear.out_features / ranks * width * of_element;
+    };
+    int64_t rotated = 0;
     int64_t largest = 0;
-    for (const ModulePlan& module : stage.modules) {
-      const int64_t rows = module.linear.out_features / std::max(needs_.ranks, 1);
-      together += rows * width * kFloatBytes;
-      largest = std::max(largest, rows * width * kSolveBytes);
+    for (const std::vector<size_t>& together : solved_together(stage, ranks)) {
+      int64_t solved = 0;
+      for (const size_t module : together) {
+        rotated += bytes(module, kFloatBytes);
+        solved += bytes(module, kSolveBytes);
+      }
+      largest = std::max(largest, solved);
     }
-    return 3 * width * width * kFloatBytes +
-           std::max(together + largest, together + width * kFactorRowBytes);
+    return 3 * width * width * kFloatBytes + rotated + std::max(largest, width * kFactorRowBytes);
   }
 
   /// What the decoder and a stage that is run again keep for one micro-batch.

@@ -71,20 +71,13 @@ Status ModuleSolver::search_scales(float global_scale, const Factor* factor) {
   return {};
 }
 
-Status ModuleSolver::solve(const Factor* factor, const Tensor& hessian, int refine_passes) {
+Result<RowsToSolve> ModuleSolver::begin_codes() {
   ROTOR_ASSIGN_OR_RETURN(codes_, backend_.allocate(DType::kU8, rows_, cols_ / 2));
-  if (mine_ == 0) {
-    return {};
-  }
-  if (factor == nullptr) {
-    return backend_.round_to_nearest(rotated_, scheme_, scales_, my_codes());
-  }
-  ROTOR_RETURN_IF_ERROR(backend_.solve(rotated_, scheme_, scales_, *factor, my_codes()));
-  if (refine_passes == 0 || factor->kind != FactorKind::kGptq) {
-    return {};
-  }
-  return backend_.refine(rotated_, scheme_, scales_, hessian, factor->damping, refine_passes,
-                         my_codes());
+  return RowsToSolve{rotated_, scales_, my_codes()};
+}
+
+Status ModuleSolver::round() {
+  return mine_ == 0 ? Status() : backend_.round_to_nearest(rotated_, scheme_, scales_, my_codes());
 }
 
 Status ModuleSolver::measure(const Tensor& hessian) {

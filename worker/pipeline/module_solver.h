@@ -1,8 +1,9 @@
 // One weight of a stage on this rank: its rotated rows, its scales, its codes, its errors. The
 // steps are separate because the group has to agree on something between them.
 //
-// Codes and scales stay on the backend and are gathered there; only begin_download() brings them to
-// the host. Not collective but for gather(). Thread-safety: main thread.
+// Codes are made between the steps, of several weights at once (stage_solver.h). They and the
+// scales stay on the backend and are gathered there; only begin_download() brings them to the host.
+// Not collective but for gather(). Thread-safety: main thread.
 #pragma once
 
 #include <vector>
@@ -27,9 +28,11 @@ class ModuleSolver {
   Result<float> rotate(const Tensor& weight);
   /// `factor` null: for rounding to nearest, all columns alike.
   Status search_scales(float global_scale, const Factor* factor);
-  /// `factor` null: round to nearest. Else GPTQ, then refine_passes of descent against H' [K, K].
-  Status solve(const Factor* factor, const Tensor& hessian, int refine_passes);
-  /// Errors of this rank's rows against H' [K, K]; reads what solve() made.
+  /// This rank's rows with room for their codes, for Backend::solve; none of them may be none.
+  Result<RowsToSolve> begin_codes();
+  /// Makes the codes by rounding to nearest, after begin_codes().
+  Status round();
+  /// Errors of this rank's rows against H' [K, K]; reads the codes.
   Status measure(const Tensor& hessian);
   /// Collective: every rank gets all codes and scales, on its backend, and the errors. Lets go of
   /// the rotated rows: none of the calls above may follow.

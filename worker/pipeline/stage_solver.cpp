@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,9 @@ namespace rotor::worker {
 namespace {
 
 using FactorKey = std::pair<double, bool>;  // damping, act-order
+
+// With so many rows on a rank a GPU is full, and more at once would only take more memory.
+constexpr int64_t kRowsTogether = 16384;
 
 Result<Tensor> rotate_hessian(Backend& backend, const Tensor& hessian, int rotation) {
   if (rotation == 0) {
@@ -84,16 +88,24 @@ class StageSolver {
     solved.matrices.resize(plan_.modules.size());
     Status mine;  // agreed on with the next module, so that no rank waits for another's download
     // Each solver goes once it is done: its memory is for the next.
-    for (auto it = solvers_.begin(); it != solvers_.end(); it = solvers_.erase(it)) {
-      auto& [index, solver] = *it;
-      ModuleResult result = begin_result(solver.plan(), hessian_.tokens);
-      ROTOR_RETURN_IF_ERROR(solve_module(solver, std::move(mine), &result));
-      {
-        const PhaseScope phase(times_, "gather", 0.0, solver.stored_bytes());
-        ROTOR_RETURN_IF_ERROR(solver.gather(&result));
+    for (const std::vector<size_t>& together : solved_together(plan_, comm_.size())) {
+      std::vector<ModuleResult> results;
+      for (const size_t index : together) {
+        results.push_back(begin_result(plan_.modules[index], hessian_.tokens));
       }
-      mine = finish_module(index, solver, &solved);
-      solved.results.push_back(std::move(result));
+      ROTOR_RETURN_IF_ERROR(solve_modules(together, std::move(mine), &results));
+      mine = {};
+      for (size_t i = 0; i < together.size(); ++i) {
+        const auto it = solvers_.find(together[i]);
+        {
+          const PhaseScope phase(times_, "gather", 0.0, it->second.stored_bytes());
+          ROTOR_RETURN_IF_ERROR(comm_.agree(std::exchange(mine, {})));
+          ROTOR_RETURN_IF_ERROR(it->second.gather(&results[i]));
+        }
+        mine = finish_module(it->first, it->second, &solved);
+        solvers_.erase(it);
+        solved.results.push_back(std::move(results[i]));
+      }
     }
     ROTOR_RETURN_IF_ERROR(comm_.agree(mine));
     return solved;
@@ -145,38 +157,68 @@ class StageSolver {
     return {};
   }
 
-  /// `mine`: what this rank has to tell of the module before.
-  Status solve_module(ModuleSolver& solver, Status mine, ModuleResult* result) {
-    const ModulePlan& plan = solver.plan();
+  /// Modules of solved_together(). `mine`: what this rank has to tell of those before.
+  Status solve_modules(const std::vector<size_t>& together, Status mine,
+                       std::vector<ModuleResult>* results) {
+    const ModulePlan& plan = plan_.modules[together.front()];
     const Factor* factor = nullptr;
     if (plan.method != Method::kRtn) {
       const PhaseScope phase(times_, "factor", factor_flops(plan));
       ROTOR_ASSIGN_OR_RETURN(factor, factor_for(plan));
-      tell_factor(plan, *factor, result);
+      for (size_t i = 0; i < together.size(); ++i) {
+        tell_factor(plan_.modules[together[i]], *factor, &(*results)[i]);
+      }
     }
     if (factor != nullptr && factor->kind == FactorKind::kFailed) {
       factor = nullptr;
     }
     if (mine.ok()) {
-      mine = solve_rows(solver, factor);
+      mine = solve_rows(together, factor);
     }
     return comm_.agree(mine);
   }
 
-  /// Not collective.
-  Status solve_rows(ModuleSolver& solver, const Factor* factor) {
-    {
+  /// Not collective. `factor` null: by rounding to nearest.
+  Status solve_rows(const std::vector<size_t>& together, const Factor* factor) {
+    std::vector<RowsToSolve> weights;
+    double flops = 0.0;
+    for (const size_t index : together) {
+      ModuleSolver& solver = solvers_.at(index);
       const PhaseScope phase(times_, "scales", 0.0, solver.scale_bytes());
       const float amax = fused_amax_.at(solver.plan().linear.fuse_group);
       ROTOR_RETURN_IF_ERROR(solver.search_scales(global_scale_for(options_.scheme, amax), factor));
+      ROTOR_ASSIGN_OR_RETURN(RowsToSolve rows, solver.begin_codes());
+      if (rows.w.rows() > 0) {
+        weights.push_back(std::move(rows));
+      }
+      flops += factor == nullptr ? 0.0 : solver.solve_flops(options_.refine_passes);
     }
     {
-      const double flops = factor == nullptr ? 0.0 : solver.solve_flops(options_.refine_passes);
       const PhaseScope phase(times_, "solve", flops);
-      ROTOR_RETURN_IF_ERROR(solver.solve(factor, rotated_hessian_, options_.refine_passes));
+      ROTOR_RETURN_IF_ERROR(factor != nullptr ? solve_by(*factor, weights) : round(together));
     }
-    const PhaseScope phase(times_, "error", solver.measure_flops());
-    return solver.measure(rotated_hessian_);
+    for (const size_t index : together) {
+      ModuleSolver& solver = solvers_.at(index);
+      const PhaseScope phase(times_, "error", solver.measure_flops());
+      ROTOR_RETURN_IF_ERROR(solver.measure(rotated_hessian_));
+    }
+    return {};
+  }
+
+  Status solve_by(const Factor& factor, std::span<const RowsToSolve> weights) {
+    ROTOR_RETURN_IF_ERROR(backend_.solve(weights, options_.scheme, factor));
+    if (options_.refine_passes == 0 || factor.kind != FactorKind::kGptq) {
+      return {};
+    }
+    return backend_.refine(weights, options_.scheme, rotated_hessian_, factor.damping,
+                           options_.refine_passes);
+  }
+
+  Status round(const std::vector<size_t>& together) {
+    for (const size_t index : together) {
+      ROTOR_RETURN_IF_ERROR(solvers_.at(index).round());
+    }
+    return {};
   }
 
   /// Of a Cholesky factorization, if the module needs one: counted once in a group.
@@ -212,6 +254,26 @@ class StageSolver {
 };
 
 }  // namespace
+
+std::vector<std::vector<size_t>> solved_together(const StagePlan& plan, int ranks) {
+  std::vector<std::vector<size_t>> all;
+  int64_t rows = 0;
+  for (size_t i = 0; i < plan.modules.size(); ++i) {
+    const ModulePlan& module = plan.modules[i];
+    if (!module.quantized) {
+      continue;
+    }
+    rows += module.linear.out_features / ranks;
+    const ModulePlan* first = all.empty() ? nullptr : &plan.modules[all.back().front()];
+    if (first == nullptr || rows > kRowsTogether || module.method != first->method ||
+        module.damping != first->damping || module.act_order != first->act_order) {
+      all.emplace_back();
+      rows = module.linear.out_features / ranks;
+    }
+    all.back().push_back(i);
+  }
+  return all;
+}
 
 int uploader(int root, size_t module, int ranks) {
   return static_cast<int>((static_cast<size_t>(root) + module) % static_cast<size_t>(ranks));

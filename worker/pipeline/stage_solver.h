@@ -9,6 +9,7 @@
 // finite; backend and communicator errors. Falling back is no error: it is in the results.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
@@ -51,6 +52,10 @@ InputTransform input_transform(const QuantOptions& options, const ModulePlan& mo
 Result<SolvedStage> solve_stage(Backend& backend, Communicator& comm, const QuantOptions& options,
                                 const StagePlan& plan, const StageWeights& original,
                                 const StageHessian& hessian, PhaseTimes& times);
+
+/// The quantized modules of a stage by index, those in one list solved at the same time: they have
+/// a factor in common.
+std::vector<std::vector<size_t>> solved_together(const StagePlan& plan, int ranks);
 
 /// The rank that uploads a module of a stage: other ranks for a stage's modules, and for stages
 /// whose Hessians have other roots.

@@ -186,14 +186,15 @@ class SolveTest : public CudaTest, public ::testing::WithParamInterface<Case> {
     return b;
   }
 
-  SolveRows problem(const DeviceBuffer& w, const DeviceBuffer& effective, const DeviceBuffer& codes,
-                    int64_t begin, int64_t count) const {
-    return {w.as<float>() + begin * cols_,
-            count,
-            cols_,
-            scheme_,
+  SolveRows rows(const DeviceBuffer& w, const DeviceBuffer& effective, const DeviceBuffer& codes,
+                 int64_t begin, int64_t count) const {
+    return {w.as<float>() + begin * cols_, count,
             effective.as<float>() + begin * (cols_ / scheme_.group_size),
             codes.as<uint8_t>() + begin * (cols_ / 2)};
+  }
+
+  SolveProblem problem(std::vector<SolveRows> weights) const {
+    return {cols_, scheme_, std::move(weights)};
   }
 
   std::vector<uint8_t> downloaded(const DeviceBuffer& codes) {
@@ -244,32 +245,38 @@ TEST_P(SolveTest, ReachesTheTextbooksObjectiveAndRefinementLowersIt) {
   const DeviceBuffer effective = upload(effective_);
   const DeviceBuffer codes = poisoned(DType::kU8, rows_ * cols_ / 2);
   const SolveFactor factor{lower.as<float>(), device_order.as<int32_t>()};
-  ASSERT_OK(solve_rows(*gemm_, problem(w, effective, codes, 0, rows_), factor, stream()));
+  const SolveProblem whole = problem({rows(w, effective, codes, 0, rows_)});
+  ASSERT_OK(solve_rows(*gemm_, whole, factor, stream()));
   const std::vector<uint8_t> solved = downloaded(codes);
   const std::vector<double> reached = objective(solved);
   EXPECT_NEAR(total(reached) / expected, 1.0, 0.01);
 
-  // The same bits however the rows are cut.
-  const DeviceBuffer parts = poisoned(DType::kU8, rows_ * cols_ / 2);
+  // The same bits however the rows are cut, and whatever they are solved with.
+  DeviceBuffer parts = poisoned(DType::kU8, rows_ * cols_ / 2);
   const int64_t first = std::max<int64_t>(rows_ / 3, 1);
-  ASSERT_OK(solve_rows(*gemm_, problem(w, effective, parts, 0, first), factor, stream()));
-  ASSERT_OK(
-      solve_rows(*gemm_, problem(w, effective, parts, first, rows_ - first), factor, stream()));
+  const SolveRows top = rows(w, effective, parts, 0, first);
+  const SolveRows rest = rows(w, effective, parts, first, rows_ - first);
+  ASSERT_OK(solve_rows(*gemm_, problem({top}), factor, stream()));
+  ASSERT_OK(solve_rows(*gemm_, problem({rest}), factor, stream()));
+  EXPECT_EQ(downloaded(parts), solved);
+  ASSERT_OK(parts.fill(0xFF, stream()));
+  ASSERT_OK(solve_rows(*gemm_, problem({top, rest}), factor, stream()));
   EXPECT_EQ(downloaded(parts), solved);
 
-  ASSERT_OK(refine_rows(*gemm_, problem(w, effective, codes, 0, rows_), hessian.as<float>(),
-                        static_cast<float>(kDamping) * mean_value, 2, stream()));
+  const float damping = static_cast<float>(kDamping) * mean_value;
+  ASSERT_OK(refine_rows(*gemm_, whole, hessian.as<float>(), damping, 2, stream()));
   const std::vector<double> refined = objective(downloaded(codes));
   EXPECT_LE(total(refined), total(reached));
   for (size_t r = 0; r < refined.size(); ++r) {
     EXPECT_LE(refined[r], reached[r] * 1.001) << "row " << r;
   }
-  ASSERT_OK(refine_rows(*gemm_, problem(w, effective, parts, 0, first), hessian.as<float>(),
-                        static_cast<float>(kDamping) * mean_value, 2, stream()));
-  ASSERT_OK(refine_rows(*gemm_, problem(w, effective, parts, first, rows_ - first),
-                        hessian.as<float>(), static_cast<float>(kDamping) * mean_value, 2,
-                        stream()));
-  EXPECT_EQ(downloaded(parts), downloaded(codes));
+  ASSERT_OK(refine_rows(*gemm_, problem({top}), hessian.as<float>(), damping, 2, stream()));
+  ASSERT_OK(refine_rows(*gemm_, problem({rest}), hessian.as<float>(), damping, 2, stream()));
+  const std::vector<uint8_t> improved = downloaded(codes);
+  EXPECT_EQ(downloaded(parts), improved);
+  ASSERT_OK(parts.copy_from_host(solved.data(), static_cast<int64_t>(solved.size()), stream()));
+  ASSERT_OK(refine_rows(*gemm_, problem({rest, top}), hessian.as<float>(), damping, 2, stream()));
+  EXPECT_EQ(downloaded(parts), improved);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, SolveTest,

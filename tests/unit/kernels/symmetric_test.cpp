@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "quant/rotation/hadamard.h"
 #include "tests/unit/kernels/cuda_test.h"
 
 namespace rotor::kernels {
@@ -60,30 +59,6 @@ TEST_F(SymmetricTest, ScalesAndMirrors) {
         const auto source = static_cast<size_t>(std::max(i, j) * n + std::min(i, j));
         ASSERT_EQ(result[static_cast<size_t>(i * n + j)], a[source] / 3.0F)
             << n << ": " << i << ", " << j;
-      }
-    }
-  }
-}
-
-TEST_F(SymmetricTest, RotatesBothSides) {
-  const std::unique_ptr<Parallel> pool = make_thread_pool(4);
-  for (const int64_t n : kSizes) {
-    for (const int64_t block : {int64_t{16}, n % 128 == 16 ? int64_t{16} : int64_t{32}}) {
-      if (n % block != 0) {
-        continue;
-      }
-      const std::vector<float> a = symmetric(n);
-      std::vector<float> expected(a.size());
-      ASSERT_OK(rotor::rotate_hessian(a.data(), n, block, expected.data(), *pool));
-      const DeviceBuffer out = poisoned(DType::kF32, n * n);
-      ASSERT_OK(rotate_symmetric(upload(a).as<float>(), n, block, out.as<float>(), stream()));
-      const std::vector<float> result = downloaded(out, n * n);
-      for (int64_t i = 0; i < n; ++i) {
-        for (int64_t j = 0; j < n; ++j) {
-          const auto at = static_cast<size_t>(i * n + j);
-          ASSERT_NEAR(result[at], expected[at], 1e-5F) << n << ": " << i << ", " << j;
-          ASSERT_EQ(result[at], result[static_cast<size_t>(j * n + i)]);
-        }
       }
     }
   }

@@ -29,6 +29,12 @@ bool codes_fit(const Tensor& codes, int64_t rows, int64_t cols) {
   return codes.dtype() == DType::kU8 && codes.rows() == rows && codes.cols() * 2 == cols;
 }
 
+bool rows_fit(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
+              const Tensor& codes) {
+  return w.dtype() == DType::kF32 && codes_fit(codes, w.rows(), w.cols()) &&
+         is_f32(scales.effective, w.rows(), w.cols() / scheme.group_size);
+}
+
 FactorKind kind_of(FactorOutcome outcome) {
   switch (outcome) {
     case FactorOutcome::kGptq:
@@ -146,29 +152,33 @@ Result<Tensor> CpuBackend::solve_costs(const Factor& factor) {
   return costs;
 }
 
-Status CpuBackend::refine(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
-                          const Tensor& hessian, double damping, int passes, const Tensor& codes) {
-  ROTOR_RETURN_IF_ERROR(
-      expect(w.dtype() == DType::kF32 && codes_fit(codes, w.rows(), w.cols()) &&
-                 is_f32(scales.effective, w.rows(), w.cols() / scheme.group_size) &&
-                 is_square(hessian, w.cols()),
-             "refine"));
-  return refine_rows(w.as<float>(), w.rows(), w.cols(), scheme, scales.effective.as<float>(),
-                     hessian.as<float>(), {passes, damping}, codes.as<uint8_t>(), *parallel_);
+Status CpuBackend::refine(std::span<const RowsToSolve> weights, const QuantScheme& scheme,
+                          const Tensor& hessian, double damping, int passes) {
+  for (const auto& [w, scales, codes] : weights) {
+    ROTOR_RETURN_IF_ERROR(
+        expect(rows_fit(w, scheme, scales, codes) && is_square(hessian, w.cols()), "refine"));
+    ROTOR_RETURN_IF_ERROR(refine_rows(w.as<float>(), w.rows(), w.cols(), scheme,
+                                      scales.effective.as<float>(), hessian.as<float>(),
+                                      {passes, damping}, codes.as<uint8_t>(), *parallel_));
+  }
+  return {};
 }
 
-Status CpuBackend::solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
-                         const Factor& factor, const Tensor& codes) {
-  ROTOR_RETURN_IF_ERROR(
-      expect(w.dtype() == DType::kF32 && codes_fit(codes, w.rows(), w.cols()) &&
-                 is_f32(scales.effective, w.rows(), w.cols() / scheme.group_size) &&
-                 is_square(factor.triangle, w.cols()) && factor.order.size() == w.cols() &&
-                 factor.dead.size() == w.cols() && factor.kind != FactorKind::kFailed,
-             "solve"));
+Status CpuBackend::solve(std::span<const RowsToSolve> weights, const QuantScheme& scheme,
+                         const Factor& factor) {
+  const int64_t cols = factor.order.size();
+  ROTOR_RETURN_IF_ERROR(expect(is_square(factor.triangle, cols) && factor.dead.size() == cols &&
+                                   factor.kind != FactorKind::kFailed,
+                               "solve"));
   const SolveFactor solve_factor{factor.triangle.as<float>(), factor.order.as<int32_t>(),
                                  factor.dead.as<uint8_t>()};
-  return solve_rows(w.as<float>(), w.rows(), w.cols(), scheme, scales.effective.as<float>(),
-                    solve_factor, codes.as<uint8_t>(), *parallel_);
+  for (const auto& [w, scales, codes] : weights) {
+    ROTOR_RETURN_IF_ERROR(expect(rows_fit(w, scheme, scales, codes) && w.cols() == cols, "solve"));
+    ROTOR_RETURN_IF_ERROR(solve_rows(w.as<float>(), w.rows(), cols, scheme,
+                                     scales.effective.as<float>(), solve_factor,
+                                     codes.as<uint8_t>(), *parallel_));
+  }
+  return {};
 }
 
 Status CpuBackend::round_to_nearest(const Tensor& w, const QuantScheme& scheme,

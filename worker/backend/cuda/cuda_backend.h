@@ -91,10 +91,10 @@ class CudaBackend final : public Backend {
   Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme, float global_scale,
                                ScaleSearch search, const Tensor& column_costs) override;
   Result<Tensor> solve_costs(const Factor& factor) override;
-  Status refine(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
-                const Tensor& hessian, double damping, int passes, const Tensor& codes) override;
-  Status solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
-               const Factor& factor, const Tensor& codes) override;
+  Status solve(std::span<const RowsToSolve> weights, const QuantScheme& scheme,
+               const Factor& factor) override;
+  Status refine(std::span<const RowsToSolve> weights, const QuantScheme& scheme,
+                const Tensor& hessian, double damping, int passes) override;
   Status round_to_nearest(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
                           const Tensor& codes) override;
   Status dequantize(const Tensor& codes, const QuantScheme& scheme, const Tensor& effective_scales,

@@ -6,6 +6,7 @@
 #include "kernels/dequantize.h"
 #include "kernels/gram.h"
 #include "kernels/quadratic.h"
+#include "kernels/rotate_symmetric.h"
 #include "kernels/round.h"
 #include "kernels/scale_search.h"
 #include "kernels/scratch.h"
@@ -31,10 +32,17 @@ Status expect_rows(const Tensor& w, const QuantScheme& scheme, const Tensor& eff
                 operation);
 }
 
-kernels::SolveRows solve_rows_of(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
-                                 const Tensor& codes) {
-  return {w.as<float>(),      w.rows(), w.cols(), scheme, scales.effective.as<float>(),
-          codes.as<uint8_t>()};
+/// Of weights with `cols` columns.
+Result<kernels::SolveProblem> problem_of(std::span<const RowsToSolve> weights, int64_t cols,
+                                         const QuantScheme& scheme, std::string_view operation) {
+  kernels::SolveProblem problem{cols, scheme, {}};
+  for (const auto& [w, scales, codes] : weights) {
+    ROTOR_RETURN_IF_ERROR(expect(w.cols() == cols, operation));
+    ROTOR_RETURN_IF_ERROR(expect_rows(w, scheme, scales.effective, codes, operation));
+    problem.weights.push_back(
+        {w.as<float>(), w.rows(), scales.effective.as<float>(), codes.as<uint8_t>()});
+  }
+  return problem;
 }
 
 }  // namespace
@@ -106,23 +114,25 @@ Result<Tensor> CudaBackend::solve_costs(const Factor& factor) {
   return costs;
 }
 
-Status CudaBackend::solve(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
-                          const Factor& factor, const Tensor& codes) {
-  ROTOR_RETURN_IF_ERROR(expect_rows(w, scheme, scales.effective, codes, "solve"));
-  ROTOR_RETURN_IF_ERROR(expect(is_square(factor.triangle, w.cols()) &&
-                                   factor.order.size() == w.cols() &&
-                                   factor.kind != FactorKind::kFailed,
-                               "solve"));
-  return kernels::solve_rows(gemm_, solve_rows_of(w, scheme, scales, codes),
+Status CudaBackend::solve(std::span<const RowsToSolve> weights, const QuantScheme& scheme,
+                          const Factor& factor) {
+  const int64_t cols = factor.order.size();
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_square(factor.triangle, cols) && factor.kind != FactorKind::kFailed, "solve"));
+  ROTOR_ASSIGN_OR_RETURN(const kernels::SolveProblem problem,
+                         problem_of(weights, cols, scheme, "solve"));
+  return kernels::solve_rows(gemm_, problem,
                              {factor.triangle.as<float>(), factor.order.as<int32_t>()}, stream());
 }
 
-Status CudaBackend::refine(const Tensor& w, const QuantScheme& scheme, const Scales& scales,
-                           const Tensor& hessian, double damping, int passes, const Tensor& codes) {
-  ROTOR_RETURN_IF_ERROR(expect_rows(w, scheme, scales.effective, codes, "refine"));
-  ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, w.cols()), "refine"));
+Status CudaBackend::refine(std::span<const RowsToSolve> weights, const QuantScheme& scheme,
+                           const Tensor& hessian, double damping, int passes) {
+  const int64_t cols = hessian.cols();
+  ROTOR_RETURN_IF_ERROR(expect(is_square(hessian, cols), "refine"));
+  ROTOR_ASSIGN_OR_RETURN(const kernels::SolveProblem problem,
+                         problem_of(weights, cols, scheme, "refine"));
   ROTOR_ASSIGN_OR_RETURN(const std::vector<float> values, diagonal(hessian));
-  return kernels::refine_rows(gemm_, solve_rows_of(w, scheme, scales, codes), hessian.as<float>(),
+  return kernels::refine_rows(gemm_, problem, hessian.as<float>(),
                               static_cast<float>(damping * mean_live(values)), passes, stream());
 }
 

@@ -65,7 +65,7 @@ TEST(SolverTest, GptqBeatsRoundingOnTheErrorThatItReports) {
     const Tensor decoded = poisoned(*backend, kRows, kCols);
     std::vector<double> errors;
     for (const bool gptq : {false, true}) {
-      ASSERT_OK((gptq ? backend->solve(w, scheme, *scales, *factor, codes)
+      ASSERT_OK((gptq ? backend->solve({{RowsToSolve{w, *scales, codes}}}, scheme, *factor)
                       : backend->round_to_nearest(w, scheme, *scales, codes)));
       ASSERT_OK(backend->dequantize(codes, scheme, scales->effective, decoded));
       errors.push_back(total(backend->quadratic_error(w, decoded, hessian).value()));
@@ -90,11 +90,12 @@ TEST(SolverTest, RefiningLowersTheErrorFurther) {
   const Tensor codes = backend->allocate(DType::kU8, kRows, kCols / 2).value();
   const Tensor decoded = poisoned(*backend, kRows, kCols);
   std::vector<double> errors;
-  ASSERT_OK(backend->solve(w, scheme, *scales, *factor, codes));
+  const std::vector<RowsToSolve> rows = {{w, *scales, codes}};
+  ASSERT_OK(backend->solve(rows, scheme, *factor));
   for (int round = 0; round < 2; ++round) {
     ASSERT_OK(backend->dequantize(codes, scheme, scales->effective, decoded));
     errors.push_back(total(backend->quadratic_error(w, decoded, hessian).value()));
-    ASSERT_OK(backend->refine(w, scheme, *scales, hessian, factor->damping, 2, codes));
+    ASSERT_OK(backend->refine(rows, scheme, hessian, factor->damping, 2));
   }
   EXPECT_LT(errors[1], 0.98 * errors[0]);
 }
@@ -122,7 +123,7 @@ TEST(SolverTest, RowRangesAndThreadsMakeTheSameBytes) {
       const auto scales = backend->search_scales(rows, scheme, 600.0F, ScaleSearch::kMse, Tensor());
       ASSERT_OK(scales);
       const Tensor part = backend->allocate(DType::kU8, count, kCols / 2).value();
-      ASSERT_OK(backend->solve(rows, scheme, *scales, *factor, part));
+      ASSERT_OK(backend->solve({{RowsToSolve{rows, *scales, part}}}, scheme, *factor));
       const auto part_errors = backend->quadratic_error(rows, Tensor(), hessian).value();
       const auto part_codes = bytes_of(part);
       const auto part_scales = bytes_of(scales->stored);
