@@ -1,7 +1,8 @@
 """What the end-to-end and fault tests share: running `rotor`, finding its processes, comparing outputs.
 
 Needs ROTOR_BIN (the folder of the built programs) and ROTOR_SOURCE_DIR in the environment; ctest sets
-both. Uses the demo model of the repository and nothing from outside it.
+both. ROTOR_TEST_DEVICE says what the jobs run on, cpu where it is not set. Uses the demo model of the
+repository and nothing from outside it.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import tempfile
 
 BIN = pathlib.Path(os.environ["ROTOR_BIN"])
 SOURCE = pathlib.Path(os.environ["ROTOR_SOURCE_DIR"])
+DEVICE = os.environ.get("ROTOR_TEST_DEVICE", "cpu")
 MODEL = SOURCE / "demo" / "model"
 TEXT = SOURCE / "demo" / "text" / "demo-generated.json"
 
@@ -22,7 +24,7 @@ CALIBRATION = ["--calibration", str(TEXT), "--sequences", "24", "--seq-len", "25
 
 def quantize_command(output, *options, model=MODEL, calibration=None):
     """The argument list of one quantize run with two threads in all."""
-    return [str(BIN / "rotor"), "quantize", str(model), "--output", str(output), "--device", "cpu",
+    return [str(BIN / "rotor"), "quantize", str(model), "--output", str(output), "--device", DEVICE,
             *([] if "--format" in options else ["--format", "nvfp4"]), *(CALIBRATION if calibration is None else calibration),
             *map(str, options), "-o", "json"]
 

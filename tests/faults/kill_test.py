@@ -55,15 +55,15 @@ def kill_once(kind, command, delay):
     return bool(killed), job.returncode, output.decode(errors="replace")
 
 
-def disturbed_run(kind, directory, number, duration, expected):
+def disturbed_run(kind, directory, number, duration, expected, rank_counts):
     output = f"{directory}/{kind}-{number}"
-    command = harness.quantize_command(output, "--ranks", 2, "--threads", 1)
+    command = harness.quantize_command(output, "--ranks", min(2, max(rank_counts)), "--threads", 1)
     delay = random.uniform(0.0, duration)
     killed, code, text = kill_once(kind, command, delay)
     if kind != "all" and code != 0:
         raise AssertionError(f"{kind} killed after {delay:.2f} s: exit code {code}\n{text[-4000:]}")
     # After a death of everything the same command goes on; after a success it reports it again.
-    ranks = random.choice((1, 2, 3))
+    ranks = random.choice(rank_counts)
     again = harness.quantize_command(output, "--ranks", ranks, "--threads", 1)
     report = harness.run(again)
     if report["state"] != "SUCCEEDED":
@@ -81,6 +81,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("victim", choices=("worker", "mpirun", "coordinator", "all"))
     parser.add_argument("--moments", type=int, default=10)
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 3],
+                        help="numbers of ranks that a job may go on with: at most one a GPU")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
     random.seed(arguments.seed)
@@ -96,7 +98,8 @@ def main():
         while hits < arguments.moments:
             if number >= 3 * arguments.moments:
                 raise AssertionError(f"only {hits} kills hit in {number} runs")
-            hits += disturbed_run(arguments.victim, directory, number, duration, expected)
+            hits += disturbed_run(arguments.victim, directory, number, duration, expected,
+                                  arguments.ranks)
             number += 1
     print(f"{hits} kills, all resumed to the same bytes")
 
