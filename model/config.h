@@ -12,7 +12,7 @@
 
 namespace rotor {
 
-enum class RopeType { kDefault, kLinear, kLlama3, kLongRope };
+enum class RopeType { kDefault, kLinear, kLlama3, kLongRope, kYarn };
 
 /// Rotary embedding: transformers 4 `rope_theta` + `rope_scaling`, transformers 5
 /// `rope_parameters`.
@@ -20,10 +20,16 @@ struct RopeConfig {
   RopeType type = RopeType::kDefault;
   double theta = 10000.0;
   double rotary_share = 1.0;      // of a head's columns, from its first on; the others stay
-  double factor = 1.0;            // linear, llama3
+  double factor = 1.0;            // linear, llama3, yarn
   double low_freq_factor = 1.0;   // llama3
   double high_freq_factor = 4.0;  // llama3
-  int64_t original_max_position_embeddings = 8192;  // llama3, longrope
+  int64_t original_max_position_embeddings = 8192;  // llama3, longrope, yarn
+  // Yarn: turns over the original length, from which on a frequency is kept (fast) and up to which
+  // it is divided by the factor (slow). Truncated: the places between which it is blended are
+  // whole.
+  double beta_fast = 32.0;
+  double beta_slow = 1.0;
+  bool truncate = true;
   // Longrope: each frequency is divided by its factor, short or long as the sequence is no longer
   // than original_max_position_embeddings or longer.
   std::vector<double> short_factors;

@@ -60,6 +60,47 @@ Status parse_longrope(const JsonObject& model, const JsonObject& rope, const Mod
   return {};
 }
 
+/// A weight of YaRN's magnitude; 0, which stands for none, where it is not given.
+Result<double> parse_weight(const JsonObject& rope, const std::string& key) {
+  const nlohmann::json* found = rope.find(key);
+  const bool none = found != nullptr && found->is_number() && found->get<double>() == 0.0;
+  return none ? Result<double>(0.0) : rope.positive_number_or(key, 0.0);
+}
+
+Status parse_yarn(const JsonObject& model, const JsonObject& rope, const ModelConfig& config,
+                  RopeConfig& out) {
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  const JsonObject& holder = model.has(kOriginal) ? model : rope;
+  ROTOR_ASSIGN_OR_RETURN(
+      out.original_max_position_embeddings,
+      holder.integer_or(kOriginal, config.max_position_embeddings, 1, kMostPositions));
+  const double stretch = static_cast<double>(config.max_position_embeddings) /
+                         static_cast<double>(out.original_max_position_embeddings);
+  // A factor that is null, but not one that is left out, is the ratio of the lengths.
+  ROTOR_ASSIGN_OR_RETURN(out.factor, rope.contains("factor")
+                                         ? rope.positive_number_or("factor", stretch)
+                                         : rope.positive_number("factor"));
+  ROTOR_ASSIGN_OR_RETURN(out.beta_fast, rope.positive_number_or("beta_fast", 32.0));
+  ROTOR_ASSIGN_OR_RETURN(out.beta_slow, rope.positive_number_or("beta_slow", 1.0));
+  if (out.beta_fast < out.beta_slow) {
+    return rope.error("beta_fast",
+                      "it must be at least beta_slow, which is " + std::to_string(out.beta_slow));
+  }
+  ROTOR_ASSIGN_OR_RETURN(out.truncate, rope.boolean_or("truncate", true));
+  if (out.theta <= 1.0) {
+    return rope.error("rope_theta", "yarn needs one greater than 1");
+  }
+  ROTOR_ASSIGN_OR_RETURN(const double numerator, parse_weight(rope, "mscale"));
+  ROTOR_ASSIGN_OR_RETURN(const double denominator, parse_weight(rope, "mscale_all_dim"));
+  const bool weighed = numerator > 0.0 && denominator > 0.0;
+  const double magnitude =
+      weighed ? yarn_magnitude(out.factor, numerator) / yarn_magnitude(out.factor, denominator)
+              : yarn_magnitude(out.factor, 1.0);
+  ROTOR_ASSIGN_OR_RETURN(out.attention_factor,
+                         rope.positive_number_or("attention_factor", magnitude));
+  return {};
+}
+
 /// What `rope` (rope_scaling, rope_parameters or one of its layer types) says beyond theta.
 Status parse_type(const JsonObject& model, const JsonObject& rope, const Family& family,
                   const ModelConfig& config, RopeConfig& out) {
@@ -83,9 +124,13 @@ Status parse_type(const JsonObject& model, const JsonObject& rope, const Family&
     out.type = RopeType::kLongRope;
     return parse_longrope(model, rope, config, out);
   }
+  if (type == "yarn") {
+    out.type = RopeType::kYarn;
+    return parse_yarn(model, rope, config, out);
+  }
   return rope.unsupported(key,
                           family.reads_longrope ? "supported are default, linear, llama3, longrope"
-                                                : "supported are default, linear and llama3",
+                                                : "supported are default, linear, llama3 and yarn",
                           "UNSUPPORTED_ROPE");
 }
 
@@ -115,6 +160,10 @@ Status parse_rope(const JsonObject& model, const JsonObject& holder, const std::
 }
 
 }  // namespace
+
+double yarn_magnitude(double scale, double weight) {
+  return scale > 1.0 ? 1.0 + 0.1 * weight * std::log(scale) : 1.0;
+}
 
 Status parse_ropes(const JsonObject& object, const Family& family, ModelConfig& config) {
   RopeConfig& rope = config.rope;

@@ -9,6 +9,10 @@
 
 namespace rotor {
 
+/// What YaRN makes of a scale of positions, 1 + 0.1 * weight * ln(scale), and 1 of scales up to 1
+/// (arXiv 2309.00071, section 3.4; DeepSeek's configs weigh it, as `mscale` and `mscale_all_dim`).
+double yarn_magnitude(double scale, double weight);
+
 /// Fills in `rope` and `local_rope`; head_dim and max_position_embeddings are there already.
 /// Errors: UNIMPLEMENTED with UNSUPPORTED_ROPE for a type that is not supported; INVALID_ARGUMENT
 /// for numbers that are out of range, for factors of another count than there are frequencies, and

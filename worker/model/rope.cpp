@@ -21,7 +21,31 @@ double llama3_frequency(const RopeConfig& rope, double frequency) {
   return (1.0 - kept) * frequency / rope.factor + kept * frequency;
 }
 
-double scaled_frequency(const RopeConfig& rope, double frequency, size_t place, bool beyond) {
+/// The place, counted in frequencies, of the one that turns `turns` times over the original length.
+double place_of_turns(const RopeConfig& rope, double turns, double rotary) {
+  const auto context = static_cast<double>(rope.original_max_position_embeddings);
+  return rotary * std::log(context / (2.0 * std::numbers::pi * turns)) /
+         (2.0 * std::log(rope.theta));
+}
+
+double yarn_frequency(const RopeConfig& rope, double frequency, size_t place, int64_t rotary) {
+  const auto features = static_cast<double>(rotary);
+  double first = place_of_turns(rope, rope.beta_fast, features);
+  double last = place_of_turns(rope, rope.beta_slow, features);
+  if (rope.truncate) {
+    first = std::floor(first);
+    last = std::ceil(last);
+  }
+  first = std::max(first, 0.0);
+  last = std::min(last, features - 1.0);
+  // The models' own code keeps the two apart by this much.
+  const double width = first == last ? 0.001 : last - first;
+  const double divided = std::clamp((static_cast<double>(place) - first) / width, 0.0, 1.0);
+  return divided * frequency / rope.factor + (1.0 - divided) * frequency;
+}
+
+double scaled_frequency(const RopeConfig& rope, double frequency, size_t place, int64_t rotary,
+                        bool beyond) {
   switch (rope.type) {
     case RopeType::kDefault:
       return frequency;
@@ -31,6 +55,8 @@ double scaled_frequency(const RopeConfig& rope, double frequency, size_t place, 
       return llama3_frequency(rope, frequency);
     case RopeType::kLongRope:
       return frequency / (beyond ? rope.long_factors : rope.short_factors)[place];
+    case RopeType::kYarn:
+      return yarn_frequency(rope, frequency, place, rotary);
   }
   return frequency;
 }
@@ -50,8 +76,8 @@ std::vector<float> rope_frequencies(const RopeConfig& rope, int64_t head_dim, in
   std::vector<float> frequencies(static_cast<size_t>(rotary / 2));
   for (size_t i = 0; i < frequencies.size(); ++i) {
     const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(rotary);
-    frequencies[i] =
-        static_cast<float>(scaled_frequency(rope, std::pow(rope.theta, -exponent), i, beyond));
+    const double frequency = std::pow(rope.theta, -exponent);
+    frequencies[i] = static_cast<float>(scaled_frequency(rope, frequency, i, rotary, beyond));
   }
   return frequencies;
 }

@@ -23,7 +23,9 @@ struct RopeTables {
 /// (position interpolation, arXiv 2306.15595). Llama3: low frequencies divided by `factor`, high
 /// ones kept, a linear blend between (transformers, modeling_rope_utils.py,
 /// _compute_llama3_parameters). Longrope: each divided by its own factor (arXiv 2402.13753,
-/// section 3.3). Computed in F64 and rounded to F32, because models are trained and served with F32
+/// section 3.3). Yarn: those that turn often over the original length are kept, those that turn
+/// seldom divided by `factor`, a linear blend between by their place (arXiv 2309.00071, sections
+/// 3.2 and 3.3). Computed in F64 and rounded to F32, because models are trained and served with F32
 /// frequencies.
 std::vector<float> rope_frequencies(const RopeConfig& rope, int64_t head_dim, int64_t seq_len);
 

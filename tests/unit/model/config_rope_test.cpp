@@ -56,10 +56,10 @@ TEST(ConfigRope, Gemma3HasAnglesOfItsOwnInLayersWithAWindow) {
 }
 
 TEST(ConfigRope, NamesTheLayerTypeOfABadKey) {
-  const json by_type = {{"sliding_attention", {{"rope_type", "yarn"}}}};
+  const json by_type = {{"sliding_attention", {{"rope_type", "dynamic"}}}};
   EXPECT_FAILS(parse_config(of("gemma3_text", {{"rope_parameters", by_type}})),
                Code::kUnimplemented, "UNSUPPORTED_ROPE",
-               "\"rope_parameters.sliding_attention.rope_type\" is \"yarn\"");
+               "\"rope_parameters.sliding_attention.rope_type\" is \"dynamic\"");
   const json flat = {{"rope_type", "default"}, {"rope_theta", 5000}};
   EXPECT_FAILS(parse_config(of("gemma3_text", {{"rope_parameters", flat}})), Code::kInvalidArgument,
                "BAD_CONFIG", "full_attention and sliding_attention");
@@ -122,6 +122,71 @@ TEST(ConfigRope, RefusesLongropeThatDoesNotFit) {
                "original_max_position_embeddings");
   EXPECT_FAILS(parse_config(of("llama", {{"rope_scaling", longrope()}})), Code::kUnimplemented,
                "UNSUPPORTED_ROPE", "\"longrope\"");
+}
+
+json yarn(const json& keys = json::object()) {
+  json scaling = {{"rope_type", "yarn"}, {"factor", 4.0}};
+  scaling.update(keys);
+  return scaling;
+}
+
+TEST(ConfigRope, ReadsYarnAsEitherVersionWritesIt) {
+  const json keys = {{"original_max_position_embeddings", 16},
+                     {"beta_fast", 8},
+                     {"beta_slow", 2},
+                     {"truncate", false},
+                     {"attention_factor", 1.5}};
+  json old = keys;
+  old["type"] = "yarn";
+  old["factor"] = 4;
+  json inside = yarn(keys);
+  inside["rope_theta"] = 5000.0;
+  for (const json& written : {of("qwen3", {{"rope_theta", 5000.0}, {"rope_scaling", yarn(keys)}}),
+                              of("qwen3", {{"rope_theta", 5000.0}, {"rope_scaling", old}}),
+                              of("qwen3", {{"rope_parameters", inside}})}) {
+    const auto config = parse_config(written);
+    ASSERT_OK(config);
+    EXPECT_EQ(config->rope.type, RopeType::kYarn);
+    EXPECT_EQ(config->rope.theta, 5000.0);
+    EXPECT_EQ(config->rope.factor, 4.0);
+    EXPECT_EQ(config->rope.original_max_position_embeddings, 16);
+    EXPECT_EQ(config->rope.beta_fast, 8.0);
+    EXPECT_EQ(config->rope.beta_slow, 2.0);
+    EXPECT_FALSE(config->rope.truncate);
+    EXPECT_EQ(config->rope.attention_factor, 1.5);
+  }
+}
+
+TEST(ConfigRope, TakesYarnsDefaults) {
+  const auto config = parse_config(of("llama", {{"rope_scaling", yarn()}}));
+  ASSERT_OK(config);
+  EXPECT_EQ(config->rope.original_max_position_embeddings, 32) << "max_position_embeddings";
+  EXPECT_EQ(config->rope.beta_fast, 32.0);
+  EXPECT_EQ(config->rope.beta_slow, 1.0);
+  EXPECT_TRUE(config->rope.truncate);
+  EXPECT_DOUBLE_EQ(config->rope.attention_factor, 1.0 + 0.1 * std::log(4.0));
+  EXPECT_EQ(yarn_magnitude(0.5, 1.0), 1.0);
+  EXPECT_DOUBLE_EQ(yarn_magnitude(40.0, 0.707), 1.0 + 0.0707 * std::log(40.0));
+}
+
+TEST(ConfigRope, RefusesYarnThatDoesNotFit) {
+  const auto with = [](const json& keys) { return of("llama", {{"rope_scaling", yarn(keys)}}); };
+  const std::pair<json, const char*> cases[] = {
+      {{{"factor", 0}}, "rope_scaling.factor\" is 0"},
+      {{{"factor", "4"}}, "rope_scaling.factor"},
+      {{{"original_max_position_embeddings", 0}}, "original_max_position_embeddings"},
+      {{{"beta_fast", 1}, {"beta_slow", 2}}, "at least beta_slow, which is 2"},
+      {{{"beta_slow", -1}}, "rope_scaling.beta_slow"},
+      {{{"truncate", 1}}, "rope_scaling.truncate"},
+      {{{"mscale", -1}}, "rope_scaling.mscale"},
+      {{{"mscale_all_dim", "1"}}, "rope_scaling.mscale_all_dim"},
+      {{{"attention_factor", 0}}, "rope_scaling.attention_factor"},
+      {{{"rope_theta", 1.0}}, "rope_scaling.rope_theta\" is 1.0; yarn needs one greater than 1"}};
+  for (const auto& [keys, message] : cases) {
+    EXPECT_FAILS(parse_config(with(keys)), Code::kInvalidArgument, "BAD_CONFIG", message) << keys;
+  }
+  json without = of("llama", {{"rope_scaling", {{"rope_type", "yarn"}}}});
+  EXPECT_FAILS(parse_config(without), Code::kInvalidArgument, "BAD_CONFIG", "rope_scaling.factor");
 }
 
 }  // namespace

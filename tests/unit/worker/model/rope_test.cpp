@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "tests/support/status_matchers.h"
+#include "tests/support/temporary_directory.h"
 
 namespace rotor::worker {
 namespace {
@@ -81,6 +83,32 @@ TEST(RopeTest, LongropeDividesByTheFactorsOfTheLength) {
       EXPECT_FLOAT_EQ(
           frequencies[i],
           static_cast<float>(std::pow(10000.0, -static_cast<double>(i) / 3.0) / factors[i]));
+    }
+  }
+}
+
+/// Every case of tests/data/rope/make_yarn.py, from the keys of a config.json on.
+TEST(RopeTest, YarnIsThatOfTransformers) {
+  const auto cases = nlohmann::json::parse(
+      rotor::testing::file_bytes(ROTOR_SOURCE_DIR "/tests/data/rope/yarn.json"));
+  ASSERT_GE(cases.size(), 10U);
+  for (const auto& [name, golden] : cases.items()) {
+    SCOPED_TRACE(name);
+    nlohmann::json keys = golden["config"];
+    keys.update({{"model_type", "llama"},
+                 {"hidden_size", 64},
+                 {"intermediate_size", 64},
+                 {"num_hidden_layers", 1},
+                 {"num_attention_heads", 2},
+                 {"vocab_size", 16}});
+    const auto config = parse_model_config(keys.dump(), "config.json");
+    ASSERT_OK(config);
+    EXPECT_NEAR(config->rope.attention_factor, golden["attention_factor"].get<double>(), 1e-12);
+    const auto wanted = golden["frequencies"].get<std::vector<double>>();
+    const auto found = rope_frequencies(config->rope, config->head_dim, 8);
+    ASSERT_EQ(found.size(), wanted.size());
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      EXPECT_NEAR(static_cast<double>(found[i]) / wanted[i], 1.0, 1e-6) << i;
     }
   }
 }
