@@ -25,6 +25,8 @@ struct Arguments {
   float scale;  // of what goes into the softmax, times log2(e): exponentials are powers of two
   float cap;    // of capped scores, and scale over cap
   float scale_over_cap;
+  const float* sinks;   // of heads, or null
+  float sink_to_score;  // from a sink to what goes into the softmax, before `scale`
 };
 
 /// One block a tile of queries of one head, the heads of a sequence next to each other, so that
@@ -82,6 +84,9 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocksPerUnit)
       warp.accumulate(values);
     }
   }
+  const float sink =
+      arguments.sinks == nullptr ? -INFINITY : arguments.sinks[head] * arguments.sink_to_score;
+  warp.add_sink(sink, arguments.scale);
   warp.finish(reinterpret_cast<char*>(shared) + warp_row * S::kRowBytes, arguments.out + q_head,
               q_stride, dim);
 }
@@ -146,6 +151,9 @@ Status causal_attention(const AttentionProblem& problem, const void* q, const vo
   ROTOR_RETURN_IF_ERROR(check_pointer("k", k));
   ROTOR_RETURN_IF_ERROR(check_pointer("v", v));
   ROTOR_RETURN_IF_ERROR(check_pointer("out", out));
+  if (problem.sinks != nullptr) {
+    ROTOR_RETURN_IF_ERROR(check_pointer("sinks", problem.sinks, alignof(float)));
+  }
   const int64_t window = problem.sliding_window > 0
                              ? std::min(problem.sliding_window, problem.seq_len)
                              : problem.seq_len;
@@ -162,7 +170,9 @@ Status causal_attention(const AttentionProblem& problem, const void* q, const vo
                             .tiles = 0,
                             .scale = (capped ? 1.0F : problem.scale) * std::numbers::log2e_v<float>,
                             .cap = problem.soft_cap,
-                            .scale_over_cap = capped ? problem.scale / problem.soft_cap : 0.0F};
+                            .scale_over_cap = capped ? problem.scale / problem.soft_cap : 0.0F,
+                            .sinks = problem.sinks,
+                            .sink_to_score = capped ? 1.0F : 1.0F / problem.scale};
   // The fastest of those measured on an H100. Three spilled registers of the first cost less than
   // smaller tiles.
   if (problem.head_dim <= 64) {

@@ -30,6 +30,19 @@ struct GeluTanhProduct {
   }
 };
 
+struct ClampedSwiglu {
+  float alpha;
+  float limit;
+
+  // Comparisons, unlike fminf, let a NaN through.
+  __device__ float operator()(float gate, float up) const {
+    gate = gate > limit ? limit : gate;
+    up = up > limit ? limit : up;
+    up = up < -limit ? -limit : up;
+    return __fdividef(gate, 1.0F + __expf(-alpha * gate)) * (up + 1.0F);
+  }
+};
+
 /// The elements that fill no vector, `first` to `count`: one for each of the first threads.
 template <typename F>
 __device__ __forceinline__ void for_my_leftover(int64_t first, int64_t count, F&& f) {
@@ -39,10 +52,10 @@ __device__ __forceinline__ void for_my_leftover(int64_t first, int64_t count, F&
   }
 }
 
-/// out = Operation(a, b). Each thread reads what it writes before it writes, so out may be either.
+/// out = operation(a, b). Each thread reads what it writes before it writes, so out may be either.
 template <typename Operation, typename T>
 __global__ void __launch_bounds__(kBlockThreads)
-    map_kernel(const T* a, const T* b, int64_t count, T* out) {
+    map_kernel(const Operation operation, const T* a, const T* b, int64_t count, T* out) {
   constexpr int kWidth = kTileWidth<T, T>;
   const int64_t whole = count - count % kWidth;
   WarpTile<kWidth> left;
@@ -53,7 +66,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   for (int j = 0; j < WarpTile<kWidth>::kVectors; ++j) {
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) {
-      left.values[j][i] = Operation{}(left.values[j][i], right.values[j][i]);
+      left.values[j][i] = operation(left.values[j][i], right.values[j][i]);
     }
   }
   left.store(out, whole);
@@ -62,7 +75,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     float y[1];
     load_values(a + at, x);
     load_values(b + at, y);
-    x[0] = Operation{}(x[0], y[0]);
+    x[0] = operation(x[0], y[0]);
     store_values(out + at, x);
   });
 }
@@ -116,7 +129,7 @@ Status add(void* x, const void* y, DType dtype, int64_t count, cudaStream_t stre
   ROTOR_RETURN_IF_ERROR(check_pointer("x", x));
   ROTOR_RETURN_IF_ERROR(check_pointer("y", y));
   return with_typed(x, dtype, [&]<typename T>(T* sum) {
-    return launch("add", &map_kernel<Add, T>, count, kBlockRun, stream, sum,
+    return launch("add", &map_kernel<Add, T>, count, kBlockRun, stream, Add{}, sum,
                   static_cast<const T*>(y), count, sum);
   });
 }
@@ -124,8 +137,8 @@ Status add(void* x, const void* y, DType dtype, int64_t count, cudaStream_t stre
 namespace {
 
 template <typename Operation>
-Status gated_product(const char* name, const void* gate, const void* up, DType dtype, int64_t count,
-                     void* out, cudaStream_t stream) {
+Status gated_product(const char* name, Operation operation, const void* gate, const void* up,
+                     DType dtype, int64_t count, void* out, cudaStream_t stream) {
   ROTOR_RETURN_IF_ERROR(check_value_dtype("gate", dtype));
   ROTOR_RETURN_IF_ERROR(element_count(1, count).status());
   if (count == 0) {
@@ -135,7 +148,7 @@ Status gated_product(const char* name, const void* gate, const void* up, DType d
   ROTOR_RETURN_IF_ERROR(check_pointer("up", up));
   ROTOR_RETURN_IF_ERROR(check_pointer("out", out));
   return with_typed(out, dtype, [&]<typename T>(T* product) {
-    return launch(name, &map_kernel<Operation, T>, count, kBlockRun, stream,
+    return launch(name, &map_kernel<Operation, T>, count, kBlockRun, stream, operation,
                   static_cast<const T*>(gate), static_cast<const T*>(up), count, product);
   });
 }
@@ -144,12 +157,25 @@ Status gated_product(const char* name, const void* gate, const void* up, DType d
 
 Status silu_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
                     cudaStream_t stream) {
-  return gated_product<SiluProduct>("silu_product", gate, up, dtype, count, out, stream);
+  return gated_product("silu_product", SiluProduct{}, gate, up, dtype, count, out, stream);
 }
 
 Status gelu_tanh_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
                          cudaStream_t stream) {
-  return gated_product<GeluTanhProduct>("gelu_tanh_product", gate, up, dtype, count, out, stream);
+  return gated_product("gelu_tanh_product", GeluTanhProduct{}, gate, up, dtype, count, out, stream);
+}
+
+Status clamped_swiglu(const void* gate, const void* up, DType dtype, int64_t count, float alpha,
+                      float limit, void* out, cudaStream_t stream) {
+  for (const float value : {alpha, limit}) {
+    if (!std::isnormal(value) || value < 0.0F) {
+      return invalid_argument("clamped SwiGLU: alpha " + std::to_string(alpha) + " and limit " +
+                              std::to_string(limit) + " are not both positive")
+          .with_reason("BAD_SHAPE");
+    }
+  }
+  return gated_product("clamped_swiglu", ClampedSwiglu{alpha, limit}, gate, up, dtype, count, out,
+                       stream);
 }
 
 Status soft_cap(void* x, DType dtype, int64_t count, float cap, cudaStream_t stream) {

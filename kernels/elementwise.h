@@ -30,6 +30,13 @@ Status silu_product(const void* gate, const void* up, DType dtype, int64_t count
 Status gelu_tanh_product(const void* gate, const void* up, DType dtype, int64_t count, void* out,
                          cudaStream_t stream);
 
+/// out = g / (1 + e^(-alpha g)) * (u + 1) with g = min(gate, limit) and u = up within -limit to
+/// limit, all of them F32 or all BF16 (gpt-oss, arXiv 2508.10925, section 2.2). out may be gate or
+/// up. In F32 within 2^-15 of the true value while alpha limit is below 16, then as above. A NaN
+/// stays one. INVALID_ARGUMENT with BAD_SHAPE for an alpha or a limit that is not positive.
+Status clamped_swiglu(const void* gate, const void* up, DType dtype, int64_t count, float alpha,
+                      float limit, void* out, cudaStream_t stream);
+
 /// x = cap * tanh(x / cap) in place, F32 or BF16, cap > 0: in F32 within 2^-19 cap, BF16 rounded
 /// once. INVALID_ARGUMENT with BAD_SHAPE for a cap that is not positive.
 Status soft_cap(void* x, DType dtype, int64_t count, float cap, cudaStream_t stream);

@@ -52,6 +52,7 @@ struct Attention {
   double soft_cap = 0.0;       // scores become cap * tanh(score / cap); 0: they stay
   int64_t sliding_window = 0;  // tokens a position sees, itself included; 0: all before it
   bool local_rope = false;     // rotated by ModelConfig::local_rope
+  std::string sinks;           // tensor [heads]: scores of no key in the softmax; empty: none
   Norm q_norm;                 // before RoPE
   Norm k_norm;
   int64_t query_features() const { return heads * head_dim; }
@@ -66,10 +67,13 @@ struct Stage {
   /// by expert, as many of each and in equal shapes.
   std::vector<Linear> linears;
   int64_t in_features = 0;
-  Attention attention;  // of kAttentionIn
-  Norm post_norm;       // of what is added to x
-  RoutingRule routing;  // of a mixture
-  std::string router;   // of kExpertsIn: module name; its weight is [experts, in_features]
+  Attention attention;       // of kAttentionIn
+  Norm post_norm;            // of what is added to x
+  RoutingRule routing;       // of a mixture
+  std::string router;        // of kExpertsIn: module name; its weight is [experts, in_features]
+  bool router_bias = false;  // router + ".bias" [experts]
+  std::string stacked;  // of a mixture: tensor that may hold the experts' linears in a checkpoint
+                        // (model/stacked_experts.h); empty: they are always tensors of their own
 
   bool has_experts() const { return routing.experts > 0; }
   /// How many of the linears share an input: all, or those of an expert.

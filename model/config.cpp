@@ -18,9 +18,10 @@ constexpr int64_t kMostSize = int64_t{1} << 31;
 constexpr int64_t kMostLayers = 10'000;
 constexpr const char* kReason = "BAD_CONFIG";
 
-Result<DType> parse_dtype(const JsonObject& object) {
+Result<DType> parse_dtype(const JsonObject& object, const Family& family) {
   const std::string key = object.has("dtype") ? "dtype" : "torch_dtype";
-  ROTOR_ASSIGN_OR_RETURN(std::string name, object.string_or(key, "float32"));
+  ROTOR_ASSIGN_OR_RETURN(std::string name,
+                         object.string_or(key, std::string(family.default_dtype)));
   if (name.starts_with("torch.")) {
     name.erase(0, 6);
   }
@@ -36,15 +37,32 @@ Result<DType> parse_dtype(const JsonObject& object) {
   return object.error(key, "supported are bfloat16, float16 and float32: convert the model");
 }
 
-Result<ActivationKind> parse_activation(const JsonObject& object, const Family& family) {
+/// The family's own, which it calls silu.
+Result<GatedActivation> parse_clamped_swiglu(const JsonObject& object) {
+  const GatedActivation defaults;
+  ROTOR_ASSIGN_OR_RETURN(const double alpha,
+                         object.positive_number_or("swiglu_alpha", double{defaults.alpha}));
+  ROTOR_ASSIGN_OR_RETURN(const double limit,
+                         object.positive_number_or("swiglu_limit", double{defaults.limit}));
+  return GatedActivation{ActivationKind::kClampedSwiglu, static_cast<float>(alpha),
+                         static_cast<float>(limit)};
+}
+
+Result<GatedActivation> parse_activation(const JsonObject& object, const Family& family) {
   const std::string key(family.activation_key);
   ROTOR_ASSIGN_OR_RETURN(const std::string name,
                          object.string_or(key, std::string(family.default_activation)));
-  if (name == "silu" || name == "swish") {
-    return ActivationKind::kSilu;
+  const bool silu = name == "silu" || name == "swish";
+  if (family.clamps_swiglu) {
+    return silu ? parse_clamped_swiglu(object)
+                : object.unsupported(key, "this model type's experts have a clamped SwiGLU, silu",
+                                     "UNSUPPORTED_ACTIVATION");
+  }
+  if (silu) {
+    return GatedActivation{ActivationKind::kSilu};
   }
   if (name == "gelu_pytorch_tanh") {
-    return ActivationKind::kGeluTanh;
+    return GatedActivation{ActivationKind::kGeluTanh};
   }
   return object.unsupported(key, "the activations supported are silu and gelu_pytorch_tanh",
                             "UNSUPPORTED_ACTIVATION");
@@ -117,7 +135,7 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
   ROTOR_RETURN_IF_ERROR(parse_mixture(object, family, config));
   ROTOR_ASSIGN_OR_RETURN(config.tie_word_embeddings,
                          object.boolean_or("tie_word_embeddings", family.default_tied));
-  ROTOR_ASSIGN_OR_RETURN(config.dtype, parse_dtype(object));
+  ROTOR_ASSIGN_OR_RETURN(config.dtype, parse_dtype(object, family));
   if (family.scales_embedding) {
     config.embedding_scale = scale_of_embeddings(config);
   }

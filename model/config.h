@@ -42,7 +42,17 @@ struct RopeConfig {
   }
 };
 
-enum class ActivationKind { kSilu, kGeluTanh };
+enum class ActivationKind { kSilu, kGeluTanh, kClampedSwiglu };
+
+/// What a gated MLP makes of its gate and up projections.
+struct GatedActivation {
+  ActivationKind kind = ActivationKind::kSilu;
+  // kClampedSwiglu: gate * sigmoid(alpha * gate) * (up + 1), of a gate of at most `limit` and an up
+  // from -limit to limit.
+  float alpha = 1.702F;
+  float limit = 7.0F;
+  bool operator==(const GatedActivation&) const = default;
+};
 
 struct ModelConfig {
   std::string model_type;
@@ -57,7 +67,7 @@ struct ModelConfig {
   int64_t max_position_embeddings = 0;
   std::vector<int64_t> windows;  // by layer; empty: no layer has one
   double rms_norm_eps = 1e-6;
-  ActivationKind activation = ActivationKind::kSilu;
+  GatedActivation activation;
   RopeConfig rope;
   std::optional<RopeConfig> local_rope;  // of layers with a window, where it is another
   double query_scalar = 0.0;             // scores are divided by its root; 0: head_dim

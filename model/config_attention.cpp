@@ -143,7 +143,8 @@ Status parse_attention(const JsonObject& object, const Family& family, ModelConf
   }
   ROTOR_RETURN_IF_ERROR(parse_windows(object, family, config));
   if (family.attention_bias == BiasRule::kByKey) {
-    ROTOR_ASSIGN_OR_RETURN(config.attention_bias, object.boolean_or("attention_bias", false));
+    ROTOR_ASSIGN_OR_RETURN(config.attention_bias,
+                           object.boolean_or("attention_bias", family.default_attention_bias));
   }
   if (family.reads_mlp_bias) {
     ROTOR_ASSIGN_OR_RETURN(config.mlp_bias, object.boolean_or("mlp_bias", false));

@@ -159,6 +159,18 @@ Status parse_rope(const JsonObject& model, const JsonObject& holder, const std::
   return parse_type(model, inner, family, config, rope);
 }
 
+/// Of a file that says nothing but theta.
+Status parse_default(const JsonObject& model, const Family& family, const ModelConfig& config,
+                     RopeConfig& rope) {
+  if (family.default_rope_scaling.empty()) {
+    return {};
+  }
+  const auto scaling = nlohmann::json::parse(family.default_rope_scaling);
+  ROTOR_ASSIGN_OR_RETURN(const JsonObject object,
+                         JsonObject::make(scaling, model.file(), "rope_scaling", model.reason()));
+  return parse_type(model, object, family, config, rope);
+}
+
 }  // namespace
 
 double yarn_magnitude(double scale, double weight) {
@@ -181,7 +193,7 @@ Status parse_ropes(const JsonObject& object, const Family& family, ModelConfig& 
   if (!object.has("rope_parameters")) {
     return object.has("rope_scaling")
                ? parse_rope(object, object, "rope_scaling", family, config, rope)
-               : Status();
+               : parse_default(object, family, config, rope);
   }
   if (!has_local) {
     return parse_rope(object, object, "rope_parameters", family, config, rope);

@@ -55,6 +55,12 @@ struct Mixture {
   std::string_view gate = "gate_proj";
   std::string_view up = "up_proj";
   std::string_view down = "down_proj";
+  std::string_view router = "gate";
+  bool router_bias = false;
+  bool bias = false;  // of the experts' linears
+  // Tensors below the block's "experts." that hold those of all experts at once; empty: none.
+  std::string_view stacked_in = {};
+  std::string_view stacked_out = {};
   // How the keys are read.
   std::string_view size_key = "moe_intermediate_size";  // width of an expert
   bool reads_normalize = false;     // `norm_topk_prob`; else weights are normalized
@@ -68,6 +74,18 @@ inline constexpr Mixture kMixtralMixture = {.block = "block_sparse_moe",
                                             .down = "w2",
                                             .size_key = "intermediate_size"};
 
+inline constexpr Mixture kGptOssMixture = {.router = "router",
+                                           .router_bias = true,
+                                           .bias = true,
+                                           .stacked_in = "gate_up_proj",
+                                           .stacked_out = "down_proj",
+                                           .size_key = "intermediate_size"};
+
+/// What gpt-oss takes where config.json has neither rope_parameters nor rope_scaling.
+inline constexpr std::string_view kGptOssRope =
+    R"({"rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0,
+        "truncate": false, "original_max_position_embeddings": 4096})";
+
 struct Family {
   std::string_view model_type;
   // How a layer is made.
@@ -76,9 +94,11 @@ struct Family {
   QueryKeyNorm query_key_norm = QueryKeyNorm::kNone;
   bool fused = false;                // qkv_proj and gate_up_proj
   bool scales_embedding = false;     // by sqrt(hidden_size)
+  bool attention_sinks = false;      // a learned score a head that takes part in the softmax
   const Mixture* mixture = nullptr;  // null: every MLP is dense
   // How the keys are read.
   BiasRule attention_bias = BiasRule::kNone;
+  bool default_attention_bias = false;
   bool reads_mlp_bias = false;
   WindowRule windows = WindowRule::kNone;
   int64_t default_sliding_window = 0;  // 0: no window
@@ -87,11 +107,14 @@ struct Family {
   bool reads_partial_rotary = false;
   bool reads_longrope = false;
   double default_rope_theta = 10000.0;
-  double default_local_rope_theta = 0.0;  // 0: layers with a window are rotated as all others
+  std::string_view default_rope_scaling = {};  // a JSON object; empty: none
+  double default_local_rope_theta = 0.0;       // 0: layers with a window are rotated as all others
   std::string_view activation_key = "hidden_act";
   std::string_view default_activation = "silu";
+  bool clamps_swiglu = false;  // and reads `swiglu_alpha`, `swiglu_limit`
   double default_rms_norm_eps = 1e-6;
   bool default_tied = false;
+  std::string_view default_dtype = "float32";
   double default_query_scalar = 0.0;   // `query_pre_attn_scalar`; 0: the key is not read
   bool reads_attention_cap = false;    // `attn_logit_softcapping`
   bool reads_logit_cap = false;        // `final_logit_softcapping`

@@ -24,6 +24,9 @@ Attention describe_attention(const LayerPlace& place, const std::string& prefix)
   attention.soft_cap = config.attention_cap;
   attention.sliding_window = config.window_of(place.index);
   attention.local_rope = config.local_rope.has_value() && attention.sliding_window > 0;
+  if (place.family.attention_sinks) {
+    attention.sinks = prefix + "sinks";
+  }
   const QueryKeyNorm rule = place.family.query_key_norm;
   if (rule != QueryKeyNorm::kNone) {
     const bool each = rule == QueryKeyNorm::kEachHead;
@@ -115,16 +118,21 @@ std::vector<Stage> expert_stages(const LayerPlace& place) {
   in.norm = layer_norm(place, place.family.norms.before_mlp);
   in.in_features = hidden;
   in.routing = place.config.routing;
-  in.router = block + "gate";
+  in.router = block + std::string(mixture.router);
+  in.router_bias = mixture.router_bias;
   Stage out;
   out.kind = StageKind::kExpertsOut;
   out.in_features = inner;
   out.routing = place.config.routing;
+  if (!mixture.stacked_in.empty()) {
+    in.stacked = block + "experts." + std::string(mixture.stacked_in);
+    out.stacked = block + "experts." + std::string(mixture.stacked_out);
+  }
   for (int expert = 0; expert < static_cast<int>(in.routing.experts); ++expert) {
     const std::string name = block + "experts." + std::to_string(expert) + ".";
-    in.linears.push_back({name + std::string(mixture.gate), inner, hidden, false, expert});
-    in.linears.push_back({name + std::string(mixture.up), inner, hidden, false, expert});
-    out.linears.push_back({name + std::string(mixture.down), hidden, inner, false, expert});
+    in.linears.push_back({name + std::string(mixture.gate), inner, hidden, mixture.bias, expert});
+    in.linears.push_back({name + std::string(mixture.up), inner, hidden, mixture.bias, expert});
+    out.linears.push_back({name + std::string(mixture.down), hidden, inner, mixture.bias, expert});
   }
   return {std::move(in), std::move(out)};
 }

@@ -124,8 +124,14 @@ std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture) {
       for (const Norm* norm : norms_of(stage)) {
         tensors.push_back({norm->weight, {norm->features}});
       }
+      if (!stage.attention.sinks.empty()) {
+        tensors.push_back({stage.attention.sinks, {stage.attention.heads}});
+      }
       if (!stage.router.empty()) {
         tensors.push_back({stage.router + ".weight", {stage.routing.experts, stage.in_features}});
+        if (stage.router_bias) {
+          tensors.push_back({stage.router + ".bias", {stage.routing.experts}});
+        }
       }
       for (const Linear& linear : stage.linears) {
         tensors.push_back({linear.name + ".weight", {linear.out_features, linear.in_features}});

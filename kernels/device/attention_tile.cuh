@@ -261,6 +261,21 @@ struct WarpAttention {
     }
   }
 
+  /// Brings one more score into the sums, and into nothing else: behind the last keys. A sink so
+  /// large that its weight overflows leaves the rows at 0.
+  __device__ __forceinline__ void add_sink(float sink, float scale) {
+    if (lane % 4 != 0) {
+      return;  // a row's sum is spread over four lanes
+    }
+#pragma unroll
+    for (int m = 0; m < S::kRowTiles; ++m) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        sum[m][half] += exp2_fast((sink - reference[m][half]) * scale);
+      }
+    }
+  }
+
   /// Divides by the sums and writes the rows that exist, by way of `tile`, this warp's own rows.
   __device__ __forceinline__ void finish(char* tile, __nv_bfloat16* head, int64_t stride,
                                          int head_dim) {

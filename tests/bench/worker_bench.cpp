@@ -136,7 +136,7 @@ void attention(benchmark::State& state) {
   const Tensor out = *backend->allocate(DType::kF32, shape.seq_len, 512);
   // Scores and products of the causal half.
   compare(state, 2.0 * 512.0 * static_cast<double>(shape.seq_len * shape.seq_len),
-          [&] { return backend->attention(shape, q, k, v, out); });
+          [&] { return backend->attention(shape, q, k, v, Tensor(), out); });
 }
 
 /// The shape of a Llama of 22 million parameters.

@@ -166,17 +166,20 @@ class Backend {
   virtual Status rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
                       const Tensor& sin) = 0;
   /// Causal grouped-query attention; q and out [T, heads * head_dim], k and v [T, kv_heads *
-  /// head_dim].
+  /// head_dim]. `sinks` [1, heads], unless empty, holds for each head one more score of every
+  /// query's softmax, neither scaled nor capped, whose share goes to no value.
   virtual Status attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
-                           const Tensor& v, const Tensor& out) = 0;
-  /// out = act(gate) * up, of any ActivationKind. out may be gate.
-  virtual Status gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
-                                  const Tensor& out) = 0;
+                           const Tensor& v, const Tensor& sinks, const Tensor& out) = 0;
+  /// out = what `activation` makes of gate and up. out may be gate.
+  virtual Status gated_activation(const GatedActivation& activation, const Tensor& gate,
+                                  const Tensor& up, const Tensor& out) = 0;
   /// x += y.
   virtual Status add(const Tensor& x, const Tensor& y) = 0;
-  /// Shares out the rows of x [T, K] by logits x router[experts, K]^T, which are F32. The choice is
-  /// one of numbers, whatever they are: where x is not finite it is any. Waits.
-  virtual Result<Routing> route(const Tensor& x, const Tensor& router, const RoutingRule& rule) = 0;
+  /// Shares out the rows of x [T, K] by logits x router[experts, K]^T (+ bias [1, experts] unless
+  /// empty), which are F32. The choice is one of numbers, whatever they are: where x is not finite
+  /// it is any. Waits.
+  virtual Result<Routing> route(const Tensor& x, const Tensor& router, const Tensor& bias,
+                                const RoutingRule& rule) = 0;
   /// out[r, :] = x[rows[r], :]; rows I32 [R, 1], each below x.rows().
   virtual Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) = 0;
   /// x[t, :] += sum over j of weights[t, j] * y[places[t, j], :], in F32 and in order of j.

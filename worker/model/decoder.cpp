@@ -76,8 +76,8 @@ Result<RoutedRows> Decoder::stage_input(const Stage& stage, const StageWeights& 
     ROTOR_RETURN_IF_ERROR(backend_->rms_norm(x, weights.norm, config_.rms_norm_eps, input.rows));
   }
   if (stage.has_experts()) {
-    ROTOR_ASSIGN_OR_RETURN(input.routing,
-                           backend_->route(input.rows, weights.router, stage.routing));
+    ROTOR_ASSIGN_OR_RETURN(input.routing, backend_->route(input.rows, weights.router,
+                                                          weights.router_bias, stage.routing));
   }
   return input;
 }
@@ -174,7 +174,7 @@ Status Decoder::finish_attention_in(const Attention& attention, const StageWeigh
       .sliding_window = attention.sliding_window,
       .soft_cap = attention.soft_cap,
   };
-  return backend_->attention(described, q, k, v, carry_out);
+  return backend_->attention(described, q, k, v, weights.sinks, carry_out);
 }
 
 Status Decoder::finish_mlp_in(std::span<const LinearWeights> linears, const Tensor& input,

@@ -70,9 +70,17 @@ Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source,
   ROTOR_ASSIGN_OR_RETURN(weights.q_norm, load_norm(backend, source, stage.attention.q_norm));
   ROTOR_ASSIGN_OR_RETURN(weights.k_norm, load_norm(backend, source, stage.attention.k_norm));
   ROTOR_ASSIGN_OR_RETURN(weights.post_norm, load_norm(backend, source, stage.post_norm));
+  if (const Attention& attention = stage.attention; !attention.sinks.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(weights.sinks,
+                           load_tensor(backend, source, attention.sinks, 1, attention.heads));
+  }
   if (!stage.router.empty()) {
     ROTOR_ASSIGN_OR_RETURN(weights.router, load_tensor(backend, source, stage.router + ".weight",
                                                        stage.routing.experts, stage.in_features));
+  }
+  if (stage.router_bias) {
+    ROTOR_ASSIGN_OR_RETURN(weights.router_bias, load_tensor(backend, source, stage.router + ".bias",
+                                                            1, stage.routing.experts));
   }
   weights.linears.resize(stage.linears.size());
   for (size_t i = 0; i < stage.linears.size(); ++i) {

@@ -54,7 +54,9 @@ struct StageWeights {
   Tensor q_norm;
   Tensor k_norm;
   Tensor post_norm;
-  Tensor router;  // [experts, hidden], or empty
+  Tensor sinks;        // [1, heads], or empty
+  Tensor router;       // [experts, hidden], or empty
+  Tensor router_bias;  // [1, experts], or empty
 };
 
 struct LayerWeights {

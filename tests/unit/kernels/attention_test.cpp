@@ -23,6 +23,7 @@ struct Inputs {
   std::vector<float> q;
   std::vector<float> k;
   std::vector<float> v;
+  std::vector<float> sinks = {};  // F32; empty: none
 };
 
 class Attention : public CudaTest {
@@ -44,7 +45,13 @@ class Attention : public CudaTest {
     const DeviceBuffer k = upload_as(DType::kBf16, inputs.k);
     const DeviceBuffer v = upload_as(DType::kBf16, inputs.v);
     DeviceBuffer out = poisoned(DType::kBf16, rows_of(problem) * problem.heads * problem.head_dim);
-    EXPECT_OK(causal_attention(problem, q.data(), k.data(), v.data(), out.data(), stream()));
+    AttentionProblem with_sinks = problem;
+    DeviceBuffer sinks;
+    if (!inputs.sinks.empty()) {
+      sinks = upload(inputs.sinks);
+      with_sinks.sinks = sinks.as<float>();
+    }
+    EXPECT_OK(causal_attention(with_sinks, q.data(), k.data(), v.data(), out.data(), stream()));
     synchronize();
     return out;
   }
@@ -102,6 +109,13 @@ class Attention : public CudaTest {
       magnitude = std::max(magnitude, size * static_cast<double>(problem.scale));
     }
     double sum = 0.0;
+    if (!inputs.sinks.empty()) {
+      // Off by a rounding of itself, and of its difference to a score, before the exponential.
+      const auto sink = static_cast<double>(inputs.sinks[static_cast<size_t>(head)]);
+      most = std::max(most, sink);
+      magnitude = std::max(magnitude, std::abs(sink));
+      sum = std::exp(sink - most);
+    }
     for (double& weight : weights) {
       weight = std::exp(weight - most);
       sum += weight;
@@ -159,6 +173,32 @@ TEST_F(Attention, CapsScoresSoftly) {
         check(problem, random_inputs(problem, 2.0F));
       }
     }
+  }
+}
+
+TEST_F(Attention, SinksTakeTheirShareOfEverySoftmax) {
+  for (const int64_t dim : {64, 80, 128, 256}) {
+    for (const int64_t window : {0, 40}) {
+      for (const float cap : {0.0F, 5.0F}) {
+        const AttentionProblem problem = problem_of(2, 201, 4, 2, dim, window, cap);
+        Inputs inputs = random_inputs(problem, 1.5F);
+        inputs.sinks = {-60.0F, 0.25F, 3.0F, 12.0F};
+        check(problem, inputs);
+      }
+    }
+  }
+}
+
+TEST_F(Attention, ASinkFarBelowIsNoneAndOneFarAboveTakesAll) {
+  const AttentionProblem problem = problem_of(1, 150, 2, 1, 64);
+  Inputs inputs = random_inputs(problem);
+  const std::vector<float> without =
+      download(DType::kBf16, static_cast<int64_t>(inputs.q.size()), run(problem, inputs));
+  inputs.sinks = {-1e30F, 1e30F};
+  const std::vector<float> with =
+      download(DType::kBf16, static_cast<int64_t>(inputs.q.size()), run(problem, inputs));
+  for (size_t i = 0; i < with.size(); ++i) {
+    ASSERT_EQ(with[i], i / 64 % 2 == 0 ? without[i] : 0.0F) << i;
   }
 }
 
@@ -251,6 +291,9 @@ TEST(AttentionArguments, AreRefusedBeforeTheDeviceIsTouched) {
     EXPECT_FAILS(attend(problem, x), Code::kInvalidArgument, "BAD_SHAPE", "soft cap");
   }
   EXPECT_FAILS(attend(good, nullptr), Code::kInvalidArgument, "BAD_POINTER", "k is null");
+  problem = good;
+  problem.sinks = reinterpret_cast<const float*>(reinterpret_cast<const char*>(x) + 2);
+  EXPECT_FAILS(attend(problem, x), Code::kInvalidArgument, "BAD_POINTER", "sinks is not aligned");
   EXPECT_FAILS(attend(good, x + 1), Code::kInvalidArgument, "BAD_POINTER", "k is not aligned");
   problem = good;
   problem.seq_len = 0;

@@ -115,6 +115,51 @@ TEST_F(Elementwise, GatedProductsMayOverwriteEitherInput) {
   }
 }
 
+TEST_F(Elementwise, ClampedSwigluIsTrueAndMayOverwriteEitherInput) {
+  for (const auto& [alpha, limit] : {std::pair{1.702F, 7.0F}, {0.5F, 2.25F}}) {
+    for (const DType dtype : {DType::kF32, DType::kBf16}) {
+      for (const int64_t count : kCounts) {
+        SCOPED_TRACE(::testing::Message() << count << " of " << dtype_name(dtype));
+        std::vector<float> gate = random_values(count, 8.0F);
+        std::vector<float> up = random_values(count, 8.0F);
+        const bool over_gate = count % 2 == 0;
+        const DeviceBuffer gate_device = upload_guarded(dtype, gate);
+        const DeviceBuffer up_device = upload_guarded(dtype, up);
+        const DeviceBuffer& out = over_gate ? gate_device : up_device;
+        ASSERT_OK(clamped_swiglu(gate_device.data(), up_device.data(), dtype, count, alpha, limit,
+                                 out.data(), stream()));
+        std::vector<double> wanted;
+        std::vector<double> bounds;
+        for (size_t i = 0; i < gate.size(); ++i) {
+          const auto most = static_cast<double>(limit);
+          const double g = std::min(static_cast<double>(gate[i]), most);
+          const double u = std::clamp(static_cast<double>(up[i]), -most, most);
+          wanted.push_back(g / (1.0 + std::exp(-static_cast<double>(alpha) * g)) * (u + 1.0));
+          bounds.push_back((0x1p-15 + (dtype == DType::kBf16 ? 0x1p-8 : 0.0)) *
+                               std::abs(wanted.back()) +
+                           0x1p-119);
+        }
+        expect_near(wanted, bounds, count, dtype, out);
+      }
+    }
+  }
+}
+
+TEST_F(Elementwise, ClampedSwigluLetsANanThrough) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float nan = std::nanf("");
+  const DeviceBuffer gate = upload({nan, 1.0F, infinity, -infinity, 0.0F});
+  const DeviceBuffer up = upload({1.0F, nan, infinity, 1.0F, -infinity});
+  const DeviceBuffer out = poisoned(DType::kF32, 5);
+  ASSERT_OK(
+      clamped_swiglu(gate.data(), up.data(), DType::kF32, 5, 1.0F, 80.0F, out.data(), stream()));
+  const std::vector<float> got = download(DType::kF32, 5, out);
+  EXPECT_TRUE(std::isnan(got[0]));
+  EXPECT_TRUE(std::isnan(got[1]));
+  EXPECT_FLOAT_EQ(got[2], 80.0F * 81.0F);
+  EXPECT_EQ(got[4], 0.0F);
+}
+
 TEST_F(Elementwise, SoftCapIsTrueInPlace) {
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
     for (const int64_t count : kCounts) {
@@ -192,6 +237,12 @@ TEST(ElementwiseArguments, AreRefusedBeforeTheDeviceIsTouched) {
                "UNSUPPORTED_ON_CUDA", "out of F16");
   EXPECT_OK(add(nullptr, nullptr, DType::kF32, 0, nullptr));
   EXPECT_OK(silu_product(nullptr, nullptr, DType::kF32, 0, nullptr, nullptr));
+  for (const float bad : {0.0F, -1.0F, std::nanf("")}) {
+    EXPECT_FAILS(clamped_swiglu(x, x, DType::kF32, 8, bad, 7.0F, x, nullptr),
+                 Code::kInvalidArgument, "BAD_SHAPE", "alpha");
+    EXPECT_FAILS(clamped_swiglu(x, x, DType::kF32, 8, 1.0F, bad, x, nullptr),
+                 Code::kInvalidArgument, "BAD_SHAPE", "limit");
+  }
   EXPECT_OK(gelu_tanh_product(nullptr, nullptr, DType::kF32, 0, nullptr, nullptr));
   EXPECT_OK(soft_cap(nullptr, DType::kF32, 0, 1.0F, nullptr));
   EXPECT_OK(convert(nullptr, DType::kF16, 0, nullptr, DType::kF32, nullptr));

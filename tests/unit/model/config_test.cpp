@@ -114,10 +114,10 @@ TEST(Config, TakesTheFamilysDefaults) {
     gemma.erase(key);
   }
   EXPECT_TRUE(parse_config(gemma)->tie_word_embeddings);
-  EXPECT_EQ(parse_config(gemma)->activation, ActivationKind::kGeluTanh)
+  EXPECT_EQ(parse_config(gemma)->activation.kind, ActivationKind::kGeluTanh)
       << "hidden_act is not its key";
   gemma["hidden_activation"] = "silu";
-  EXPECT_EQ(parse_config(gemma)->activation, ActivationKind::kSilu);
+  EXPECT_EQ(parse_config(gemma)->activation.kind, ActivationKind::kSilu);
   json olmo = gemma;
   olmo["model_type"] = "olmo2";
   EXPECT_FALSE(parse_config(olmo)->tie_word_embeddings);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 
 #include "worker/backend/cpu/lanes.h"
@@ -41,9 +42,9 @@ float absorb_row(float* scores, int64_t width, int64_t begin, int64_t end, float
 }
 
 /// Queries [first, first + rows) of one head of one sequence. q, k, v, out point at the head's
-/// first column of the sequence's first row.
+/// first column of the sequence's first row; `sink` is one more score, -infinity for none.
 void attend_tile(const AttentionShape& shape, int64_t first, int64_t rows, const float* q,
-                 const float* k, const float* v, float* out, float* scores) {
+                 const float* k, const float* v, double sink, float* out, float* scores) {
   const int64_t dim = shape.head_dim;
   const int64_t q_stride = shape.heads * dim;
   const int64_t kv_stride = shape.kv_heads * dim;
@@ -81,7 +82,9 @@ void attend_tile(const AttentionShape& shape, int64_t first, int64_t rows, const
                 key == keys_begin ? 0.0F : 1.0F, out + first * q_stride, blas(q_stride));
   }
   for (int64_t r = 0; r < rows; ++r) {
-    const auto inverse = static_cast<float>(1.0 / running.sum[static_cast<size_t>(r)]);
+    const auto at = static_cast<size_t>(r);
+    const double none = std::exp(sink - static_cast<double>(running.max[at]));
+    const auto inverse = static_cast<float>(1.0 / (running.sum[at] + none));
     float* row = out + (first + r) * q_stride;
     for (int64_t d = 0; d < dim; ++d) {
       row[d] *= inverse;
@@ -92,7 +95,7 @@ void attend_tile(const AttentionShape& shape, int64_t first, int64_t rows, const
 }  // namespace
 
 void causal_attention(const AttentionShape& shape, const float* q, const float* k, const float* v,
-                      float* out, ScratchPool& pool, Parallel& parallel) {
+                      const float* sinks, float* out, ScratchPool& pool, Parallel& parallel) {
   const int64_t query_tiles = (shape.seq_len + kQueryTile - 1) / kQueryTile;
   const int64_t queries_per_kv = shape.heads / shape.kv_heads;
   parallel.for_each(shape.sequences * shape.heads * query_tiles, [&](int64_t piece) {
@@ -104,10 +107,12 @@ void causal_attention(const AttentionShape& shape, const float* q, const float* 
     const int64_t start = sequence * shape.seq_len;
     const int64_t q_offset = (start * shape.heads + head) * shape.head_dim;
     const int64_t kv_offset = (start * shape.kv_heads + head / queries_per_kv) * shape.head_dim;
+    const double sink = sinks == nullptr ? -std::numeric_limits<double>::infinity()
+                                         : static_cast<double>(sinks[head]);
     ScratchPool::Block block(pool);
     pool.borrow(kQueryTile * kKeyTile, block);
     attend_tile(shape, first, std::min(kQueryTile, shape.seq_len - first), q + q_offset,
-                k + kv_offset, v + kv_offset, out + q_offset, block.data());
+                k + kv_offset, v + kv_offset, sink, out + q_offset, block.data());
   });
 }
 

@@ -198,25 +198,32 @@ Status CpuBackend::rope(const Tensor& x, int64_t head_dim, int64_t seq_len, cons
 }
 
 Status CpuBackend::attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
-                             const Tensor& v, const Tensor& out) {
+                             const Tensor& v, const Tensor& sinks, const Tensor& out) {
   const int64_t tokens = shape.sequences * shape.seq_len;
   const int64_t q_width = shape.heads * shape.head_dim;
   const int64_t kv_width = shape.kv_heads * shape.head_dim;
   ROTOR_RETURN_IF_ERROR(expect(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 &&
                                    is_f32(q, tokens, q_width) && is_f32(k, tokens, kv_width) &&
-                                   is_f32(v, tokens, kv_width) && is_f32(out, tokens, q_width),
+                                   is_f32(v, tokens, kv_width) && is_f32(out, tokens, q_width) &&
+                                   (sinks.empty() || sinks.size() == shape.heads),
                                "attention"));
-  causal_attention(shape, q.as<float>(), k.as<float>(), v.as<float>(), out.as<float>(), scratch_,
-                   *parallel_);
+  std::vector<float> storage;
+  const float* of_heads = nullptr;
+  if (!sinks.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(of_heads, widened(sinks, storage));
+  }
+  causal_attention(shape, q.as<float>(), k.as<float>(), v.as<float>(), of_heads, out.as<float>(),
+                   scratch_, *parallel_);
   return {};
 }
 
-Status CpuBackend::gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
-                                    const Tensor& out) {
+Status CpuBackend::gated_activation(const GatedActivation& activation, const Tensor& gate,
+                                    const Tensor& up, const Tensor& out) {
   ROTOR_RETURN_IF_ERROR(expect(is_f32(gate, out.rows(), out.cols()) &&
                                    is_f32(up, out.rows(), out.cols()) && out.dtype() == DType::kF32,
                                "gated_activation"));
-  gated_product(kind, gate.as<float>(), up.as<float>(), out.size(), out.as<float>(), *parallel_);
+  gated_product(activation, gate.as<float>(), up.as<float>(), out.size(), out.as<float>(),
+                *parallel_);
   return {};
 }
 
@@ -227,13 +234,14 @@ Status CpuBackend::add(const Tensor& x, const Tensor& y) {
   return {};
 }
 
-Result<Routing> CpuBackend::route(const Tensor& x, const Tensor& router, const RoutingRule& rule) {
+Result<Routing> CpuBackend::route(const Tensor& x, const Tensor& router, const Tensor& bias,
+                                  const RoutingRule& rule) {
   ROTOR_RETURN_IF_ERROR(
       expect(router.rows() == rule.experts && rule.per_token >= 1 && rule.per_token <= rule.experts,
              "route"));
   const int64_t tokens = x.rows();
   ROTOR_ASSIGN_OR_RETURN(const Tensor logits, allocate(DType::kF32, tokens, rule.experts));
-  ROTOR_RETURN_IF_ERROR(linear(x, router, Tensor(), logits));
+  ROTOR_RETURN_IF_ERROR(linear(x, router, bias, logits));
   Routing routing;
   ROTOR_ASSIGN_OR_RETURN(routing.weights, allocate(DType::kF32, tokens, rule.per_token));
   std::vector<int32_t> choices(static_cast<size_t>(tokens * rule.per_token));

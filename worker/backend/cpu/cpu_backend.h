@@ -44,11 +44,12 @@ class CpuBackend final : public Backend {
   Status rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
               const Tensor& sin) override;
   Status attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
-                   const Tensor& out) override;
-  Status gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
+                   const Tensor& sinks, const Tensor& out) override;
+  Status gated_activation(const GatedActivation& activation, const Tensor& gate, const Tensor& up,
                           const Tensor& out) override;
   Status add(const Tensor& x, const Tensor& y) override;
-  Result<Routing> route(const Tensor& x, const Tensor& router, const RoutingRule& rule) override;
+  Result<Routing> route(const Tensor& x, const Tensor& router, const Tensor& bias,
+                        const RoutingRule& rule) override;
   Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) override;
   Status add_routed(const Tensor& x, const Tensor& y, const Routing& routing) override;
   Result<Loss> next_token_loss(const Tensor& x, const Tensor& head, std::span<const int32_t> ids,

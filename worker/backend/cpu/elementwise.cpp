@@ -50,11 +50,19 @@ void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_l
   });
 }
 
-void gated_product(ActivationKind kind, const float* gate, const float* up, int64_t size,
-                   float* out, Parallel& parallel) {
-  const auto run = kind == ActivationKind::kSilu ? &silu_run : &gelu_tanh_run;
+void gated_product(const GatedActivation& activation, const float* gate, const float* up,
+                   int64_t size, float* out, Parallel& parallel) {
   for_ranges(size, 1, parallel, [&](int64_t begin, int64_t end) {
-    run(gate + begin, up + begin, end - begin, out + begin);
+    const int64_t count = end - begin;
+    switch (activation.kind) {
+      case ActivationKind::kSilu:
+        return silu_run(gate + begin, up + begin, count, out + begin);
+      case ActivationKind::kGeluTanh:
+        return gelu_tanh_run(gate + begin, up + begin, count, out + begin);
+      case ActivationKind::kClampedSwiglu:
+        return clamped_swiglu_run(gate + begin, up + begin, count, activation.alpha,
+                                  activation.limit, out + begin);
+    }
   });
 }
 

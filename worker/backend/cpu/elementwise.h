@@ -20,9 +20,9 @@ void rms_norm(const float* x, int64_t rows, int64_t cols, const float* weight, d
 void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_len,
           const float* cos, const float* sin, int64_t half, Parallel& parallel);
 
-/// out = act(gate) * up.
-void gated_product(ActivationKind kind, const float* gate, const float* up, int64_t size,
-                   float* out, Parallel& parallel);
+/// Backend::gated_activation.
+void gated_product(const GatedActivation& activation, const float* gate, const float* up,
+                   int64_t size, float* out, Parallel& parallel);
 
 /// x += y.
 void add(float* x, const float* y, int64_t size, Parallel& parallel);

@@ -179,4 +179,26 @@ void gelu_tanh_run(const float* gate, const float* up, int64_t count, float* out
   gated_run(gate, up, count, out, [](Floats& g) { g = kLinear * (g + kCubic * g * g * g); });
 }
 
+void clamped_swiglu_run(const float* gate, const float* up, int64_t count, float alpha, float limit,
+                        float* out) {
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+    Floats g;
+    Floats u;
+    load(gate + i, g);
+    load(up + i, u);
+    g = g > limit ? Floats{} + limit : g;
+    u = u > limit ? Floats{} + limit : u;
+    u = u < -limit ? Floats{} - limit : u;
+    Floats e = g * -alpha;
+    exponential(e);
+    store(g / (1.0F + e) * (u + 1.0F), out + i);
+  }
+  for (; i < count; ++i) {
+    const float g = gate[i] > limit ? limit : gate[i];
+    const float u = up[i] > limit ? limit : up[i] < -limit ? -limit : up[i];
+    out[i] = g / (1.0F + exp_approx(g * -alpha)) * (u + 1.0F);
+  }
+}
+
 }  // namespace rotor::worker::cpu

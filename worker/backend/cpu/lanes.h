@@ -31,4 +31,9 @@ void silu_run(const float* gate, const float* up, int64_t count, float* out);
 /// gelu(g) = g / 2 (1 + tanh(sqrt(2/pi) (g + 0.044715 g^3))); out may be gate.
 void gelu_tanh_run(const float* gate, const float* up, int64_t count, float* out);
 
+/// out = g / (1 + e^(-alpha g)) * (u + 1), g = min(gate, limit) and u = up within -limit to limit
+/// (gpt-oss, arXiv 2508.10925, section 2.2); out may be gate. A NaN stays one.
+void clamped_swiglu_run(const float* gate, const float* up, int64_t count, float alpha, float limit,
+                        float* out);
+
 }  // namespace rotor::worker::cpu

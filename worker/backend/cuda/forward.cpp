@@ -114,15 +114,17 @@ Status CudaBackend::rope(const Tensor& x, int64_t head_dim, int64_t seq_len, con
 }
 
 Status CudaBackend::attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
-                              const Tensor& v, const Tensor& out) {
+                              const Tensor& v, const Tensor& sinks, const Tensor& out) {
   const int64_t tokens = shape.sequences * shape.seq_len;
   const int64_t width = shape.heads * shape.head_dim;
   const int64_t kv_width = shape.kv_heads * shape.head_dim;
   ROTOR_RETURN_IF_ERROR(expect(q.rows() == tokens && q.cols() == width && out.rows() == tokens &&
                                    out.cols() == width && k.rows() == tokens &&
                                    k.cols() == kv_width && v.rows() == tokens &&
-                                   v.cols() == kv_width && q.dtype() == DType::kBf16,
+                                   v.cols() == kv_width && q.dtype() == DType::kBf16 &&
+                                   (sinks.empty() || sinks.size() == shape.heads),
                                "attention"));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor of_heads, converted(sinks, DType::kF32));
   const kernels::AttentionProblem problem{.sequences = shape.sequences,
                                           .seq_len = shape.seq_len,
                                           .heads = shape.heads,
@@ -130,18 +132,28 @@ Status CudaBackend::attention(const AttentionShape& shape, const Tensor& q, cons
                                           .head_dim = shape.head_dim,
                                           .scale = static_cast<float>(shape.scale),
                                           .sliding_window = shape.sliding_window,
-                                          .soft_cap = static_cast<float>(shape.soft_cap)};
+                                          .soft_cap = static_cast<float>(shape.soft_cap),
+                                          .sinks = of_heads.as<float>()};
   return kernels::causal_attention(problem, q.data(), k.data(), v.data(), out.data(), stream());
 }
 
-Status CudaBackend::gated_activation(ActivationKind kind, const Tensor& gate, const Tensor& up,
-                                     const Tensor& out) {
+Status CudaBackend::gated_activation(const GatedActivation& activation, const Tensor& gate,
+                                     const Tensor& up, const Tensor& out) {
   ROTOR_RETURN_IF_ERROR(expect(gate.bytes() == out.bytes() && up.bytes() == out.bytes() &&
                                    gate.dtype() == up.dtype() && gate.dtype() == out.dtype(),
                                "gated_activation"));
-  auto* product =
-      kind == ActivationKind::kSilu ? &kernels::silu_product : &kernels::gelu_tanh_product;
-  return product(gate.data(), up.data(), gate.dtype(), gate.size(), out.data(), stream());
+  switch (activation.kind) {
+    case ActivationKind::kSilu:
+      return kernels::silu_product(gate.data(), up.data(), gate.dtype(), gate.size(), out.data(),
+                                   stream());
+    case ActivationKind::kGeluTanh:
+      return kernels::gelu_tanh_product(gate.data(), up.data(), gate.dtype(), gate.size(),
+                                        out.data(), stream());
+    case ActivationKind::kClampedSwiglu:
+      return kernels::clamped_swiglu(gate.data(), up.data(), gate.dtype(), gate.size(),
+                                     activation.alpha, activation.limit, out.data(), stream());
+  }
+  return internal_error("unknown activation");
 }
 
 Status CudaBackend::add(const Tensor& x, const Tensor& y) {

@@ -8,12 +8,15 @@
 
 namespace rotor::worker::cuda {
 
-Result<Routing> CudaBackend::route(const Tensor& x, const Tensor& router, const RoutingRule& rule) {
-  ROTOR_RETURN_IF_ERROR(expect(
-      x.dtype() == DType::kBf16 && router.rows() == rule.experts && router.cols() == x.cols(),
-      "route"));
+Result<Routing> CudaBackend::route(const Tensor& x, const Tensor& router, const Tensor& bias,
+                                   const RoutingRule& rule) {
+  ROTOR_RETURN_IF_ERROR(expect(x.dtype() == DType::kBf16 && router.rows() == rule.experts &&
+                                   router.cols() == x.cols() &&
+                                   (bias.empty() || bias.size() == rule.experts),
+                               "route"));
   const int64_t tokens = x.rows();
   ROTOR_ASSIGN_OR_RETURN(const Tensor factor, converted(router, DType::kBf16));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor offset, converted(bias, DType::kF32));
   ROTOR_ASSIGN_OR_RETURN(const Tensor logits, allocate(DType::kF32, tokens, rule.experts));
   kernels::GemmCall call;
   call.m = tokens;
@@ -24,6 +27,7 @@ Result<Routing> CudaBackend::route(const Tensor& x, const Tensor& router, const 
   call.out = logits.data();
   call.out_ld = rule.experts;
   call.out_dtype = DType::kF32;
+  call.bias = offset.data();
   // A token's experts are its own, whatever it is routed with.
   call.any_m = x.cols() % 4 == 0 && rule.experts % 4 == 0;
   ROTOR_RETURN_IF_ERROR(gemm_.run(call, stream()));

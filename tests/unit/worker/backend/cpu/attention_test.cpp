@@ -17,7 +17,8 @@ using testing::values_of;
 
 /// Softmax attention in F64, one query at a time.
 std::vector<double> reference(const AttentionShape& s, const std::vector<float>& q,
-                              const std::vector<float>& k, const std::vector<float>& v) {
+                              const std::vector<float>& k, const std::vector<float>& v,
+                              const std::vector<float>& sinks = {}) {
   std::vector<double> out(q.size(), 0.0);
   const auto at = [&](const std::vector<float>& x, int64_t row, int64_t heads, int64_t head,
                       int64_t d) {
@@ -41,6 +42,11 @@ std::vector<double> reference(const AttentionShape& s, const std::vector<float>&
         largest = std::max(largest, weights.back());
       }
       double sum = 0.0;
+      if (!sinks.empty()) {
+        const auto sink = static_cast<double>(sinks[static_cast<size_t>(h)]);
+        largest = std::max(largest, sink);
+        sum = std::exp(sink - largest);
+      }
       for (double& weight : weights) {
         weight = std::exp(weight - largest);
         sum += weight;
@@ -57,6 +63,39 @@ std::vector<double> reference(const AttentionShape& s, const std::vector<float>&
   return out;
 }
 
+TEST(AttentionSinks, TakeTheirShareOfEverySoftmax) {
+  // Far below the scores, among them, far above them, and beyond where an exponential overflows.
+  std::vector<float> sinks{-1e30F, -3.0F, 0.5F, 4.0F, 60.0F, 3e4F};
+  for (const int64_t window : {0, 9}) {
+    const AttentionShape shape{2, 290, 6, 2, 8, 0.35, window};
+    const int64_t tokens = shape.sequences * shape.seq_len;
+    const std::vector<float> q = random_values(tokens * 48, 1, 3.0F);
+    const std::vector<float> k = random_values(tokens * 16, 2, 3.0F);
+    const std::vector<float> v = random_values(tokens * 16, 3);
+    for (const DType dtype : {DType::kF32, DType::kBf16}) {
+      const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
+        const Tensor out = poisoned(backend, tokens, 48);
+        const Tensor of_heads = testing::make_tensor(backend, dtype, 1, 6, sinks);
+        EXPECT_OK(backend.attention(shape, f32_tensor(backend, tokens, 48, q),
+                                    f32_tensor(backend, tokens, 16, k),
+                                    f32_tensor(backend, tokens, 16, v), of_heads, out));
+        return values_of(out);
+      });
+      expect_close(actual, reference(shape, q, k, v, sinks), 5e-5);
+      EXPECT_EQ(actual[5 * 8], 0.0F) << "the last head's sink takes all";
+    }
+  }
+}
+
+TEST(AttentionSinks, AreOneAHead) {
+  const auto backend = make_cpu_backend(1);
+  const Tensor x = poisoned(*backend, 3, 8);
+  const Status status =
+      backend->attention({1, 3, 2, 2, 4, 0.5, 0}, x, x, x, f32_tensor(*backend, 1, 3, {1, 2, 3}),
+                         poisoned(*backend, 3, 8));
+  EXPECT_EQ(status.code(), Code::kInternal);
+}
+
 class AttentionTest : public ::testing::TestWithParam<AttentionShape> {};
 
 TEST_P(AttentionTest, MatchesSoftmaxInF64) {
@@ -70,9 +109,9 @@ TEST_P(AttentionTest, MatchesSoftmaxInF64) {
   const std::vector<float> v = random_values(tokens * kv_width, 3);
   const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
     const Tensor out = poisoned(backend, tokens, q_width);
-    const Status status = backend.attention(shape, f32_tensor(backend, tokens, q_width, q),
-                                            f32_tensor(backend, tokens, kv_width, k),
-                                            f32_tensor(backend, tokens, kv_width, v), out);
+    const Status status = backend.attention(
+        shape, f32_tensor(backend, tokens, q_width, q), f32_tensor(backend, tokens, kv_width, k),
+        f32_tensor(backend, tokens, kv_width, v), Tensor(), out);
     EXPECT_OK(status);
     return values_of(out);
   });
@@ -99,7 +138,7 @@ TEST(AttentionTest, LargeScoresDoNotOverflow) {
   const Tensor out = poisoned(*backend, 300, 4);
   ASSERT_OK(backend->attention(shape, f32_tensor(*backend, 300, 4, q),
                                f32_tensor(*backend, 300, 4, q), f32_tensor(*backend, 300, 4, v),
-                               out));
+                               Tensor(), out));
   for (const float value : values_of(out)) {
     ASSERT_TRUE(std::isfinite(value));
   }
@@ -113,7 +152,7 @@ TEST(AttentionTest, ANotANumberStaysVisibleInItsRowsOnly) {
   q[3 * 4] = std::numeric_limits<float>::quiet_NaN();
   const Tensor out = poisoned(*backend, 6, 4);
   const Tensor keys = f32_tensor(*backend, 6, 4, kv);
-  ASSERT_OK(backend->attention(shape, f32_tensor(*backend, 6, 4, q), keys, keys, out));
+  ASSERT_OK(backend->attention(shape, f32_tensor(*backend, 6, 4, q), keys, keys, Tensor(), out));
   const std::vector<float> values = values_of(out);
   for (size_t i = 0; i < values.size(); ++i) {
     EXPECT_EQ(std::isnan(values[i]), i / 4 == 3) << i;

@@ -95,7 +95,7 @@ TEST(ElementwiseTest, GatedActivationMayOverwriteItsGate) {
   for (const ActivationKind kind : {ActivationKind::kSilu, ActivationKind::kGeluTanh}) {
     const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
       const Tensor out = f32_tensor(backend, rows, cols, gate);
-      EXPECT_OK(backend.gated_activation(kind, out, f32_tensor(backend, rows, cols, up), out));
+      EXPECT_OK(backend.gated_activation({kind}, out, f32_tensor(backend, rows, cols, up), out));
       return values_of(out);
     });
     std::vector<double> expected;
@@ -106,6 +106,34 @@ TEST(ElementwiseTest, GatedActivationMayOverwriteItsGate) {
                                                         : 0.5 * (1.0 + std::tanh(cubic));
       expected.push_back(g * kept * static_cast<double>(up[i]));
     }
+    expect_close(actual, expected, 1e-5);
+  }
+}
+
+TEST(ElementwiseTest, ClampedSwigluClampsOneSideOfTheGateAndBothOfUp) {
+  const int64_t rows = 37;
+  const int64_t cols = 1001;
+  // Wide enough that every bound is met, on both sides.
+  const std::vector<float> gate = random_values(rows * cols, 1, 6.0F);
+  const std::vector<float> up = random_values(rows * cols, 2, 6.0F);
+  for (const auto& [alpha, limit] : {std::pair{1.702F, 7.0F}, {0.5F, 2.25F}}) {
+    const GatedActivation activation{ActivationKind::kClampedSwiglu, alpha, limit};
+    const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
+      const Tensor out = f32_tensor(backend, rows, cols, gate);
+      EXPECT_OK(
+          backend.gated_activation(activation, out, f32_tensor(backend, rows, cols, up), out));
+      return values_of(out);
+    });
+    std::vector<double> expected;
+    int clamped[4] = {};
+    const auto most = static_cast<double>(limit);
+    for (size_t i = 0; i < gate.size(); ++i) {
+      const double g = std::min(static_cast<double>(gate[i]), most);
+      const double u = std::clamp(static_cast<double>(up[i]), -most, most);
+      ++clamped[gate[i] > limit ? 0 : gate[i] < -limit ? 1 : up[i] > limit ? 2 : 3];
+      expected.push_back((u + 1.0) * g / (1.0 + std::exp(-static_cast<double>(alpha) * g)));
+    }
+    EXPECT_GT(*std::min_element(clamped, clamped + 4), 100);
     expect_close(actual, expected, 1e-5);
   }
 }

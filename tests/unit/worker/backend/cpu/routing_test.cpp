@@ -39,7 +39,8 @@ TEST_P(RoutingTest, EveryTokenGoesToItsBestExpertsWithTheirSoftmax) {
   const std::vector<float> x = random_values(tokens * width, 1);
   std::vector<float> router = random_values(rule.experts * width, 2, 0.3F);
   const Tensor weight = make_tensor(*backend, DType::kBf16, rule.experts, width, router);
-  const auto routing = backend->route(f32_tensor(*backend, tokens, width, x), weight, rule);
+  const auto routing =
+      backend->route(f32_tensor(*backend, tokens, width, x), weight, Tensor(), rule);
   ASSERT_OK(routing);
   const std::vector<int32_t> places = ids_of(routing->places);
   const std::vector<int32_t> token_of = ids_of(routing->tokens);
@@ -86,7 +87,8 @@ TEST(Routing, OfEqualLogitsTheLowerExpertIsChosen) {
   const Tensor x = f32_tensor(*backend, 2, 4, {1, 0, 0, 0, 0, 0, 0, 0});
   std::vector<float> router(5 * 4, 0.0F);
   router[3 * 4] = 1.0F;
-  const auto routing = backend->route(x, f32_tensor(*backend, 5, 4, router), {5, 2, true});
+  const auto routing =
+      backend->route(x, f32_tensor(*backend, 5, 4, router), Tensor(), {5, 2, true});
   ASSERT_OK(routing);
   EXPECT_EQ(ids_of(routing->tokens), (std::vector<int32_t>{0, 1, 1, 0}));
   EXPECT_EQ(routing->begin, (std::vector<int64_t>{0, 2, 3, 3, 4, 4}));
@@ -96,7 +98,7 @@ TEST(Routing, OfWhatIsNoNumberSomeExpertsAreChosen) {
   const auto backend = make_cpu_backend(1);
   const Tensor x = poisoned(*backend, 3, 4);
   const auto routing =
-      backend->route(x, f32_tensor(*backend, 5, 4, random_values(20, 3)), {5, 2, true});
+      backend->route(x, f32_tensor(*backend, 5, 4, random_values(20, 3)), Tensor(), {5, 2, true});
   ASSERT_OK(routing);
   EXPECT_EQ(routing->begin, (std::vector<int64_t>{0, 3, 6, 6, 6, 6}));
 }
@@ -108,7 +110,7 @@ TEST(Routing, RowsGoToTheExpertsAndComeBackWeighted) {
   const auto there_and_back = [&](Backend& backend) {
     const Tensor x = f32_tensor(backend, tokens, width, random_values(tokens * width, 4));
     const Tensor router = f32_tensor(backend, 12, width, random_values(12 * width, 5));
-    const Routing routing = backend.route(x, router, rule).value();
+    const Routing routing = backend.route(x, router, Tensor(), rule).value();
     const Tensor rows = poisoned(backend, tokens * 3, width);
     EXPECT_OK(backend.gather_rows(x, routing.tokens, rows));
     const Tensor sum = f32_tensor(backend, tokens, width, random_values(tokens * width, 6));
