@@ -81,30 +81,15 @@ float scale_of_embeddings(const ModelConfig& config) {
   }
 }
 
-Status refuse_quantized(const JsonObject& object) {
-  for (const char* key : {"quantization_config", "compression_config"}) {
-    if (object.has(key)) {
-      return invalid_argument(object.file() + ": the checkpoint is quantized already (key \"" +
-                              key + "\"): give the original model, in bfloat16, float16 or float32")
-          .with_reason("ALREADY_QUANTIZED")
-          .with_detail("file", object.file())
-          .with_detail("key", key);
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<ModelConfig> parse_model_config(const std::string& text, const std::string& path,
                                        bool allow_quantized) {
   ROTOR_ASSIGN_OR_RETURN(const nlohmann::json root, parse_json(text, path));
   ROTOR_ASSIGN_OR_RETURN(const JsonObject object, JsonObject::make(root, path, "", kReason));
-  if (!allow_quantized) {
-    ROTOR_RETURN_IF_ERROR(refuse_quantized(object));
-  }
-
   ModelConfig config;
+  ROTOR_ASSIGN_OR_RETURN(config.source_quantization,
+                         parse_source_quantization(object, allow_quantized));
   ROTOR_ASSIGN_OR_RETURN(config.model_type, object.string("model_type"));
   const Result<const Family*> found = find_family(config.model_type);
   if (!found.ok()) {

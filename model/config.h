@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/routing_rule.h"
+#include "model/stored_form.h"
 #include "quant/base/dtype.h"
 #include "quant/base/status.h"
 
@@ -81,6 +82,7 @@ struct ModelConfig {
   int64_t expert_features = 0;       // width of an expert, as intermediate_size of a dense MLP
   std::vector<bool> mixture_layers;  // by layer
   DType dtype = DType::kBf16;        // `dtype` or `torch_dtype`; F32 where neither is given
+  SourceQuantization source_quantization;  // how the checkpoint stores its weights
 
   /// Tokens that a position of the layer sees, itself included; 0: all before it.
   int64_t window_of(int layer) const {
@@ -96,8 +98,8 @@ struct ModelConfig {
 /// and the remedy. Refuses: what is not one JSON object, model types without a row in
 /// model/families.cpp, missing or wrongly typed keys, sizes that are not positive or absurd
 /// (> 2^31), num_heads not a multiple of num_kv_heads, an odd head_dim, unknown rope types,
-/// activations and layer types, a checkpoint that is quantized already (`quantization_config`),
-/// unless `allow_quantized`.
+/// activations and layer types, a checkpoint that is quantized already (`quantization_config`) in a
+/// form that is not read (model/stored_form.h), unless `allow_quantized`.
 Result<ModelConfig> parse_model_config(const std::string& text, const std::string& path,
                                        bool allow_quantized = false);
 

@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "model/fp8_blocks.h"
+
 namespace rotor {
 namespace {
 
@@ -35,16 +37,28 @@ Status tensor_error(const std::string& directory, const std::string& message,
       .with_detail("tensors", list_some(names));
 }
 
-/// Holds the checkpoint against the architecture, and fills in what is there besides.
+Result<DecodedTensors> decoded_tensors(const Architecture& architecture,
+                                       const CheckpointReader& checkpoint) {
+  const SourceQuantization& quantization = architecture.config.source_quantization;
+  switch (quantization.form) {
+    case StoredForm::kPlain:
+      return DecodedTensors();
+    case StoredForm::kFp8Blocks:
+      return fp8_block_tensors(checkpoint, quantization);
+  }
+  return internal_error("unknown stored form");
+}
+
+/// Holds the weights against the architecture, and fills in what is there besides.
 Status check_tensors(ModelFiles& files) {
-  const CheckpointReader& checkpoint = *files.checkpoint;
+  const SourceWeights& weights = *files.weights;
   std::vector<std::string> missing;
   std::vector<std::string> wrong_shape;
   std::vector<std::string> wrong_dtype;
   std::unordered_set<std::string> expected_names;
   for (const ExpectedTensor& expected : expected_tensors(files.architecture)) {
     expected_names.insert(expected.name);
-    const TensorSpec* found = checkpoint.find(expected.name);
+    const TensorSpec* found = weights.find(expected.name);
     if (found == nullptr) {
       missing.push_back(expected.name);
     } else if (found->shape != expected.shape) {
@@ -81,7 +95,7 @@ Status check_tensors(ModelFiles& files) {
                             "; give the original model, not a quantized one",
                         "BAD_TENSOR_DTYPE", wrong_dtype);
   }
-  for (const TensorSpec& tensor : checkpoint.tensors()) {
+  for (const TensorSpec& tensor : weights.tensors()) {
     if (!expected_names.contains(tensor.name)) {
       files.extra_tensors.push_back(tensor.name);
     }
@@ -169,6 +183,9 @@ Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory) {
   }
   files.architecture = std::move(architecture).value();
   ROTOR_ASSIGN_OR_RETURN(files.checkpoint, CheckpointReader::open(fs, directory));
+  ROTOR_ASSIGN_OR_RETURN(DecodedTensors decoded,
+                         decoded_tensors(files.architecture, *files.checkpoint));
+  ROTOR_ASSIGN_OR_RETURN(files.weights, SourceWeights::make(files.checkpoint, std::move(decoded)));
   ROTOR_RETURN_IF_ERROR(check_tensors(files));
   ROTOR_ASSIGN_OR_RETURN(files.copied_files, list_copied_files(fs, directory));
   return files;

@@ -1,5 +1,6 @@
 // A model directory, checked: its config.json describes an architecture, and its checkpoint holds
-// every tensor of it with the right shape and a float dtype.
+// every tensor of it with the right shape and a float dtype, or in a stored form that is read as
+// one (model/stored_form.h).
 //
 // Thread-safety: a value; the checkpoint reader's own rules hold for reading tensors.
 // Cost: opening reads config.json and the shards' headers, no weights.
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "model/architecture.h"
+#include "model/source_weights.h"
 #include "quant/base/status.h"
 #include "quant/checkpoint/checkpoint_reader.h"
 #include "quant/io/file.h"
@@ -31,8 +33,9 @@ struct ModelFiles {
   std::string directory;
   std::string config_text;  // config.json as it stands
   Architecture architecture;
-  std::shared_ptr<const CheckpointReader> checkpoint;
-  std::vector<std::string> extra_tensors;  // in the checkpoint, not in the architecture; sorted
+  std::shared_ptr<const CheckpointReader> checkpoint;  // the files as they stand
+  std::shared_ptr<const SourceWeights> weights;        // what the model makes of them
+  std::vector<std::string> extra_tensors;  // in the weights, not in the architecture; sorted
   /// Expected tensors whose dtype is not architecture.config.dtype, as "name (F32)"; sorted.
   std::vector<std::string> other_dtypes;
   /// Plain files to copy unchanged to a quantized checkpoint: all but shards, index, config.json

@@ -89,7 +89,7 @@ class Assembly {
     ROTOR_ASSIGN_OR_RETURN(
         const std::vector<Shard> shards,
         cut_into_shards(input_.prepared->checkpoint_tensors, input_.job.spec.max_shard_size()));
-    TensorCopier copier(fs_, input_, *model.checkpoint, hooks_.stopped);
+    TensorCopier copier(fs_, input_, *model.weights, hooks_.stopped);
     for (const Shard& shard : shards) {
       ROTOR_ASSIGN_OR_RETURN(
           const auto writer,

@@ -14,8 +14,8 @@ constexpr int64_t kPiece = int64_t{1} << 20;
 
 }  // namespace
 
-TensorCopier::TensorCopier(FileSystem& fs, const AssemblyInput& input,
-                           const CheckpointReader& source, std::function<bool()> stopped)
+TensorCopier::TensorCopier(FileSystem& fs, const AssemblyInput& input, const TensorSource& source,
+                           std::function<bool()> stopped)
     : fs_(fs),
       input_(input),
       source_(source),

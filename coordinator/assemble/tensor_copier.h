@@ -20,7 +20,7 @@ namespace rotor::coordinator {
 
 class TensorCopier {
  public:
-  TensorCopier(FileSystem& fs, const AssemblyInput& input, const CheckpointReader& source,
+  TensorCopier(FileSystem& fs, const AssemblyInput& input, const TensorSource& source,
                std::function<bool()> stopped);
 
   /// Writes the whole tensor. Errors as assemble_checkpoint.
@@ -42,7 +42,7 @@ class TensorCopier {
 
   FileSystem& fs_;
   const AssemblyInput& input_;
-  const CheckpointReader& source_;
+  const TensorSource& source_;
   std::function<bool()> stopped_;
   std::unordered_map<std::string, Staged> staged_;
   std::unordered_map<std::string, std::vector<uint8_t>> in_memory_;  // rotation matrices

@@ -39,13 +39,13 @@ std::vector<TensorSpec> in_model_order(const ModelFiles& model, const ModelPlan&
   std::vector<TensorSpec> ordered;
   for (const ExpectedTensor& expected : expected_tensors(plan.architecture)) {
     const TensorMerge* merge = plan.merge.find(expected.name);
-    TensorSpec spec = *model.checkpoint->find(merge == nullptr ? expected.name : merge->source);
+    TensorSpec spec = *model.weights->find(merge == nullptr ? expected.name : merge->source);
     spec.name = expected.name;
     ordered.push_back(std::move(spec));
   }
   for (const std::string& name : model.extra_tensors) {
     if (plan.merge.find(name) == nullptr) {  // a tied model's file may hold its head all the same
-      ordered.push_back(*model.checkpoint->find(name));
+      ordered.push_back(*model.weights->find(name));
     }
   }
   return ordered;
@@ -88,8 +88,12 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
       job->checkpoint_tensors,
       checkpoint_tensors(*job->layout, job->info, in_model_order(model, job->plan)));
   std::string source_config = model.config_text;
+  if (model.architecture.config.source_quantization.form != StoredForm::kPlain) {
+    // What stays unquantized is written decoded: a config has words for one quantization alone.
+    ROTOR_ASSIGN_OR_RETURN(source_config, without_source_quantization(source_config));
+  }
   if (options.merged_rotation != 0) {
-    ROTOR_ASSIGN_OR_RETURN(source_config, merged_config(model.architecture, model.config_text));
+    ROTOR_ASSIGN_OR_RETURN(source_config, merged_config(model.architecture, source_config));
   }
   ROTOR_ASSIGN_OR_RETURN(std::string config, job->layout->config_json(source_config, job->info));
   ROTOR_ASSIGN_OR_RETURN(job->text_files, job->layout->other_files(job->info));

@@ -22,34 +22,38 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
   const std::string config_path = join_path(directory, "config.json");
   ROTOR_ASSIGN_OR_RETURN(const std::string config_text,
                          read_whole_file(fs, config_path, kMostConfigBytes));
+  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config,
+                         parse_model_config(config_text, config_path, /*allow_quantized=*/true));
   RunnableCheckpoint opened;
-  Result<StoredQuantization> quantization = parse_quantization_config(config_text, config_path);
-  if (quantization.ok()) {
-    opened.quantization_ = std::move(quantization).value();
-    ROTOR_RETURN_IF_ERROR(opened.open_quantized(fs, directory, config_text, config_path));
-    return opened;
-  }
-  if (quantization.status().reason() != "NOT_QUANTIZED") {
-    return quantization.status();
+  if (config.source_quantization.form == StoredForm::kPlain) {
+    Result<StoredQuantization> quantization = parse_quantization_config(config_text, config_path);
+    if (quantization.ok()) {
+      opened.quantization_ = std::move(quantization).value();
+      ROTOR_RETURN_IF_ERROR(opened.open_quantized(fs, directory, config, config_path));
+      return opened;
+    }
+    if (quantization.status().reason() != "NOT_QUANTIZED") {
+      return quantization.status();
+    }
   }
   ROTOR_ASSIGN_OR_RETURN(ModelFiles files, open_model(fs, directory));
   opened.architecture_ = std::move(files.architecture);
   opened.checkpoint_ = std::move(files.checkpoint);
+  opened.weights_ = std::move(files.weights);
   return opened;
 }
 
 Status RunnableCheckpoint::open_quantized(FileSystem& fs, const std::string& directory,
-                                          const std::string& config_text,
+                                          const ModelConfig& config,
                                           const std::string& config_path) {
   layout_ = &find_layout(quantization_.layout);
-  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config,
-                         parse_model_config(config_text, config_path, /*allow_quantized=*/true));
   Result<Architecture> architecture = describe(config);
   if (!architecture.ok()) {
     return architecture.status().with_context(config_path).with_detail("file", config_path);
   }
   architecture_ = std::move(architecture).value();
   ROTOR_ASSIGN_OR_RETURN(checkpoint_, CheckpointReader::open(fs, directory));
+  weights_ = checkpoint_;
   for (const TensorSpec& tensor : checkpoint_->tensors()) {
     if (std::string module = layout_->module_of_codes(tensor); !module.empty()) {
       quantized_.insert(std::move(module));
@@ -87,12 +91,12 @@ Status RunnableCheckpoint::check_modules() const {
 }
 
 Result<EndWeights> RunnableCheckpoint::ends(Backend& backend) const {
-  StoredWeights source(*checkpoint_);
+  StoredWeights source(*weights_);
   return load_ends(backend, source, architecture_);
 }
 
 Result<LayerWeights> RunnableCheckpoint::layer(Backend& backend, const Layer& layer) const {
-  StoredWeights source(*checkpoint_);
+  StoredWeights source(*weights_);
   LayerWeights weights;
   for (const Stage& stage : layer.stages) {
     ROTOR_ASSIGN_OR_RETURN(StageWeights of_stage, load_stage_vectors(backend, source, stage));

@@ -12,6 +12,7 @@
 #include "model/architecture.h"
 #include "quant/checkpoint/checkpoint_reader.h"
 #include "quant/checkpoint/layout.h"
+#include "quant/checkpoint/tensor_spec.h"
 #include "quant/io/file.h"
 #include "worker/backend/backend.h"
 #include "worker/model/layer_weights.h"
@@ -32,14 +33,15 @@ class RunnableCheckpoint {
 
  private:
   RunnableCheckpoint() = default;
-  Status open_quantized(FileSystem& fs, const std::string& directory,
-                        const std::string& config_text, const std::string& config_path);
+  Status open_quantized(FileSystem& fs, const std::string& directory, const ModelConfig& config,
+                        const std::string& config_path);
   Status check_modules() const;
   Result<LinearWeights> quantized_linear(Backend& backend, const Linear& linear) const;
 
   Architecture architecture_;
   std::shared_ptr<const CheckpointReader> checkpoint_;
-  const CheckpointLayout* layout_ = nullptr;  // null: nothing is quantized
+  std::shared_ptr<const TensorSource> weights_;  // of what is not quantized
+  const CheckpointLayout* layout_ = nullptr;     // null: nothing is quantized
   StoredQuantization quantization_;
   NameSet quantized_;
 };

@@ -22,11 +22,9 @@ void CollectiveSource::join() {
 }
 
 Result<WeightSource::Shape> CollectiveSource::shape(const std::string& name) {
-  const TensorSpec* spec = reader_.find(name);
+  const TensorSpec* spec = weights_.find(name);
   if (spec == nullptr) {
-    return not_found(reader_.directory() + " has no tensor " + name)
-        .with_reason("MISSING_TENSOR")
-        .with_detail("tensor", name);
+    return missing_tensor("the model", name);
   }
   Shape shape{spec->dtype, 1, 1};
   if (!spec->shape.empty()) {
@@ -87,7 +85,7 @@ void CollectiveSource::read_ahead(Backend& backend, const std::vector<std::strin
                   static_cast<char*>(arena_->data()) + part.place, &pieces);
   }
   thread_ = std::thread(
-      [this, pieces = std::move(pieces)] { ahead_status_ = read_pieces(reader_, pieces); });
+      [this, pieces = std::move(pieces)] { ahead_status_ = read_pieces(weights_, pieces); });
 }
 
 Status CollectiveSource::upload_share(Backend& backend, const std::string& name, int64_t row_begin,

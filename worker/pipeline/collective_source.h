@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "quant/checkpoint/checkpoint_reader.h"
+#include "quant/checkpoint/tensor_spec.h"
 #include "worker/comm/communicator.h"
 #include "worker/model/layer_weights.h"
 #include "worker/model/tensor_loader.h"
@@ -25,8 +25,9 @@ namespace rotor::worker {
 
 class CollectiveSource final : public WeightSource {
  public:
-  CollectiveSource(const CheckpointReader& reader, Communicator& comm)
-      : reader_(reader), comm_(comm), loader_(reader) {}
+  /// Both must outlive this. `weights` is read from several threads.
+  CollectiveSource(const TensorSource& weights, Communicator& comm)
+      : weights_(weights), comm_(comm), loader_(weights) {}
   ~CollectiveSource() override;
 
   Result<Shape> shape(const std::string& name) override;
@@ -43,7 +44,7 @@ class CollectiveSource final : public WeightSource {
                       const Tensor& rows);
   void join();
 
-  const CheckpointReader& reader_;
+  const TensorSource& weights_;
   Communicator& comm_;
   TensorLoader loader_;
   std::shared_ptr<Buffer> arena_;

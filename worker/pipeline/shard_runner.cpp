@@ -41,7 +41,7 @@ ShardRunner::ShardRunner(Backend& backend, Communicator& comm, const ModelFiles&
       plan_(plan),
       sink_(sink),
       task_(std::move(task)),
-      stored_(*model.checkpoint, comm),
+      stored_(*model.weights, comm),
       source_(stored_, plan.merge) {}
 
 bool ShardRunner::is_committed(int layer) const {

@@ -16,10 +16,10 @@ namespace {
 
 std::vector<float> read_weight(const ModelFiles& model, const Linear& linear) {
   const std::string name = linear.name + ".weight";
-  const Result<std::vector<uint8_t>> bytes = read_tensor(*model.checkpoint, name);
+  const Result<std::vector<uint8_t>> bytes = read_tensor(*model.weights, name);
   EXPECT_TRUE(bytes.ok()) << bytes.status().to_string();
   std::vector<float> weight(static_cast<size_t>(linear.out_features * linear.in_features));
-  const Status widened = widen_to_f32(bytes->data(), model.checkpoint->find(name)->dtype,
+  const Status widened = widen_to_f32(bytes->data(), model.weights->find(name)->dtype,
                                       static_cast<int64_t>(weight.size()), weight.data());
   EXPECT_TRUE(widened.ok()) << widened.to_string();
   return weight;

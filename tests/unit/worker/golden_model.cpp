@@ -41,7 +41,7 @@ std::unique_ptr<Model> Model::open(const std::string& directory, std::unique_ptr
     return nullptr;
   }
   model->files = std::move(files).value();
-  StoredWeights source(*model->files.checkpoint);
+  StoredWeights source(*model->files.weights);
   const Architecture& architecture = model->files.architecture;
   auto ends = load_ends(*model->backend, source, architecture);
   if (!ends.ok()) {
