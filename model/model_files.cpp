@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/fp8_blocks.h"
+#include "model/stacked_experts.h"
 
 namespace rotor {
 namespace {
@@ -42,7 +43,8 @@ Result<DecodedTensors> decoded_tensors(const Architecture& architecture,
   const SourceQuantization& quantization = architecture.config.source_quantization;
   switch (quantization.form) {
     case StoredForm::kPlain:
-      return DecodedTensors();
+    case StoredForm::kMxfp4Experts:
+      return stacked_expert_tensors(architecture, checkpoint);
     case StoredForm::kFp8Blocks:
       return fp8_block_tensors(checkpoint, quantization);
   }

@@ -14,7 +14,8 @@ constexpr int64_t kLargestBlock = 1 << 20;
 Status already_quantized(const JsonObject& config, const std::string& key) {
   return invalid_argument(config.file() + ": the checkpoint is quantized already (key \"" + key +
                           "\"): give the original model, in bfloat16, float16 or float32, or in "
-                          "FP8 blocks (quant_method \"fp8\")")
+                          "FP8 blocks (quant_method \"fp8\"), or with experts in MXFP4 "
+                          "(\"mxfp4\")")
       .with_reason("ALREADY_QUANTIZED")
       .with_detail("file", config.file())
       .with_detail("key", key);
@@ -63,6 +64,9 @@ Result<SourceQuantization> parse_source_quantization(const JsonObject& config,
   if (method != quantization->end() && *method == "fp8") {
     ROTOR_ASSIGN_OR_RETURN(const JsonObject object, config.object(kKey));
     return parse_fp8(object);
+  }
+  if (method != quantization->end() && *method == "mxfp4") {
+    return SourceQuantization{.form = StoredForm::kMxfp4Experts};
   }
   if (!allow_quantized) {
     return already_quantized(config, kKey);

@@ -14,8 +14,9 @@
 namespace rotor {
 
 enum class StoredForm {
-  kPlain,      // BF16, F16 or F32
-  kFp8Blocks,  // model/fp8_blocks.h
+  kPlain,         // BF16, F16 or F32
+  kFp8Blocks,     // model/fp8_blocks.h
+  kMxfp4Experts,  // model/stacked_experts.h
 };
 
 struct SourceQuantization {

@@ -5,6 +5,9 @@ the same as transformers 4 wrote it, and golden.*.safetensors with input ids, ev
 the logits, computed in float32. hidden.0 comes out of the embedding, the last one out of the final
 norm. The library also runs from config.4.json, and has to give the same logits.
 
+gpt_oss_mxfp4 is a gpt_oss whose experts are written as the released models have them, in MXFP4; the library
+computes with their dequantized values.
+
     make_golden.py [FAMILY...]        needs torch, transformers 5 and safetensors
 """
 
@@ -16,7 +19,7 @@ import sys
 
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 FOLDER = pathlib.Path(__file__).parent
 # What all of them share: heads that are not hidden_size / num_attention_heads where the family
@@ -33,6 +36,22 @@ SIZES = {
     "eos_token_id": None,
     "pad_token_id": None,
     "attn_implementation": "eager",
+}
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 500.0,
+    "factor": 8.0,
+    "beta_fast": 2.0,
+    "beta_slow": 0.25,
+    "original_max_position_embeddings": 16,
+}
+NOT_CONVERTED = {
+    "modules_to_not_convert": [
+        "model.layers.*.self_attn",
+        "model.layers.*.mlp.router",
+        "model.embed_tokens",
+        "lm_head",
+    ]
 }
 LENGTHS = {"phi3": (40, 24)}  # beyond the original length and within it
 FAMILIES = {
@@ -53,6 +72,25 @@ FAMILIES = {
             "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0},
             "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
         },
+    },
+    "gpt_oss": {
+        "head_dim": 32,
+        "intermediate_size": 96,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "sliding_window": 8,
+        "swiglu_alpha": 1.3,
+        "swiglu_limit": 2.0,
+        "rope_parameters": YARN | {"truncate": False},
+    },
+    "gpt_oss_mxfp4": {
+        "head_dim": 32,
+        "intermediate_size": 64,
+        "num_local_experts": 6,
+        "num_experts_per_tok": 3,
+        "sliding_window": 8,
+        "swiglu_limit": 2.5,
+        "rope_parameters": YARN,
     },
     "mistral": {"head_dim": 32, "sliding_window": 8},
     "mixtral": {"intermediate_size": 48, "num_local_experts": 4, "num_experts_per_tok": 2},
@@ -90,13 +128,50 @@ def fill(model, family):
         values = torch.randn(parameter.shape, generator=generator)
         if name.endswith("norm.weight"):
             values = offset + 0.3 * values
-        elif name.endswith(".bias"):
+        elif name.endswith(("bias", "sinks")):
             values = 0.5 * values
         elif "embed_tokens" in name:
             values = 0.4 * values
         else:
             values = values * 1.5 / parameter.shape[-1] ** 0.5
         parameter.data = values.bfloat16().float()
+        if family == "gpt_oss_mxfp4" and is_expert(name):
+            # Stored rows are outputs, as those of other linears.
+            codes, exponents = mxfp4(parameter.data.transpose(1, 2))
+            parameter.data = decoded(codes, exponents).transpose(1, 2).contiguous()
+
+
+def is_expert(name):
+    return name.endswith(("experts.gate_up_proj", "experts.down_proj"))
+
+
+E2M1 = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])
+
+
+def mxfp4(weight):
+    """Codes 0 to 15 and biased exponents of [.., K] in groups of 32 along K."""
+    groups = weight.unflatten(-1, (-1, 32))
+    exponents = torch.floor(torch.log2(groups.abs().amax(-1, keepdim=True))) - 2
+    scaled = groups / 2**exponents
+    nearest = (scaled.abs().unsqueeze(-1) - E2M1).abs().argmin(-1)
+    return nearest + 8 * (scaled < 0), (exponents + 127).squeeze(-1)
+
+
+def decoded(codes, exponents):
+    signed = torch.cat([E2M1, -E2M1])[codes]
+    return (signed * 2 ** (exponents.unsqueeze(-1) - 127)).flatten(-2)
+
+
+def write_mxfp4(path):
+    """The file's experts as blocks and scales: two codes a byte, the first one low."""
+    tensors = load_file(path)
+    for name in [name for name in tensors if is_expert(name)]:
+        weight = tensors.pop(name).float().transpose(1, 2)
+        codes, exponents = mxfp4(weight)
+        assert torch.equal(decoded(codes, exponents), weight)
+        tensors[name + "_blocks"] = (codes[..., 0::2] + 16 * codes[..., 1::2]).byte()
+        tensors[name + "_scales"] = exponents.byte()
+    save_file(tensors, path, {"format": "pt"})
 
 
 def run(model, ids):
@@ -110,6 +185,8 @@ def as_transformers_4(config):
     old = dict(config)
     old["transformers_version"] = "4.57.1"
     old["torch_dtype"] = old.pop("dtype")
+    if "quantization_config" in old:
+        del old["torch_dtype"]  # as the released models
     old.pop("layer_types", None)
     family = old["model_type"]
     rope = old.pop("rope_parameters")
@@ -141,6 +218,7 @@ def write_json(path, value):
 def check_old(folder, model, ids, logits):
     """The library, from the old config, on the same weights."""
     text = json.loads((folder / "config.4.json").read_text())
+    text.pop("quantization_config", None)
     config = transformers.AutoConfig.for_model(**text)
     old = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").float()
     old.load_state_dict(model.state_dict())
@@ -150,7 +228,9 @@ def check_old(folder, model, ids, logits):
 def make(family):
     folder = FOLDER / family
     shutil.rmtree(folder, ignore_errors=True)
-    config = transformers.AutoConfig.for_model(family, **(SIZES | FAMILIES[family]))
+    mxfp4_experts = family.endswith("_mxfp4")
+    config = transformers.AutoConfig.for_model(family.removesuffix("_mxfp4"),
+                                               **(SIZES | FAMILIES[family]))
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     model = model.float().eval()
     fill(model, family)
@@ -166,6 +246,9 @@ def make(family):
             copy.deepcopy(model).bfloat16().save_pretrained(folder)  # rounds buffers, too
             (folder / "generation_config.json").unlink(missing_ok=True)
             written = json.loads((folder / "config.json").read_text())
+            if mxfp4_experts:
+                write_mxfp4(folder / "model.safetensors")
+                written["quantization_config"] = {"quant_method": "mxfp4"} | NOT_CONVERTED
             write_json(folder / "config.json", written)
             write_json(folder / "config.4.json", as_transformers_4(written))
         check_old(folder, model, ids, logits)

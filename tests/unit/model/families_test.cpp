@@ -13,8 +13,8 @@ using testing::parsed_small_config;
 
 TEST(Families, ListsWhatIsSupported) {
   EXPECT_EQ(supported_model_types(),
-            (std::vector<std::string>{"gemma2", "gemma3_text", "llama", "mistral", "mixtral",
-                                      "olmo2", "phi3", "qwen2", "qwen3", "qwen3_moe"}));
+            (std::vector<std::string>{"gemma2", "gemma3_text", "gpt_oss", "llama", "mistral",
+                                      "mixtral", "olmo2", "phi3", "qwen2", "qwen3", "qwen3_moe"}));
 }
 
 TEST(Families, DescribesEachStageOfALayer) {
@@ -160,6 +160,35 @@ TEST(Families, Phi3HasItsProjectionsFused) {
   EXPECT_EQ(layer.stages[2].linears[0].out_features, 2 * 12);
 }
 
+TEST(Families, GptOssHasSinksAndBiasesAndExpertsInOneTensor) {
+  const auto parsed = testing::parse_config(testing::family_config(
+      "gpt_oss", {{"head_dim", 6}, {"num_local_experts", 3}, {"num_experts_per_tok", 2}}));
+  ASSERT_OK(parsed);
+  EXPECT_EQ(parsed->activation, (GatedActivation{ActivationKind::kClampedSwiglu, 1.702F, 7.0F}));
+  const auto architecture = describe(*parsed);
+  ASSERT_OK(architecture);
+  for (const Layer& layer : architecture->layers) {
+    ASSERT_EQ(layer.stages.size(), 4U);
+    const Attention& attention = layer.stages[0].attention;
+    EXPECT_EQ(attention.sinks, layer.prefix + "self_attn.sinks");
+    EXPECT_EQ(attention.sliding_window, layer.index == 0 ? 128 : 0);
+    const Stage& in = layer.stages[2];
+    const Stage& out = layer.stages[3];
+    EXPECT_EQ(in.router, layer.prefix + "mlp.router");
+    EXPECT_TRUE(in.router_bias);
+    EXPECT_EQ(in.stacked, layer.prefix + "mlp.experts.gate_up_proj");
+    EXPECT_EQ(out.stacked, layer.prefix + "mlp.experts.down_proj");
+    EXPECT_EQ(in.routing, (RoutingRule{3, 2, true}));
+    EXPECT_EQ(in.linears[5].name, layer.prefix + "mlp.experts.2.up_proj");
+    EXPECT_EQ(out.linears[2].name, layer.prefix + "mlp.experts.2.down_proj");
+    for (const Stage& stage : layer.stages) {
+      for (const Linear& linear : stage.linears) {
+        EXPECT_TRUE(linear.has_bias) << linear.name;
+      }
+    }
+  }
+}
+
 TEST(Families, ReadsATiedHeadFromTheEmbedding) {
   ModelConfig config = parsed_small_config();
   config.tie_word_embeddings = true;
@@ -170,7 +199,7 @@ TEST(Families, RefusesAnUnknownTypeAndListsTheKnown) {
   ModelConfig config = parsed_small_config();
   config.model_type = "mamba";
   EXPECT_FAILS(describe(config), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
-               "'mamba' is not supported; supported are: gemma2, gemma3_text, llama,");
+               "'mamba' is not supported; supported are: gemma2, gemma3_text, gpt_oss, llama,");
 }
 
 TEST(Families, RefusesSizesThatContradictEachOther) {

@@ -49,10 +49,10 @@ TEST_P(FamilyTest, IsTheSameFromAConfigOfTransformers4) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, FamilyTest,
-                         ::testing::Values(Case{"gemma2"}, Case{"gemma3_text"}, Case{"mistral"},
-                                           Case{"mixtral"}, Case{"olmo2"}, Case{"phi3", 24},
-                                           Case{"phi3"}, Case{"qwen2"}, Case{"qwen3"},
-                                           Case{"qwen3_moe"}),
+                         ::testing::Values(Case{"gemma2"}, Case{"gemma3_text"}, Case{"gpt_oss"},
+                                           Case{"gpt_oss_mxfp4"}, Case{"mistral"}, Case{"mixtral"},
+                                           Case{"olmo2"}, Case{"phi3", 24}, Case{"phi3"},
+                                           Case{"qwen2"}, Case{"qwen3"}, Case{"qwen3_moe"}),
                          [](const ::testing::TestParamInfo<Case>& tested) {
                            return tested.param.family + "_" + std::to_string(tested.param.length);
                          });

@@ -62,7 +62,7 @@ class MergedSourceTest : public ::testing::TestWithParam<Case> {
 };
 
 TEST_P(MergedSourceTest, TheMergedModelHasTheSameLogits) {
-  StoredWeights stored(*files_.checkpoint);
+  StoredWeights stored(*files_.weights);
   const std::vector<float> original = logits(*backend_, files_.architecture, stored);
   for (auto& [name, merge] : plan_.tensors) {
     merge.exact = true;  // nothing is rounded to BF16
@@ -82,18 +82,18 @@ TEST_P(MergedSourceTest, TheMergedModelHasTheSameLogits) {
 }
 
 TEST_P(MergedSourceTest, WhatIsNotQuantizedIsRoundedAsTheCheckpointStoresIt) {
-  StoredWeights stored(*files_.checkpoint);
+  StoredWeights stored(*files_.weights);
   MergedSource merged(stored, plan_);
   for (const auto& [name, merge] : plan_.tensors) {
     const auto shape = merged.shape(name);
     ASSERT_OK(shape);
-    EXPECT_EQ(shape->dtype, files_.checkpoint->find(merge.source)->dtype);
+    EXPECT_EQ(shape->dtype, files_.weights->find(merge.source)->dtype);
     const auto tensor = merged.load(*backend_, name, *shape);
     ASSERT_OK(tensor);
     std::vector<uint8_t> loaded(tensor->bytes());
     ASSERT_OK(backend_->download(*tensor, loaded.data(), loaded.size()));
     // Piece by piece, as the coordinator copies it.
-    const auto file = MergedTensor::open(*files_.checkpoint, merge);
+    const auto file = MergedTensor::open(*files_.weights, merge);
     ASSERT_OK(file);
     std::vector<uint8_t> copied(loaded.size());
     for (int64_t row = 0; row < file->rows(); row += file->rows_step()) {
@@ -103,17 +103,17 @@ TEST_P(MergedSourceTest, WhatIsNotQuantizedIsRoundedAsTheCheckpointStoresIt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, MergedSourceTest,
-                         ::testing::Values(Case{"demo_16", "demo/model", 16},
-                                           Case{"demo_128", "demo/model", 128},
-                                           Case{"mistral", "tests/data/families/mistral", 32},
-                                           Case{"phi3_fused", "tests/data/families/phi3", 64},
-                                           Case{"qwen2_bias", "tests/data/families/qwen2", 16},
-                                           Case{"qwen3_tied", "tests/data/families/qwen3", 64},
-                                           Case{"qwen3_moe", "tests/data/families/qwen3_moe", 16}),
-                         [](const ::testing::TestParamInfo<Case>& test) {
-                           return test.param.name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Models, MergedSourceTest,
+    ::testing::Values(Case{"demo_16", "demo/model", 16}, Case{"demo_128", "demo/model", 128},
+                      Case{"gpt_oss", "tests/data/families/gpt_oss", 32},
+                      Case{"gpt_oss_mxfp4", "tests/data/families/gpt_oss_mxfp4", 16},
+                      Case{"mistral", "tests/data/families/mistral", 32},
+                      Case{"phi3_fused", "tests/data/families/phi3", 64},
+                      Case{"qwen2_bias", "tests/data/families/qwen2", 16},
+                      Case{"qwen3_tied", "tests/data/families/qwen3", 64},
+                      Case{"qwen3_moe", "tests/data/families/qwen3_moe", 16}),
+    [](const ::testing::TestParamInfo<Case>& test) { return test.param.name; });
 
 TEST(MergedSource, RefusesFamiliesWhoseNormsStandBehind) {
   for (const char* family : {"gemma2", "gemma3_text", "olmo2"}) {

@@ -29,18 +29,22 @@ std::vector<int32_t> best_of(const std::vector<double>& logits, int64_t count) {
   return order;
 }
 
-class RoutingTest : public ::testing::TestWithParam<RoutingRule> {};
+class RoutingTest : public ::testing::TestWithParam<RoutingRule> {
+ protected:
+  /// `bias` may be empty.
+  static void check(const RoutingRule& rule, std::vector<float> bias);
+};
 
-TEST_P(RoutingTest, EveryTokenGoesToItsBestExpertsWithTheirSoftmax) {
-  const RoutingRule rule = GetParam();
+void RoutingTest::check(const RoutingRule& rule, std::vector<float> bias) {
   const int64_t tokens = 301;
   const int64_t width = 24;
   const auto backend = make_cpu_backend(2);
   const std::vector<float> x = random_values(tokens * width, 1);
   std::vector<float> router = random_values(rule.experts * width, 2, 0.3F);
   const Tensor weight = make_tensor(*backend, DType::kBf16, rule.experts, width, router);
-  const auto routing =
-      backend->route(f32_tensor(*backend, tokens, width, x), weight, Tensor(), rule);
+  const Tensor offset =
+      bias.empty() ? Tensor() : make_tensor(*backend, DType::kBf16, 1, rule.experts, bias);
+  const auto routing = backend->route(f32_tensor(*backend, tokens, width, x), weight, offset, rule);
   ASSERT_OK(routing);
   const std::vector<int32_t> places = ids_of(routing->places);
   const std::vector<int32_t> token_of = ids_of(routing->tokens);
@@ -51,6 +55,9 @@ TEST_P(RoutingTest, EveryTokenGoesToItsBestExpertsWithTheirSoftmax) {
   for (int64_t t = 0; t < tokens; ++t) {
     std::vector<double> logits(static_cast<size_t>(rule.experts));
     for (int64_t e = 0; e < rule.experts; ++e) {
+      if (!bias.empty()) {
+        logits[static_cast<size_t>(e)] = double{bias[static_cast<size_t>(e)]};
+      }
       for (int64_t c = 0; c < width; ++c) {
         logits[static_cast<size_t>(e)] += double{x[static_cast<size_t>(t * width + c)]} *
                                           double{router[static_cast<size_t>(e * width + c)]};
@@ -75,6 +82,14 @@ TEST_P(RoutingTest, EveryTokenGoesToItsBestExpertsWithTheirSoftmax) {
     const auto begin = token_of.begin() + routing->begin[static_cast<size_t>(e)];
     EXPECT_TRUE(std::is_sorted(begin, begin + routing->rows(e))) << "expert " << e;
   }
+}
+
+TEST_P(RoutingTest, EveryTokenGoesToItsBestExpertsWithTheirSoftmax) {
+  check(GetParam(), {});
+}
+
+TEST_P(RoutingTest, ABiasTakesPartInChoiceAndWeights) {
+  check(GetParam(), random_values(GetParam().experts, 3, 2.0F));
 }
 
 INSTANTIATE_TEST_SUITE_P(Rules, RoutingTest,

@@ -35,6 +35,7 @@ TEST_P(CudaFamilyTest, MatchesTransformersAsFarAsBf16Can) {
 
 INSTANTIATE_TEST_SUITE_P(Families, CudaFamilyTest,
                          ::testing::Values(Case{"gemma2", "40"}, Case{"gemma3_text", "40"},
+                                           Case{"gpt_oss", "40"}, Case{"gpt_oss_mxfp4", "40"},
                                            Case{"mistral", "40"}, Case{"olmo2", "40"},
                                            Case{"phi3", "24"}, Case{"phi3", "40"},
                                            Case{"qwen2", "40"}, Case{"qwen3", "40"}),
