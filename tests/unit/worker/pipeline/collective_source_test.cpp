@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "quant/checkpoint/checkpoint_reader.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/thread_group.h"
