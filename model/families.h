@@ -63,7 +63,9 @@ struct Mixture {
   std::string_view stacked_out = {};
   // How the keys are read.
   std::string_view size_key = "moe_intermediate_size";  // width of an expert
-  bool reads_normalize = false;     // `norm_topk_prob`; else weights are normalized
+  // `norm_topk_prob`; else weights are normalized, which is the same as a softmax over the logits
+  // of the chosen experts alone.
+  bool reads_normalize = false;
   bool reads_dense_layers = false;  // `mlp_only_layers`, `decoder_sparse_step`
 };
 

@@ -1,7 +1,6 @@
 #include "model/stacked_experts.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "quant/format/bf16.h"
@@ -22,6 +21,19 @@ struct Slice {
   int64_t step = 1;   // from one to the next
 };
 
+/// to[r, c] = from[c, r * step], `rows` by `cols`; strides in elements.
+template <typename T>
+void transpose(const void* from, int64_t from_stride, int64_t step, int64_t rows, int64_t cols,
+               void* to, int64_t to_stride) {
+  const auto* source = static_cast<const T*>(from);
+  auto* out = static_cast<T*>(to);
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t col = 0; col < cols; ++col) {
+      out[row * to_stride + col] = source[col * from_stride + row * step];
+    }
+  }
+}
+
 /// A linear's weight [N, K] in a stack [E, K, N L].
 class TransposedWeight final : public DecodedTensor {
  public:
@@ -38,17 +50,13 @@ class TransposedWeight final : public DecodedTensor {
     const int64_t band = std::clamp<int64_t>(kBandBytes / input_bytes, 1, inputs);
     std::vector<char> bytes(static_cast<size_t>(band * input_bytes));
     auto* to = static_cast<char*>(out);
+    auto* move = size == 2 ? &transpose<uint16_t> : &transpose<uint32_t>;
     for (int64_t begin = 0; begin < inputs; begin += band) {
       const int64_t many = std::min(band, inputs - begin);
       ROTOR_RETURN_IF_ERROR(stored.read(stack_.name, (slice_.expert * inputs + begin) * input_bytes,
                                         bytes.data(), static_cast<size_t>(many * input_bytes)));
-      for (int64_t row = 0; row < count; ++row) {
-        const char* from = bytes.data() + (slice_.first + (first + row) * slice_.step) * size;
-        char* of_row = to + (row * inputs + begin) * size;
-        for (int64_t input = 0; input < many; ++input) {
-          std::memcpy(of_row + input * size, from + input * input_bytes, static_cast<size_t>(size));
-        }
-      }
+      move(bytes.data() + (slice_.first + first * slice_.step) * size, stack_.shape[2], slice_.step,
+           count, many, to + begin * size, inputs);
     }
     return {};
   }
@@ -118,11 +126,8 @@ class StackedBias final : public DecodedTensor {
     std::vector<char> bytes(static_cast<size_t>(expert_bytes));
     ROTOR_RETURN_IF_ERROR(
         stored.read(stack_.name, slice_.expert * expert_bytes, bytes.data(), bytes.size()));
-    for (int64_t i = 0; i < count * spec().shape[0]; ++i) {
-      std::memcpy(static_cast<char*>(out) + i * size,
-                  bytes.data() + (slice_.first + i * slice_.step) * size,
-                  static_cast<size_t>(size));
-    }
+    auto* move = size == 2 ? &transpose<uint16_t> : &transpose<uint32_t>;
+    move(bytes.data() + slice_.first * size, 0, slice_.step, count * spec().shape[0], 1, out, 1);
     return {};
   }
 

@@ -39,6 +39,31 @@ def perplexity(directory):
                         str(harness.TEXT), "--device", "cpu", *WINDOWS, "-o", "json"])["perplexity"]
 
 
+def tensor_names(directory):
+    """Of all safetensors files, from their headers."""
+    names = []
+    for path in directory.glob("*.safetensors"):
+        data = path.read_bytes()
+        header = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+        names += [name for name in header if name != "__metadata__"]
+    return names
+
+
+def check_stacks(model, out):
+    """A source's stacks of experts are gone, each expert has its bias, and the source's config has given way."""
+    stacked = [n for n in tensor_names(model) if ".experts.gate_up_proj" in n or ".experts.down_proj" in n]
+    assert stacked, model
+    written = tensor_names(out)
+    assert not set(stacked) & set(written), written
+    for projection in ("gate_proj", "up_proj", "down_proj"):
+        packed = {n.rsplit(".", 1)[0] for n in written if n.endswith(f"{projection}.weight_packed")}
+        assert packed and packed == {n.rsplit(".", 1)[0] for n in written if n.endswith(f"{projection}.bias")}
+    assert any(n.endswith("self_attn.sinks") for n in written), written
+    quantization = json.loads((out / "config.json").read_text())["quantization_config"]
+    assert quantization["quant_method"] == "compressed-tensors", quantization
+    assert "model.layers.0.mlp.router" in quantization["ignore"], quantization["ignore"]
+
+
 def check(family, folder):
     model, out = folder / family, folder / f"{family}-nvfp4"
     model.mkdir()
@@ -51,6 +76,8 @@ def check(family, folder):
     assert done["modules"] and all(m["method"] == "mr-gptq" for m in done["modules"]), done
     verified = harness.run([str(harness.BIN / "rotor"), "verify", str(out), "-o", "json"])
     assert verified["ok"], verified
+    if family.startswith("gpt_oss"):
+        check_stacks(model, out)
     before, after = perplexity(model), perplexity(out)
     print(f"{family}: {len(done['modules'])} modules, perplexity {before:.2f} before, {after:.2f} after")
     # Random weights: the loss is about that of a guess either way, and quantization moves it little.

@@ -148,8 +148,8 @@ TEST_F(Elementwise, ClampedSwigluIsTrueAndMayOverwriteEitherInput) {
 TEST_F(Elementwise, ClampedSwigluLetsANanThrough) {
   const float infinity = std::numeric_limits<float>::infinity();
   const float nan = std::nanf("");
-  const DeviceBuffer gate = upload({nan, 1.0F, infinity, -infinity, 0.0F});
-  const DeviceBuffer up = upload({1.0F, nan, infinity, 1.0F, -infinity});
+  const DeviceBuffer gate = upload<float>({nan, 1.0F, infinity, -infinity, 0.0F});
+  const DeviceBuffer up = upload<float>({1.0F, nan, infinity, 1.0F, -infinity});
   const DeviceBuffer out = poisoned(DType::kF32, 5);
   ASSERT_OK(
       clamped_swiglu(gate.data(), up.data(), DType::kF32, 5, 1.0F, 80.0F, out.data(), stream()));

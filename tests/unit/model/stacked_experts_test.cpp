@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -49,15 +50,19 @@ uint8_t byte_at(int64_t index) {
   return static_cast<uint8_t>(index * 37 + index / 251);
 }
 
-StoredTensor floats(const std::string& name, std::vector<int64_t> shape, bool bias = false) {
-  StoredTensor tensor{{name, DType::kBf16, std::move(shape)}, {}};
+StoredTensor floats(const std::string& name, std::vector<int64_t> shape, bool bias = false,
+                    DType dtype = DType::kBf16) {
+  StoredTensor tensor{{name, dtype, std::move(shape)}, {}};
   const int64_t rows = bias ? 1 : tensor.spec.shape[1];
   for (int64_t expert = 0; expert < kExperts; ++expert) {
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t col = 0; col < tensor.spec.shape.back(); ++col) {
-        const uint16_t bits = f32_to_bf16(value_at(expert, row, col));
-        tensor.bytes.push_back(static_cast<uint8_t>(bits & 0xFF));
-        tensor.bytes.push_back(static_cast<uint8_t>(bits >> 8));
+        const float value = value_at(expert, row, col);
+        uint8_t wide[sizeof(value)];
+        std::memcpy(wide, &value, sizeof(value));
+        // BF16 is the upper half of an F32 whose lower half is empty.
+        const bool half = dtype == DType::kBf16;
+        tensor.bytes.insert(tensor.bytes.end(), wide + (half ? 2 : 0), wide + sizeof(value));
       }
     }
   }
@@ -78,14 +83,14 @@ class StackedExperts : public ::testing::Test {
   void add(StoredTensor tensor) { tensors_[tensor.spec.name] = std::move(tensor); }
   void remove(const std::string& name) { tensors_.erase(name); }
 
-  void add_biases(const Sizes& sizes) {
-    add(floats(kIn + "_bias", {kExperts, 2 * sizes.inner}, true));
-    add(floats(kOut + "_bias", {kExperts, sizes.hidden}, true));
+  void add_biases(const Sizes& sizes, DType dtype = DType::kBf16) {
+    add(floats(kIn + "_bias", {kExperts, 2 * sizes.inner}, true, dtype));
+    add(floats(kOut + "_bias", {kExperts, sizes.hidden}, true, dtype));
   }
-  void add_floats(const Sizes& sizes) {
-    add(floats(kIn, {kExperts, sizes.hidden, 2 * sizes.inner}));
-    add(floats(kOut, {kExperts, sizes.inner, sizes.hidden}));
-    add_biases(sizes);
+  void add_floats(const Sizes& sizes, DType dtype = DType::kBf16) {
+    add(floats(kIn, {kExperts, sizes.hidden, 2 * sizes.inner}, false, dtype));
+    add(floats(kOut, {kExperts, sizes.inner, sizes.hidden}, false, dtype));
+    add_biases(sizes, dtype);
   }
   void add_mxfp4(const Sizes& sizes) {
     add(bytes(kIn + "_blocks", {kExperts, 2 * sizes.inner, sizes.hidden / 32, 16}, false));
@@ -114,22 +119,24 @@ class StackedExperts : public ::testing::Test {
   }
 
   /// By name; every tensor is read in two runs of rows that do not begin with the first.
-  std::map<std::string, std::vector<float>> read(const DecodedTensors& decoded) {
+  std::map<std::string, std::vector<float>> read(const DecodedTensors& decoded,
+                                                 DType dtype = DType::kBf16) {
     std::map<std::string, std::vector<float>> all;
     for (const auto& tensor : decoded) {
       const TensorSpec& spec = tensor->spec();
-      EXPECT_EQ(spec.dtype, DType::kBf16);
+      EXPECT_EQ(spec.dtype, dtype);
       const int64_t rows = spec.shape.size() == 1 ? 1 : spec.shape[0];
       const int64_t cols = spec.shape.back();
-      std::vector<uint16_t> bits(static_cast<size_t>(rows * cols));
-      const int64_t half = rows / 3;
-      EXPECT_OK(tensor->read_rows(*checkpoint_, half, rows - half, bits.data() + half * cols));
-      if (half > 0) {
-        EXPECT_OK(tensor->read_rows(*checkpoint_, 0, half, bits.data()));
+      std::vector<uint8_t> bytes(static_cast<size_t>(spec.byte_size()));
+      const int64_t third = rows / 3;
+      EXPECT_OK(tensor->read_rows(*checkpoint_, third, rows - third,
+                                  bytes.data() + third * cols * dtype_size(dtype)));
+      if (third > 0) {
+        EXPECT_OK(tensor->read_rows(*checkpoint_, 0, third, bytes.data()));
       }
-      for (const uint16_t value : bits) {
-        all[spec.name].push_back(bf16_to_f32(value));
-      }
+      std::vector<float>& values = all[spec.name];
+      values.resize(static_cast<size_t>(rows * cols));
+      EXPECT_OK(widen_to_f32(bytes.data(), dtype, rows * cols, values.data()));
     }
     return all;
   }
@@ -156,12 +163,14 @@ void expect_biases(const std::map<std::string, std::vector<float>>& read, const 
 
 TEST_F(StackedExperts, TransposesAndTakesGateAndUpApart) {
   // The second is more than one band of memory.
-  for (const Sizes& sizes : {Sizes{64, 32}, Sizes{2080, 1024}}) {
-    add_floats(sizes);
+  for (const auto& [sizes, dtype] : {std::pair{Sizes{64, 32}, DType::kBf16},
+                                     {Sizes{2080, 1024}, DType::kBf16},
+                                     {Sizes{64, 32}, DType::kF32}}) {
+    add_floats(sizes, dtype);
     const auto decoded = find(sizes);
     ASSERT_OK(decoded);
     ASSERT_EQ(decoded->size(), 18U);
-    const auto all = read(*decoded);
+    const auto all = read(*decoded, dtype);
     for (int64_t expert = 0; expert < kExperts; ++expert) {
       const std::vector<float>& gate = all.at(linear(expert, "gate_proj.weight"));
       const std::vector<float>& up = all.at(linear(expert, "up_proj.weight"));
