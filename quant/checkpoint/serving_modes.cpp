@@ -21,7 +21,11 @@ constexpr Activations kA4 = Activations::kA4;
 constexpr Row kRows[] = {
     // transformers reads no transform_config: it runs rotated weights on unrotated inputs
     // (tests/interop).
-    {L::kCompressedTensors, false, {}, "transformers with the compressed-tensors library"},
+    {L::kCompressedTensors,
+     false,
+     {},
+     "transformers with the compressed-tensors library, but for gpt-oss: it keeps those experts "
+     "stacked"},
     {L::kCompressedTensors, true, {}, "vLLM with tensor parallel size 1"},
     {L::kCompressedTensors, false, {}, "vLLM with any tensor parallel size"},
     {L::kFpQuant,
