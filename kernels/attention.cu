@@ -20,6 +20,7 @@ struct Arguments {
   int heads;
   int queries_per_kv;
   int head_dim;
+  int value_dim;
   int window;   // 1 to seq_len
   int tiles;    // of queries in a sequence
   float scale;  // of what goes into the softmax, times log2(e): exponentials are powers of two
@@ -44,13 +45,19 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocksPerUnit)
   const int last = arguments.seq_len - 1;
   const int dim = arguments.head_dim;
 
+  // Tiles are as wide as keys; what values lack is zeros there, and is not written.
+  const int value_dim = arguments.value_dim;
+  const int kv_heads = arguments.heads / arguments.queries_per_kv;
   const int64_t q_stride = int64_t{arguments.heads} * dim;
-  const int64_t kv_stride = q_stride / arguments.queries_per_kv;
+  const int64_t k_stride = int64_t{kv_heads} * dim;
+  const int64_t v_stride = int64_t{kv_heads} * value_dim;
+  const int64_t out_stride = int64_t{arguments.heads} * value_dim;
   const int64_t start = sequence * arguments.seq_len;
-  const int64_t q_head = start * q_stride + int64_t{head} * dim;
-  const int64_t kv_head = start * kv_stride + int64_t{head / arguments.queries_per_kv} * dim;
-  const __nv_bfloat16* k = arguments.k + kv_head;
-  const __nv_bfloat16* v = arguments.v + kv_head;
+  const int64_t kv_head = head / arguments.queries_per_kv;
+  const __nv_bfloat16* q = arguments.q + start * q_stride + int64_t{head} * dim;
+  const __nv_bfloat16* k = arguments.k + start * k_stride + kv_head * dim;
+  const __nv_bfloat16* v = arguments.v + start * v_stride + kv_head * value_dim;
+  __nv_bfloat16* out = arguments.out + start * out_stride + int64_t{head} * value_dim;
 
   const uint32_t queries = shared_address(shared);
   const uint32_t keys = queries + S::kQueries * S::kRowBytes;
@@ -59,13 +66,13 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocksPerUnit)
 
   const int oldest = max(first - arguments.window + 1, 0) / S::kKeys * S::kKeys;
   int key = min(first + S::kQueries - 1, last) / S::kKeys * S::kKeys;
-  start_copy<S, S::kQueries>(queries, arguments.q + q_head, q_stride, first, last, dim);
-  start_copy<S, S::kKeys>(keys, k, kv_stride, key, last, dim);
+  start_copy<S, S::kQueries>(queries, q, q_stride, first, last, dim);
+  start_copy<S, S::kKeys>(keys, k, k_stride, key, last, dim);
   WarpAttention<S> warp(first + warp_row, last);
   for (; key >= oldest; key -= S::kKeys) {
     wait_for_copies();
     __syncthreads();
-    start_copy<S, S::kKeys>(values, v, kv_stride, key, last, dim);
+    start_copy<S, S::kKeys>(values, v, v_stride, key, last, value_dim);
     const bool sees = warp.sees(key, arguments.window);
     if (sees) {
       warp.score(queries + warp_row * S::kRowBytes, keys);
@@ -73,7 +80,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocksPerUnit)
     wait_for_copies();
     __syncthreads();
     if (key > oldest) {
-      start_copy<S, S::kKeys>(keys, k, kv_stride, key - S::kKeys, last, dim);
+      start_copy<S, S::kKeys>(keys, k, k_stride, key - S::kKeys, last, dim);
     }
     if (sees) {
       if constexpr (kCapped) {
@@ -87,8 +94,8 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocksPerUnit)
   const float sink =
       arguments.sinks == nullptr ? -INFINITY : arguments.sinks[head] * arguments.sink_to_score;
   warp.add_sink(sink, arguments.scale);
-  warp.finish(reinterpret_cast<char*>(shared) + warp_row * S::kRowBytes, arguments.out + q_head,
-              q_stride, dim);
+  warp.finish(reinterpret_cast<char*>(shared) + warp_row * S::kRowBytes, out, out_stride,
+              value_dim);
 }
 
 template <typename S>
@@ -117,6 +124,14 @@ Status check_problem(const AttentionProblem& problem) {
     return unimplemented("heads of " + std::to_string(problem.head_dim) +
                          ": the CUDA attention takes multiples of " + std::to_string(kHeadDimStep) +
                          " up to " + std::to_string(kMaxHeadDim))
+        .with_reason("UNSUPPORTED_ON_CUDA");
+  }
+  if (problem.value_dim < 0 || problem.value_dim > problem.head_dim ||
+      problem.value_dim % kHeadDimStep != 0) {
+    return unimplemented("values of " + std::to_string(problem.value_dim) + " beside keys of " +
+                         std::to_string(problem.head_dim) +
+                         ": the CUDA attention takes multiples of " + std::to_string(kHeadDimStep) +
+                         " up to the keys' own")
         .with_reason("UNSUPPORTED_ON_CUDA");
   }
   if (problem.heads <= 0 || problem.kv_heads <= 0 || problem.heads % problem.kv_heads != 0) {
@@ -158,21 +173,23 @@ Status causal_attention(const AttentionProblem& problem, const void* q, const vo
                              ? std::min(problem.sliding_window, problem.seq_len)
                              : problem.seq_len;
   const bool capped = problem.soft_cap > 0.0F;
-  const Arguments arguments{.q = static_cast<const __nv_bfloat16*>(q),
-                            .k = static_cast<const __nv_bfloat16*>(k),
-                            .v = static_cast<const __nv_bfloat16*>(v),
-                            .out = static_cast<__nv_bfloat16*>(out),
-                            .seq_len = static_cast<int>(problem.seq_len),
-                            .heads = static_cast<int>(problem.heads),
-                            .queries_per_kv = static_cast<int>(problem.heads / problem.kv_heads),
-                            .head_dim = static_cast<int>(problem.head_dim),
-                            .window = static_cast<int>(window),
-                            .tiles = 0,
-                            .scale = (capped ? 1.0F : problem.scale) * std::numbers::log2e_v<float>,
-                            .cap = problem.soft_cap,
-                            .scale_over_cap = capped ? problem.scale / problem.soft_cap : 0.0F,
-                            .sinks = problem.sinks,
-                            .sink_to_score = capped ? 1.0F : 1.0F / problem.scale};
+  const Arguments arguments{
+      .q = static_cast<const __nv_bfloat16*>(q),
+      .k = static_cast<const __nv_bfloat16*>(k),
+      .v = static_cast<const __nv_bfloat16*>(v),
+      .out = static_cast<__nv_bfloat16*>(out),
+      .seq_len = static_cast<int>(problem.seq_len),
+      .heads = static_cast<int>(problem.heads),
+      .queries_per_kv = static_cast<int>(problem.heads / problem.kv_heads),
+      .head_dim = static_cast<int>(problem.head_dim),
+      .value_dim = static_cast<int>(problem.value_dim > 0 ? problem.value_dim : problem.head_dim),
+      .window = static_cast<int>(window),
+      .tiles = 0,
+      .scale = (capped ? 1.0F : problem.scale) * std::numbers::log2e_v<float>,
+      .cap = problem.soft_cap,
+      .scale_over_cap = capped ? problem.scale / problem.soft_cap : 0.0F,
+      .sinks = problem.sinks,
+      .sink_to_score = capped ? 1.0F : 1.0F / problem.scale};
   // The fastest of those measured on an H100. Three spilled registers of the first cost less than
   // smaller tiles.
   if (problem.head_dim <= 64) {

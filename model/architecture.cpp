@@ -29,15 +29,47 @@ Status check_sizes(const ModelConfig& config) {
 }
 
 Layer describe_layer(const LayerPlace& place) {
-  Layer layer{place.index, place.prefix(), attention_stages(place)};
+  Layer layer{
+      place.index, place.prefix(),
+      place.family.latent_attention ? latent_attention_stages(place) : attention_stages(place)};
   const bool mixture = place.config.is_mixture(place.index);
-  for (Stage& stage : mixture ? expert_stages(place) : mlp_stages(place)) {
+  for (Stage& stage : mixture ? mixture_stages(place) : mlp_stages(place)) {
     layer.stages.push_back(std::move(stage));
   }
   return layer;
 }
 
 }  // namespace
+
+bool reads_residual(const Stage& stage) {
+  switch (stage.kind) {
+    case StageKind::kAttentionIn:
+    case StageKind::kLatentIn:
+    case StageKind::kMlpIn:
+    case StageKind::kExpertsIn:
+      return true;
+    case StageKind::kLatentQuery:
+    case StageKind::kLatentKeyValue:
+    case StageKind::kAttentionOut:
+    case StageKind::kMlpOut:
+    case StageKind::kSharedOut:
+    case StageKind::kExpertsOut:
+      break;
+  }
+  return false;
+}
+
+std::vector<CarryPart> carried_behind(const Layer& layer, size_t stage) {
+  std::vector<CarryPart> carried;
+  for (size_t s = 0; s <= stage; ++s) {
+    for (const CarrySlot slot : layer.stages[s].takes) {
+      std::erase_if(carried, [&](const CarryPart& part) { return part.slot == slot; });
+    }
+    const std::vector<CarryPart>& left = layer.stages[s].leaves;
+    carried.insert(carried.end(), left.begin(), left.end());
+  }
+  return carried;
+}
 
 std::vector<const Norm*> norms_of(const Stage& stage) {
   std::vector<const Norm*> norms;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/carry.h"
 #include "model/config.h"
 #include "model/routing_rule.h"
 #include "quant/base/status.h"
@@ -20,9 +21,15 @@ enum class StageKind {
   kAttentionOut,  // in: attention output. o; after: x += post_norm(o)
   kMlpIn,         // in: norm(x). gate, up; after: act(gate) * up
   kMlpOut,        // in: the product. down; after: x += post_norm(down)
+  // Latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1):
+  kLatentIn,        // in: norm(x). q_a or q, kv_a; after: norms of latents, RoPE of queries and keys
+  kLatentQuery,     // in: the query latent. q_b; after: RoPE
+  kLatentKeyValue,  // in: the key/value latent. kv_b; after: causal attention
+  // Of a mixture, an expert that all tokens go to (its gate and up are a kMlpIn):
+  kSharedOut,  // in: the product. down; what it gives waits for kExpertsOut
   // Of a mixture, every expert on the rows of the tokens that a router sends it:
   kExpertsIn,   // in: norm(x). gate, up of each; after: act(gate) * up
-  kExpertsOut,  // in: the product. down of each; after: x += the sum of a token's, weighted
+  kExpertsOut,  // in: the product. down of each; after: x += their weighted sum + the shared one's
 };
 
 /// A root mean square norm: y / sqrt(mean(y^2) + eps) * (offset + weight), over the whole row or
@@ -47,16 +54,21 @@ struct Linear {
 struct Attention {
   int64_t heads = 0;
   int64_t kv_heads = 0;
-  int64_t head_dim = 0;
+  int64_t head_dim = 0;        // of queries and keys
+  int64_t value_dim = 0;       // of values and the output
+  int64_t plain_features = 0;  // of a head, before those that RoPE rotates
+  bool interleaved = false;    // RoPE pairs neighbours, not halves
   double scale = 0.0;          // of the scores
   double soft_cap = 0.0;       // scores become cap * tanh(score / cap); 0: they stay
   int64_t sliding_window = 0;  // tokens a position sees, itself included; 0: all before it
   bool local_rope = false;     // rotated by ModelConfig::local_rope
   std::string sinks;           // tensor [heads]: scores of no key in the softmax; empty: none
-  Norm q_norm;                 // before RoPE
+  Norm q_norm;                 // before RoPE; of kLatentIn, of the latents
   Norm k_norm;
   int64_t query_features() const { return heads * head_dim; }
   int64_t key_features() const { return kv_heads * head_dim; }
+  int64_t value_features() const { return kv_heads * value_dim; }
+  int64_t output_features() const { return heads * value_dim; }
 };
 
 struct Stage {
@@ -67,13 +79,18 @@ struct Stage {
   /// by expert, as many of each and in equal shapes.
   std::vector<Linear> linears;
   int64_t in_features = 0;
-  Attention attention;       // of kAttentionIn
+  Attention attention;       // of kAttentionIn and latent attention
   Norm post_norm;            // of what is added to x
   RoutingRule routing;       // of a mixture
   std::string router;        // of kExpertsIn: module name; its weight is [experts, in_features]
   bool router_bias = false;  // router + ".bias" [experts]
   std::string stacked;  // of a mixture: tensor that may hold the experts' linears in a checkpoint
                         // (model/stacked_experts.h); empty: they are always tensors of their own
+  std::string router_correction;  // tensor [experts] of RoutingRule::corrected; empty: none
+  std::vector<CarryPart> leaves;  // for the stages behind it
+  /// What it uses up of what those before it left; where it does not read x, the first is the
+  /// linears' input.
+  std::vector<CarrySlot> takes;
 
   bool has_experts() const { return routing.experts > 0; }
   /// How many of the linears share an input: all, or those of an expert.
@@ -82,6 +99,9 @@ struct Stage {
     return has_experts() ? count / routing.experts : count;
   }
 };
+
+/// Whether the input of the stage's linears is made of x.
+bool reads_residual(const Stage& stage);
 
 struct Layer {
   int index = 0;
@@ -97,6 +117,9 @@ struct Architecture {
   std::string head_weight;  // tensor that it reads; the embedding's where they are tied
   std::vector<Layer> layers;
 };
+
+/// What lies between the layer's stage and the next one: left before or by it, and not taken yet.
+std::vector<CarryPart> carried_behind(const Layer& layer, size_t stage);
 
 /// The norms that a stage has, in the order in which they are applied.
 std::vector<const Norm*> norms_of(const Stage& stage);

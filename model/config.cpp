@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "model/config_attention.h"
+#include "model/config_latent.h"
 #include "model/config_mixture.h"
 #include "model/config_rope.h"
 #include "model/families.h"
@@ -111,7 +112,8 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
   ROTOR_ASSIGN_OR_RETURN(config.num_layers, object.integer("num_hidden_layers", 1, kMostLayers));
   ROTOR_ASSIGN_OR_RETURN(config.vocab_size, size("vocab_size"));
   ROTOR_ASSIGN_OR_RETURN(config.max_position_embeddings, size("max_position_embeddings"));
-  ROTOR_RETURN_IF_ERROR(parse_heads(object, config));
+  ROTOR_RETURN_IF_ERROR(family.latent_attention ? parse_latent_attention(object, config)
+                                                : parse_heads(object, config));
   ROTOR_ASSIGN_OR_RETURN(config.rms_norm_eps,
                          object.positive_number_or("rms_norm_eps", family.default_rms_norm_eps));
   ROTOR_ASSIGN_OR_RETURN(config.activation, parse_activation(object, family));

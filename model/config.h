@@ -36,11 +36,25 @@ struct RopeConfig {
   std::vector<double> short_factors;
   std::vector<double> long_factors;
   double attention_factor = 1.0;  // of cosines and sines
+  double score_factor = 1.0;      // of the scores of latent attention; yarn, `mscale_all_dim`
 
   /// Columns of a head that are rotated.
   int64_t rotary_features(int64_t head_dim) const {
     return static_cast<int64_t>(static_cast<double>(head_dim) * rotary_share);
   }
+};
+
+/// Latent attention: keys and values, and mostly queries too, are made of a narrow latent that all
+/// heads share (DeepSeek-V2, arXiv 2405.04434, section 2.1). A head's query and key are
+/// plain_features that no position rotates, then rotary_features; the key's rotary part is the same
+/// for all heads.
+struct LatentConfig {
+  int64_t query_rank = 0;  // 0: queries are made of x itself
+  int64_t key_value_rank = 0;
+  int64_t plain_features = 0;
+  int64_t rotary_features = 0;
+  int64_t value_features = 0;
+  bool interleaved = true;  // RoPE pairs neighbours, not halves
 };
 
 enum class ActivationKind { kSilu, kGeluTanh, kClampedSwiglu };
@@ -63,7 +77,8 @@ struct ModelConfig {
   int64_t num_layers = 0;
   int64_t num_heads = 0;
   int64_t num_kv_heads = 0;
-  int64_t head_dim = 0;
+  int64_t head_dim = 0;  // of queries and keys
+  std::optional<LatentConfig> latent;
   int64_t vocab_size = 0;
   int64_t max_position_embeddings = 0;
   std::vector<int64_t> windows;  // by layer; empty: no layer has one
@@ -81,9 +96,12 @@ struct ModelConfig {
   RoutingRule routing;               // of layers that are mixtures; without experts: none is
   int64_t expert_features = 0;       // width of an expert, as intermediate_size of a dense MLP
   std::vector<bool> mixture_layers;  // by layer
+  int64_t shared_features = 0;       // width of an expert that all tokens go to; 0: there is none
   DType dtype = DType::kBf16;        // `dtype` or `torch_dtype`; F32 where neither is given
   SourceQuantization source_quantization;  // how the checkpoint stores its weights
 
+  /// Columns of a head that RoPE is spoken of in: all, or those it rotates.
+  int64_t rope_features() const { return latent ? latent->rotary_features : head_dim; }
   /// Tokens that a position of the layer sees, itself included; 0: all before it.
   int64_t window_of(int layer) const {
     return windows.empty() ? 0 : windows[static_cast<size_t>(layer)];

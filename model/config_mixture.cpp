@@ -33,6 +33,62 @@ Result<std::vector<bool>> parse_layers(const JsonObject& object, int64_t layers)
   return mixtures;
 }
 
+/// A key that names a rule of which there is one.
+Status expect_rule(const JsonObject& object, const std::string& key, const std::string& rule) {
+  ROTOR_ASSIGN_OR_RETURN(const std::string found, object.string_or(key, rule));
+  return found == rule
+             ? Status()
+             : object.unsupported(key, "supported is " + rule + " alone", "UNSUPPORTED_ROUTING");
+}
+
+/// Sigmoid scores with corrections, chosen from the best groups of experts.
+Status parse_deepseek_routing(const JsonObject& object, RoutingRule& routing) {
+  constexpr const char* kGroups = "n_group";
+  constexpr const char* kChosen = "topk_group";
+  ROTOR_RETURN_IF_ERROR(expect_rule(object, "scoring_func", "sigmoid"));
+  ROTOR_RETURN_IF_ERROR(expect_rule(object, "topk_method", "noaux_tc"));
+  routing.score = ScoreRule::kSigmoid;
+  routing.corrected = true;
+  ROTOR_ASSIGN_OR_RETURN(routing.groups, object.integer_or(kGroups, 8, 1, kMostExperts));
+  if (routing.experts % routing.groups != 0 || routing.experts / routing.groups < 2) {
+    return object.error(kGroups, "it must cut n_routed_experts (" +
+                                     std::to_string(routing.experts) +
+                                     ") into equal groups of two at least");
+  }
+  ROTOR_ASSIGN_OR_RETURN(routing.groups_chosen, object.integer_or(kChosen, 4, 1, kMostExperts));
+  if (routing.groups_chosen > routing.groups) {
+    return object.error(kChosen,
+                        "it must be at most n_group, which is " + std::to_string(routing.groups));
+  }
+  const int64_t candidates = routing.experts / routing.groups * routing.groups_chosen;
+  if (routing.per_token > candidates) {
+    return object.error("num_experts_per_tok",
+                        "the groups that a token goes to (topk_group) have " +
+                            std::to_string(candidates) + " experts");
+  }
+  ROTOR_ASSIGN_OR_RETURN(const double scale,
+                         object.positive_number_or("routed_scaling_factor", 2.5));
+  routing.scale = static_cast<float>(scale);
+  return {};
+}
+
+/// Dense layers first, then a mixture in every `moe_layer_freq`-th; a shared expert in each.
+Status parse_deepseek_layers(const JsonObject& object, ModelConfig& config) {
+  ROTOR_ASSIGN_OR_RETURN(const int64_t dense,
+                         object.integer_or("first_k_dense_replace", 3, 0, kMostSize));
+  ROTOR_ASSIGN_OR_RETURN(const int64_t step, object.integer_or("moe_layer_freq", 1, 1, kMostSize));
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+    config.mixture_layers[static_cast<size_t>(layer)] = layer >= dense && layer % step == 0;
+  }
+  constexpr const char* kShared = "n_shared_experts";
+  // null means none, a missing key the family's default.
+  ROTOR_ASSIGN_OR_RETURN(
+      const int64_t shared,
+      object.integer_or(kShared, object.contains(kShared) ? 0 : 1, 0, kMostExperts));
+  config.shared_features = shared * config.expert_features;
+  return {};
+}
+
 }  // namespace
 
 Status parse_mixture(const JsonObject& object, const Family& family, ModelConfig& config) {
@@ -40,25 +96,30 @@ Status parse_mixture(const JsonObject& object, const Family& family, ModelConfig
     return {};
   }
   const Mixture& mixture = *family.mixture;
-  // transformers 5 writes num_local_experts for every family, and reads either.
-  const char* count = object.has("num_experts") ? "num_experts" : "num_local_experts";
+  // transformers 5 writes num_local_experts for most families, and reads either.
+  const char* common = object.has("num_experts") ? "num_experts" : "num_local_experts";
+  const std::string count(mixture.count_key.empty() ? common : mixture.count_key);
   ROTOR_ASSIGN_OR_RETURN(config.routing.experts, object.integer(count, 1, kMostExperts));
   ROTOR_ASSIGN_OR_RETURN(config.routing.per_token,
                          object.integer("num_experts_per_tok", 1, kMostExperts));
   if (config.routing.per_token > config.routing.experts) {
-    return object.error("num_experts_per_tok", "it must be at most " + std::string(count) +
-                                                   ", which is " +
+    return object.error("num_experts_per_tok", "it must be at most " + count + ", which is " +
                                                    std::to_string(config.routing.experts));
   }
   config.routing.normalize = true;
   if (mixture.reads_normalize) {
-    ROTOR_ASSIGN_OR_RETURN(config.routing.normalize, object.boolean_or("norm_topk_prob", false));
+    ROTOR_ASSIGN_OR_RETURN(config.routing.normalize,
+                           object.boolean_or("norm_topk_prob", mixture.default_normalize));
   }
   ROTOR_ASSIGN_OR_RETURN(config.expert_features,
                          object.integer(std::string(mixture.size_key), 1, kMostSize));
   config.mixture_layers.assign(static_cast<size_t>(config.num_layers), true);
   if (mixture.reads_dense_layers) {
     ROTOR_ASSIGN_OR_RETURN(config.mixture_layers, parse_layers(object, config.num_layers));
+  }
+  if (mixture.is_deepseek) {
+    ROTOR_RETURN_IF_ERROR(parse_deepseek_routing(object, config.routing));
+    ROTOR_RETURN_IF_ERROR(parse_deepseek_layers(object, config));
   }
   return {};
 }

@@ -9,7 +9,8 @@
 namespace rotor {
 
 /// Fills in routing, expert_features and mixture_layers, where the family has experts; num_layers
-/// is there already. Error: more experts a token than there are.
+/// is there already. Errors: more experts a token than there are, or than the groups that it goes
+/// to have; UNIMPLEMENTED with UNSUPPORTED_ROUTING for another rule of scores than the family's.
 Status parse_mixture(const JsonObject& object, const Family& family, ModelConfig& config);
 
 }  // namespace rotor

@@ -92,6 +92,10 @@ Status parse_yarn(const JsonObject& model, const JsonObject& rope, const ModelCo
   }
   ROTOR_ASSIGN_OR_RETURN(const double numerator, parse_weight(rope, "mscale"));
   ROTOR_ASSIGN_OR_RETURN(const double denominator, parse_weight(rope, "mscale_all_dim"));
+  if (denominator > 0.0) {
+    const double each = yarn_magnitude(out.factor, denominator);
+    out.score_factor = each * each;  // of a query times that of a key
+  }
   const bool weighed = numerator > 0.0 && denominator > 0.0;
   const double magnitude =
       weighed ? yarn_magnitude(out.factor, numerator) / yarn_magnitude(out.factor, denominator)

@@ -12,6 +12,10 @@ namespace rotor {
 namespace {
 
 constexpr std::array kFamilies = {
+    Family{.model_type = "deepseek_v3",
+           .latent_attention = true,
+           .mixture = &kDeepseekMixture,
+           .attention_bias = BiasRule::kByKey},
     Family{.model_type = "gemma2",
            .norms = kNormsAround,
            .norm_offset = 1.0F,

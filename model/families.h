@@ -61,12 +61,17 @@ struct Mixture {
   // Tensors below the block's "experts." that hold those of all experts at once; empty: none.
   std::string_view stacked_in = {};
   std::string_view stacked_out = {};
+  std::string_view shared = {};      // the expert that all tokens go to; empty: there is none
+  std::string_view correction = {};  // below the router (RoutingRule::corrected); empty: none
   // How the keys are read.
+  std::string_view count_key = {};                      // experts; empty: by either common name
   std::string_view size_key = "moe_intermediate_size";  // width of an expert
   // `norm_topk_prob`; else weights are normalized, which is the same as a softmax over the logits
   // of the chosen experts alone.
   bool reads_normalize = false;
   bool reads_dense_layers = false;  // `mlp_only_layers`, `decoder_sparse_step`
+  bool is_deepseek = false;         // scores, groups, dense and shared as DeepSeek-V3 names them
+  bool default_normalize = false;
 };
 
 inline constexpr Mixture kQwenMixture = {.reads_normalize = true, .reads_dense_layers = true};
@@ -88,15 +93,23 @@ inline constexpr std::string_view kGptOssRope =
     R"({"rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0,
         "truncate": false, "original_max_position_embeddings": 4096})";
 
+inline constexpr Mixture kDeepseekMixture = {.shared = "shared_experts",
+                                             .correction = "e_score_correction_bias",
+                                             .count_key = "n_routed_experts",
+                                             .reads_normalize = true,
+                                             .is_deepseek = true,
+                                             .default_normalize = true};
+
 struct Family {
   std::string_view model_type;
   // How a layer is made.
   NormNames norms = kNormsBefore;
   float norm_offset = 0.0F;  // norms multiply by this plus the weight
   QueryKeyNorm query_key_norm = QueryKeyNorm::kNone;
-  bool fused = false;                // qkv_proj and gate_up_proj
-  bool scales_embedding = false;     // by sqrt(hidden_size)
-  bool attention_sinks = false;      // a learned score a head that takes part in the softmax
+  bool fused = false;             // qkv_proj and gate_up_proj
+  bool scales_embedding = false;  // by sqrt(hidden_size)
+  bool attention_sinks = false;   // a learned score a head that takes part in the softmax
+  bool latent_attention = false;
   const Mixture* mixture = nullptr;  // null: every MLP is dense
   // How the keys are read.
   BiasRule attention_bias = BiasRule::kNone;

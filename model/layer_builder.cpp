@@ -18,6 +18,7 @@ Attention describe_attention(const LayerPlace& place, const std::string& prefix)
   attention.heads = config.num_heads;
   attention.kv_heads = config.num_kv_heads;
   attention.head_dim = config.head_dim;
+  attention.value_dim = config.head_dim;
   const double scalar =
       config.query_scalar > 0.0 ? config.query_scalar : static_cast<double>(config.head_dim);
   attention.scale = 1.0 / std::sqrt(scalar);
@@ -38,14 +39,40 @@ Attention describe_attention(const LayerPlace& place, const std::string& prefix)
   return attention;
 }
 
-/// What ends in x += post_norm(linear).
-Stage residual_stage(StageKind kind, Linear linear, Norm post_norm) {
+/// One linear on what a stage before it left.
+Stage carried_stage(StageKind kind, CarrySlot slot, Linear linear) {
   Stage stage;
   stage.kind = kind;
   stage.in_features = linear.in_features;
   stage.linears = {std::move(linear)};
+  stage.takes = {slot};
+  return stage;
+}
+
+/// What ends in x += post_norm(linear).
+Stage residual_stage(StageKind kind, CarrySlot slot, Linear linear, Norm post_norm) {
+  Stage stage = carried_stage(kind, slot, std::move(linear));
   stage.post_norm = std::move(post_norm);
   return stage;
+}
+
+/// The gate and up projections of an expert that all tokens go to, and its down projection.
+std::vector<Stage> shared_stages(const LayerPlace& place, const std::string& block) {
+  const Mixture& mixture = *place.family.mixture;
+  const std::string prefix = block + std::string(mixture.shared) + ".";
+  const int64_t hidden = place.config.hidden_size;
+  const int64_t inner = place.config.shared_features;
+  Stage in;
+  in.kind = StageKind::kMlpIn;
+  in.norm = layer_norm(place, place.family.norms.before_mlp);
+  in.in_features = hidden;
+  in.linears = {{prefix + std::string(mixture.gate), inner, hidden, false, 0},
+                {prefix + std::string(mixture.up), inner, hidden, false, 0}};
+  in.leaves = {{CarrySlot::kSharedProduct, inner}};
+  Stage out = carried_stage(StageKind::kSharedOut, CarrySlot::kSharedProduct,
+                            {prefix + std::string(mixture.down), hidden, inner, false, 0});
+  out.leaves = {{CarrySlot::kShared, hidden}};
+  return {std::move(in), std::move(out)};
 }
 
 }  // namespace
@@ -79,9 +106,65 @@ std::vector<Stage> attention_stages(const LayerPlace& place) {
                   {prefix + "v_proj", key, hidden, bias, 0}};
   }
 
-  return {std::move(in),
-          residual_stage(StageKind::kAttentionOut, {prefix + "o_proj", hidden, query, by_key, 0},
-                         layer_norm(place, family.norms.behind_attention))};
+  in.leaves = {{CarrySlot::kAttended, query}};
+
+  return {std::move(in), residual_stage(StageKind::kAttentionOut, CarrySlot::kAttended,
+                                        {prefix + "o_proj", hidden, query, by_key, 0},
+                                        layer_norm(place, family.norms.behind_attention))};
+}
+
+std::vector<Stage> latent_attention_stages(const LayerPlace& place) {
+  const ModelConfig& config = place.config;
+  const LatentConfig& latent = *config.latent;
+  const std::string prefix = place.prefix() + "self_attn.";
+  const int64_t hidden = config.hidden_size;
+  const bool bias = config.attention_bias;
+  Attention attention = describe_attention(place, prefix);
+  attention.scale *= config.rope.score_factor;
+  attention.value_dim = latent.value_features;
+  attention.plain_features = latent.plain_features;
+  attention.interleaved = latent.interleaved;
+  const int64_t query = attention.query_features();
+  const int64_t both = attention.heads * (latent.plain_features + latent.value_features);
+
+  Stage in;
+  in.kind = StageKind::kLatentIn;
+  in.norm = layer_norm(place, place.family.norms.before_attention);
+  in.in_features = hidden;
+  in.attention = attention;
+  in.attention.k_norm = make_norm(place.family, prefix + "kv_a_layernorm", latent.key_value_rank);
+  const int64_t key = latent.key_value_rank + latent.rotary_features;
+  std::vector<Stage> stages;
+  if (latent.query_rank > 0) {
+    in.attention.q_norm = make_norm(place.family, prefix + "q_a_layernorm", latent.query_rank);
+    in.linears = {{prefix + "q_a_proj", latent.query_rank, hidden, bias, 0},
+                  {prefix + "kv_a_proj_with_mqa", key, hidden, bias, 0}};
+    in.leaves = {{CarrySlot::kQueryLatent, latent.query_rank}};
+  } else {
+    // Engines fuse these two only where both make latents.
+    in.linears = {{prefix + "q_proj", query, hidden, false, 0},
+                  {prefix + "kv_a_proj_with_mqa", key, hidden, bias, 1}};
+    in.leaves = {{CarrySlot::kQuery, query}};
+  }
+  in.leaves.push_back({CarrySlot::kKeyValueLatent, latent.key_value_rank});
+  in.leaves.push_back({CarrySlot::kRotaryKey, latent.rotary_features});
+  stages.push_back(std::move(in));
+
+  if (latent.query_rank > 0) {
+    stages.push_back(carried_stage(StageKind::kLatentQuery, CarrySlot::kQueryLatent,
+                                   {prefix + "q_b_proj", query, latent.query_rank, false, 0}));
+    stages.back().attention = attention;
+    stages.back().leaves = {{CarrySlot::kQuery, query}};
+  }
+  stages.push_back(carried_stage(StageKind::kLatentKeyValue, CarrySlot::kKeyValueLatent,
+                                 {prefix + "kv_b_proj", both, latent.key_value_rank, false, 0}));
+  stages.back().attention = attention;
+  stages.back().takes = {CarrySlot::kKeyValueLatent, CarrySlot::kRotaryKey, CarrySlot::kQuery};
+  stages.back().leaves = {{CarrySlot::kAttended, attention.output_features()}};
+  stages.push_back(residual_stage(StageKind::kAttentionOut, CarrySlot::kAttended,
+                                  {prefix + "o_proj", hidden, attention.output_features(), bias, 0},
+                                  Norm()));
+  return stages;
 }
 
 std::vector<Stage> mlp_stages(const LayerPlace& place) {
@@ -102,12 +185,14 @@ std::vector<Stage> mlp_stages(const LayerPlace& place) {
                   {prefix + "up_proj", inner, hidden, bias, 0}};
   }
 
-  return {std::move(in),
-          residual_stage(StageKind::kMlpOut, {prefix + "down_proj", hidden, inner, bias, 0},
-                         layer_norm(place, family.norms.behind_mlp))};
+  in.leaves = {{CarrySlot::kProduct, inner}};
+
+  return {std::move(in), residual_stage(StageKind::kMlpOut, CarrySlot::kProduct,
+                                        {prefix + "down_proj", hidden, inner, bias, 0},
+                                        layer_norm(place, family.norms.behind_mlp))};
 }
 
-std::vector<Stage> expert_stages(const LayerPlace& place) {
+std::vector<Stage> mixture_stages(const LayerPlace& place) {
   const Mixture& mixture = *place.family.mixture;
   const std::string block = place.prefix() + std::string(mixture.block) + ".";
   const int64_t hidden = place.config.hidden_size;
@@ -120,10 +205,14 @@ std::vector<Stage> expert_stages(const LayerPlace& place) {
   in.routing = place.config.routing;
   in.router = block + std::string(mixture.router);
   in.router_bias = mixture.router_bias;
+  in.router_correction =
+      in.routing.corrected ? in.router + "." + std::string(mixture.correction) : "";
+  in.leaves = {{CarrySlot::kProduct, inner * in.routing.per_token}};
   Stage out;
   out.kind = StageKind::kExpertsOut;
   out.in_features = inner;
   out.routing = place.config.routing;
+  out.takes = {CarrySlot::kProduct};
   if (!mixture.stacked_in.empty()) {
     in.stacked = block + "experts." + std::string(mixture.stacked_in);
     out.stacked = block + "experts." + std::string(mixture.stacked_out);
@@ -134,7 +223,14 @@ std::vector<Stage> expert_stages(const LayerPlace& place) {
     in.linears.push_back({name + std::string(mixture.up), inner, hidden, mixture.bias, expert});
     out.linears.push_back({name + std::string(mixture.down), hidden, inner, mixture.bias, expert});
   }
-  return {std::move(in), std::move(out)};
+  std::vector<Stage> stages;
+  if (place.config.shared_features > 0) {
+    stages = shared_stages(place, block);
+    out.takes.push_back(CarrySlot::kShared);
+  }
+  stages.push_back(std::move(in));
+  stages.push_back(std::move(out));
+  return stages;
 }
 
 }  // namespace rotor

@@ -26,10 +26,14 @@ Norm make_norm(const Family& family, const std::string& module, int64_t features
 /// kAttentionIn and kAttentionOut.
 std::vector<Stage> attention_stages(const LayerPlace& place);
 
+/// kLatentIn, kLatentQuery (where queries have a latent), kLatentKeyValue and kAttentionOut.
+std::vector<Stage> latent_attention_stages(const LayerPlace& place);
+
 /// kMlpIn and kMlpOut of a dense MLP.
 std::vector<Stage> mlp_stages(const LayerPlace& place);
 
-/// kExpertsIn and kExpertsOut of a mixture.
-std::vector<Stage> expert_stages(const LayerPlace& place);
+/// kExpertsIn and kExpertsOut of a mixture; before them kMlpIn and kSharedOut of an expert that all
+/// tokens go to, where it has one. x stays as it is until both are there to be added.
+std::vector<Stage> mixture_stages(const LayerPlace& place);
 
 }  // namespace rotor

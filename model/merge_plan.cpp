@@ -67,6 +67,15 @@ class Planner {
                           "does not commute with the rotation");
     }
     switch (stage.kind) {
+      case StageKind::kLatentIn:
+      case StageKind::kLatentQuery:
+      case StageKind::kLatentKeyValue:
+        return cannot_merge(
+            "its latent attention makes values and keys in turn, head by head, of "
+            "one matrix (kv_b_proj) behind a norm of its own");
+      case StageKind::kSharedOut:
+        add_outputs(stage, 0);
+        return {};
       case StageKind::kAttentionIn:
         values_ = value_block(stage.attention, plan_.block);
         add_inputs(stage);

@@ -134,11 +134,15 @@ Result<std::vector<std::string>> list_copied_files(FileSystem& fs, const std::st
 std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture) {
   const ModelConfig& config = architecture.config;
   std::vector<ExpectedTensor> tensors;
+  std::string last_norm;  // a shared expert reads the norm that the others read
   tensors.push_back({architecture.embedding, {config.vocab_size, config.hidden_size}});
   for (const Layer& layer : architecture.layers) {
     for (const Stage& stage : layer.stages) {
       for (const Norm* norm : norms_of(stage)) {
-        tensors.push_back({norm->weight, {norm->features}});
+        if (norm->weight != last_norm) {
+          tensors.push_back({norm->weight, {norm->features}});
+        }
+        last_norm = norm->weight;
       }
       if (!stage.attention.sinks.empty()) {
         tensors.push_back({stage.attention.sinks, {stage.attention.heads}});
@@ -148,6 +152,9 @@ std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture) {
         if (stage.router_bias) {
           tensors.push_back({stage.router + ".bias", {stage.routing.experts}});
         }
+      }
+      if (!stage.router_correction.empty()) {
+        tensors.push_back({stage.router_correction, {stage.routing.experts}});
       }
       for (const Linear& linear : stage.linears) {
         tensors.push_back({linear.name + ".weight", {linear.out_features, linear.in_features}});

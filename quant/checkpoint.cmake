@@ -14,6 +14,7 @@ target_sources(rotor_quant PRIVATE
   checkpoint/inspect.cpp
   checkpoint/layout.cpp
   checkpoint/layout_limits.cpp
+  checkpoint/linear_names.cpp
   checkpoint/memory_source.cpp
   checkpoint/modelopt.cpp
   checkpoint/modelopt_config.cpp

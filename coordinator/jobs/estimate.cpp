@@ -44,21 +44,26 @@ Result<int64_t> staging_bytes(const PreparedJob& job) {
 }
 
 /// One decoder layer in F32 with the next one being read, the Hessian of its widest stage with its
-/// rotated copy and factor, and the residual stream and a stage's output of every calibration
-/// token; a mixture has Hessians, and rows of a token, of several experts.
+/// rotated copy and factor, and the residual stream and what lies between two stages of every
+/// calibration token; a mixture has Hessians, and rows of a token, of several experts.
 int64_t worker_bytes(const PreparedJob& job, int64_t tokens) {
   int64_t weights = 0;
   int64_t hessian = 0;
   int64_t widest = 0;
-  for (const LayerPlan& layer : job.plan.layers) {
+  for (size_t l = 0; l < job.plan.layers.size(); ++l) {
     int64_t layer_weights = 0;
-    for (const StagePlan& stage : layer.stages) {
+    const std::vector<StagePlan>& stages = job.plan.layers[l].stages;
+    for (size_t s = 0; s < stages.size(); ++s) {
+      const StagePlan& stage = stages[s];
       const int64_t width = stage.stage.in_features;
       const int64_t experts = std::max<int64_t>(stage.stage.routing.experts, 1);
       const int64_t one = 3 * width * width * kFloatBytes;
       hessian = std::max(hessian, std::max(one, std::min(experts * one, kExpertHessianBytes)));
-      const bool several = stage.stage.kind == StageKind::kExpertsOut;
-      widest = std::max(widest, width * (several ? stage.stage.routing.per_token : 1));
+      int64_t carried = 0;
+      for (const CarryPart& part : carried_behind(job.plan.architecture.layers[l], s)) {
+        carried += part.features;
+      }
+      widest = std::max(widest, carried);
       for (const ModulePlan& module : stage.modules) {
         layer_weights += module.linear.out_features * module.linear.in_features;
       }

@@ -3,11 +3,12 @@
 #include <utility>
 
 #include "proto/convert.h"
+#include "quant/checkpoint/linear_names.h"
 
 namespace rotor::coordinator {
 namespace {
 
-QuantizationInfo describe_quantization(const ModelPlan& plan) {
+QuantizationInfo describe_quantization(const ModelPlan& plan, const ModelFiles& model) {
   QuantizationInfo info;
   info.scheme = plan.options.scheme;
   info.activations = plan.options.activations;
@@ -30,6 +31,13 @@ QuantizationInfo describe_quantization(const ModelPlan& plan) {
     }
   }
   info.ignored.push_back(plan.architecture.head);
+  // Linears of what is copied, such as layers that predict further tokens.
+  for (const std::string& name : model.extra_tensors) {
+    std::string linear = linear_of(*model.weights->find(name));
+    if (!linear.empty() && linear != plan.architecture.head) {
+      info.ignored.push_back(std::move(linear));
+    }
+  }
   return info;
 }
 
@@ -81,7 +89,7 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
                          to_options(spec, model.architecture.config.dtype));
   ROTOR_ASSIGN_OR_RETURN(job->plan, make_plan(model.architecture, options));
   job->layout = &find_layout(options.layout);
-  job->info = describe_quantization(job->plan);
+  job->info = describe_quantization(job->plan, model);
   job->quantized_modules = static_cast<int64_t>(job->info.modules.size());
   job->layer_tensors = tensors_by_layer(*job);
   ROTOR_ASSIGN_OR_RETURN(

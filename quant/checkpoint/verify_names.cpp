@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "quant/checkpoint/layout.h"
+#include "quant/checkpoint/linear_names.h"
 #include "quant/checkpoint/rotation_groups.h"
 
 namespace rotor {
@@ -30,22 +31,16 @@ bool is_rotation_tensor(const CheckpointNames& names, const std::string& tensor)
   return false;
 }
 
-// Embeddings are matrices that no engine takes for a linear. Names are all that a checkpoint has.
-bool is_embedding(std::string_view module) {
-  const std::string_view leaf = leaf_of(module);
-  return leaf.find("emb") != std::string_view::npos || leaf == "wte" || leaf == "wpe";
-}
-
 bool is_linear_weight(const CheckpointNames& names, const TensorSpec& tensor) {
-  return leaf_of(tensor.name) == "weight" && tensor.shape.size() == 2 &&
-         !is_embedding(parent_of(tensor.name)) && !is_rotation_tensor(names, tensor.name);
+  return !linear_of(tensor).empty() && !is_rotation_tensor(names, tensor.name);
 }
 
 // The linears that engines fuse, by the last part of their names.
-constexpr std::array<std::array<std::string_view, 3>, 3> kFused{{
+constexpr std::array<std::array<std::string_view, 3>, 4> kFused{{
     {"q_proj", "k_proj", "v_proj"},
     {"gate_proj", "up_proj", ""},
     {"w1", "w3", ""},
+    {"q_a_proj", "kv_a_proj_with_mqa", ""},
 }};
 
 bool same_bits(float a, float b) {

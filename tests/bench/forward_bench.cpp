@@ -59,8 +59,8 @@ void rotary(benchmark::State& state) {
   DeviceBuffer table = take(DeviceBuffer::allocate(kSeqLen * head_dim / 2 * 4));
   check(table.fill(0x3F, b.stream.get()));
   b.run(state, 2 * kCount * dtype_size(dtype), [&] {
-    return rope(b.in.data(), dtype, kRows, kCols / head_dim, head_dim, head_dim, kSeqLen,
-                table.as<float>(), table.as<float>(), b.stream.get());
+    const RopeProblem problem{kRows, kCols / head_dim, head_dim, head_dim, kSeqLen};
+    return rope(b.in.data(), dtype, problem, table.as<float>(), table.as<float>(), b.stream.get());
   });
 }
 BENCHMARK(rotary)

@@ -164,7 +164,7 @@ void layer(benchmark::State& state) {
   Decoder decoder = *Decoder::create(*backend, architecture.config, kTokens);
   LayerWeights weights;
   std::vector<Tensor> sums;
-  std::vector<Tensor> carries;
+  std::vector<Carry> carries;
   // Scores and products of the causal half of the attention come on top of the linears.
   double flops = 2.0 * static_cast<double>(hidden * kTokens * kTokens);
   for (const Stage& stage : shape.stages) {
@@ -176,24 +176,25 @@ void layer(benchmark::State& state) {
       flops += 2.0 * static_cast<double>(kTokens * module.out_features * module.in_features);
     }
     sums.push_back(random_tensor(*backend, DType::kF32, stage.in_features, stage.in_features));
-    carries.push_back(random_tensor(*backend, DType::kF32, kTokens,
-                                    std::max<int64_t>(1, Decoder::carry_features(stage))));
+    Carry& left = carries.emplace_back();
+    for (const CarryPart& part : stage.leaves) {
+      left.put(part.slot, random_tensor(*backend, DType::kF32, kTokens, part.features));
+    }
     flops +=
         hessians ? static_cast<double>(kTokens * stage.in_features * (stage.in_features + 1)) : 0.0;
   }
   const Tensor x = random_tensor(*backend, DType::kF32, kTokens, hidden);
   const auto run = [&]() -> Status {
-    RoutedRows carry;
+    Carry carry;
     for (size_t s = 0; s < shape.stages.size(); ++s) {
       ROTOR_ASSIGN_OR_RETURN(const RoutedRows input,
                              decoder.stage_input(shape.stages[s], weights.stages[s], x, carry));
       if (hessians) {
         ROTOR_RETURN_IF_ERROR(backend->hessian_accumulate(input.rows, sums[s]));
       }
-      RoutedRows next{carries[s], {}};
-      ROTOR_RETURN_IF_ERROR(
-          decoder.finish_stage(shape.stages[s], weights.stages[s], {1, kTokens}, input, x, &next));
-      carry = next;
+      ROTOR_RETURN_IF_ERROR(decoder.finish_stage(shape.stages[s], weights.stages[s], {1, kTokens},
+                                                 input, x, carry, &carries[s]));
+      carry.pass(shape.stages[s], carries[s]);
     }
     return {};
   };

@@ -39,22 +39,23 @@ def perplexity(directory):
                         str(harness.TEXT), "--device", "cpu", *WINDOWS, "-o", "json"])["perplexity"]
 
 
-def tensor_names(directory):
-    """Of all safetensors files, from their headers."""
-    names = []
+def tensors_of(directory):
+    """Name -> (dtype, shape) of every tensor, from the files' headers."""
+    tensors = {}
     for path in directory.glob("*.safetensors"):
         data = path.read_bytes()
-        header = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
-        names += [name for name in header if name != "__metadata__"]
-    return names
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        header.pop("__metadata__", None)
+        tensors |= {name: (entry["dtype"], entry["shape"]) for name, entry in header.items()}
+    return tensors
 
 
 def check_stacks(model, out):
     """A source's stacks of experts are gone, each expert has its bias, and the source's config has given way."""
-    stacked = [n for n in tensor_names(model) if ".experts.gate_up_proj" in n or ".experts.down_proj" in n]
+    stacked = [n for n in tensors_of(model) if ".experts.gate_up_proj" in n or ".experts.down_proj" in n]
     assert stacked, model
-    written = tensor_names(out)
-    assert not set(stacked) & set(written), written
+    written = tensors_of(out)
+    assert not set(stacked) & set(written), sorted(written)
     for projection in ("gate_proj", "up_proj", "down_proj"):
         packed = {n.rsplit(".", 1)[0] for n in written if n.endswith(f"{projection}.weight_packed")}
         assert packed and packed == {n.rsplit(".", 1)[0] for n in written if n.endswith(f"{projection}.bias")}
@@ -62,6 +63,19 @@ def check_stacks(model, out):
     quantization = json.loads((out / "config.json").read_text())["quantization_config"]
     assert quantization["quant_method"] == "compressed-tensors", quantization
     assert "model.layers.0.mlp.router" in quantization["ignore"], quantization["ignore"]
+
+
+def check_copied(model, out):
+    """What lies behind the model's last layer is there, in BF16 and in the ignore list; nothing is in FP8."""
+    config = json.loads((out / "config.json").read_text())
+    ignored, written = config["quantization_config"]["ignore"], tensors_of(out)
+    assert not any(name.endswith("_scale_inv") for name in written), sorted(written)
+    behind = f"model.layers.{config['num_hidden_layers']}."
+    for name, (_, shape) in tensors_of(model).items():
+        if name.startswith(behind) and not name.endswith("_scale_inv"):
+            assert written[name] == ("BF16", shape), (name, written.get(name))
+            module = name.removesuffix(".weight")
+            assert (module in ignored) == (len(shape) == 2 and "embed" not in name), (name, ignored)
 
 
 def check(family, folder):
@@ -78,6 +92,7 @@ def check(family, folder):
     assert verified["ok"], verified
     if family.startswith("gpt_oss"):
         check_stacks(model, out)
+    check_copied(model, out)
     before, after = perplexity(model), perplexity(out)
     print(f"{family}: {len(done['modules'])} modules, perplexity {before:.2f} before, {after:.2f} after")
     # Random weights: the loss is about that of a guess either way, and quantization moves it little.
@@ -86,7 +101,7 @@ def check(family, folder):
 
 def main():
     families = sorted(path.name for path in FAMILIES.iterdir() if (path / "config.json").exists())
-    assert len(families) >= 9, families
+    assert len(families) >= 11, families
     with harness.temporary_directory() as folder:
         for family in families:
             check(family, pathlib.Path(folder))

@@ -41,10 +41,12 @@ struct AttentionShape {
   int64_t seq_len = 0;
   int64_t heads = 0;
   int64_t kv_heads = 0;
-  int64_t head_dim = 0;
+  int64_t head_dim = 0;        // of queries and keys
   double scale = 0.0;          // 1/sqrt(head_dim) for most families
   int64_t sliding_window = 0;  // 0: causal over the whole sequence
   double soft_cap = 0.0;       // scaled scores become cap * tanh(score / cap); 0: they stay
+  int64_t value_dim = 0;       // of values and the output; 0: head_dim
+  int64_t value_features() const { return value_dim > 0 ? value_dim : head_dim; }  // of a head
 };
 
 /// Which experts take which tokens of a micro-batch of T tokens. A token's row is there once for
@@ -58,6 +60,27 @@ struct Routing {
     const auto e = static_cast<size_t>(expert);
     return begin[e + 1] - begin[e];
   }
+};
+
+/// What a router multiplies its input with, and what it adds.
+struct RouterWeights {
+  Tensor weight;      // [experts, K]
+  Tensor bias;        // [1, experts] of the logits, or empty
+  Tensor correction;  // [1, experts] of RoutingRule::corrected, or empty
+};
+
+/// The columns of a row that RoPE rotates.
+struct RopeShape {
+  int64_t seq_len = 0;
+  int64_t head_dim = 0;
+  int64_t first = 0;         // the column of each head that rotation begins at
+  bool interleaved = false;  // pairs are (first + 2i, first + 2i + 1), not halves
+};
+
+/// Runs of columns: that of a head begins at first + head * step.
+struct ColumnRuns {
+  int64_t first = 0;
+  int64_t step = 0;
 };
 
 /// How activations are quantized at run time (formats.md section 1, "Activations with a4").
@@ -160,25 +183,31 @@ class Backend {
   /// out [T, N] = x [T, K] weight[N, K]^T (+ bias [1, N] unless empty).
   virtual Status linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const Tensor& out) = 0;
-  /// Rotates the first `rotary` columns of each head of x [tokens, heads * head_dim] in place,
-  /// halves paired (i, i + rotary/2); the others stay. The position is the row's place within its
-  /// sequence. `cos`, `sin`: F32 [seq_len or more, rotary/2], whose width says what rotary is.
-  virtual Status rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
+  /// Rotates columns of each head of x [tokens, heads * head_dim] in place, from shape.first on;
+  /// the others stay. Pairs are halves (i, i + rotary/2) or neighbours, and a column keeps its
+  /// place. The position is the row's place within its sequence. `cos`, `sin`: F32 [seq_len or
+  /// more, rotary/2], whose width says how many columns are rotated.
+  virtual Status rope(const Tensor& x, const RopeShape& shape, const Tensor& cos,
                       const Tensor& sin) = 0;
-  /// Causal grouped-query attention; q and out [T, heads * head_dim], k and v [T, kv_heads *
-  /// head_dim]. `sinks` [1, heads], unless empty, holds for each head one more score of every
-  /// query's softmax, neither scaled nor capped, whose share goes to no value.
+  /// Causal grouped-query attention; q [T, heads * head_dim], k [T, kv_heads * head_dim], v [T,
+  /// kv_heads * value_dim] and out [T, heads * value_dim]. `sinks` [1, heads], unless empty,
+  /// holds for each head one more score of every query's softmax, neither scaled nor capped, whose
+  /// share goes to no value.
   virtual Status attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
                            const Tensor& v, const Tensor& sinks, const Tensor& out) = 0;
+  /// For each row and head: `width` columns of `out` from to.first + head * to.step on are those of
+  /// `in` from from.first + head * from.step on. The other columns of `out` stay; a step of 0 gives
+  /// all heads the same.
+  virtual Status copy_columns(const Tensor& in, const ColumnRuns& from, const Tensor& out,
+                              const ColumnRuns& to, int64_t heads, int64_t width) = 0;
   /// out = what `activation` makes of gate and up. out may be gate.
   virtual Status gated_activation(const GatedActivation& activation, const Tensor& gate,
                                   const Tensor& up, const Tensor& out) = 0;
   /// x += y.
   virtual Status add(const Tensor& x, const Tensor& y) = 0;
-  /// Shares out the rows of x [T, K] by logits x router[experts, K]^T (+ bias [1, experts] unless
-  /// empty), which are F32. The choice is one of numbers, whatever they are: where x is not finite
-  /// it is any. Waits.
-  virtual Result<Routing> route(const Tensor& x, const Tensor& router, const Tensor& bias,
+  /// Shares out the rows of x [T, K] by logits x weight^T (+ bias), which are F32. The choice is
+  /// one of numbers, whatever they are: where x is not finite it is any. Waits.
+  virtual Result<Routing> route(const Tensor& x, const RouterWeights& router,
                                 const RoutingRule& rule) = 0;
   /// out[r, :] = x[rows[r], :]; rows I32 [R, 1], each below x.rows().
   virtual Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) = 0;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "quant/base/status.h"
+#include "worker/backend/backend.h"
 #include "worker/backend/tensor.h"
 
 namespace rotor::worker {
@@ -21,6 +22,30 @@ inline bool is_f32(const Tensor& tensor, int64_t rows, int64_t cols) {
 
 inline bool is_wide_float(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kBf16 || dtype == DType::kF16;
+}
+
+inline bool fits_rope(const Tensor& x, const RopeShape& shape, const Tensor& cos,
+                      const Tensor& sin) {
+  return shape.head_dim > 0 && x.cols() % shape.head_dim == 0 && shape.seq_len > 0 &&
+         cos.rows() >= shape.seq_len && is_f32(cos, sin.rows(), sin.cols()) &&
+         is_f32(sin, cos.rows(), cos.cols()) && shape.first >= 0 &&
+         shape.first + 2 * cos.cols() <= shape.head_dim;
+}
+
+inline bool fits_runs(const Tensor& x, const ColumnRuns& runs, int64_t heads, int64_t width) {
+  return heads > 0 && width > 0 && runs.first >= 0 && runs.step >= 0 &&
+         runs.first + (heads - 1) * runs.step + width <= x.cols();
+}
+
+inline bool fits_rule(const RouterWeights& router, const RoutingRule& rule) {
+  return router.weight.rows() == rule.experts && rule.per_token >= 1 &&
+         rule.per_token <= rule.experts && rule.groups >= 1 && rule.experts % rule.groups == 0 &&
+         rule.groups_chosen >= 1 && rule.groups_chosen <= rule.groups &&
+         rule.per_token <= rule.experts / rule.groups * rule.groups_chosen &&
+         (router.bias.empty() || router.bias.size() == rule.experts) &&
+         router.correction.empty() != rule.corrected &&
+         (!rule.corrected || router.correction.size() == rule.experts) &&
+         (rule.score == ScoreRule::kSigmoid || (!rule.corrected && rule.groups == 1));
 }
 
 }  // namespace rotor::worker

@@ -24,11 +24,11 @@ Result<Decoder> Decoder::create(Backend& backend, const ModelConfig& config, int
         .with_reason("BAD_SEQUENCE_LENGTH");
   }
   ROTOR_ASSIGN_OR_RETURN(Rope rope,
-                         Rope::create(backend, config.rope, config.head_dim, max_seq_len));
+                         Rope::create(backend, config.rope, config.rope_features(), max_seq_len));
   std::optional<Rope> local_rope;
   if (config.local_rope) {
-    ROTOR_ASSIGN_OR_RETURN(local_rope,
-                           Rope::create(backend, *config.local_rope, config.head_dim, max_seq_len));
+    ROTOR_ASSIGN_OR_RETURN(
+        local_rope, Rope::create(backend, *config.local_rope, config.rope_features(), max_seq_len));
   }
   return Decoder(backend, config, std::move(rope), std::move(local_rope));
 }
@@ -37,38 +37,11 @@ Status Decoder::embed(const EndWeights& ends, std::span<const int32_t> ids, cons
   return backend_->embed(ends.embedding, ids, config_.embedding_scale, x);
 }
 
-int64_t Decoder::carry_features(const Stage& stage) {
-  switch (stage.kind) {
-    case StageKind::kAttentionIn:
-      return stage.attention.query_features();  // the attention's output is as wide
-    case StageKind::kMlpIn: {
-      int64_t both = 0;  // gate and up, in one linear or two
-      for (const Linear& linear : stage.linears) {
-        both += linear.out_features;
-      }
-      return both / 2;
-    }
-    case StageKind::kExpertsIn:
-      return stage.linears.front().out_features * stage.routing.per_token;
-    case StageKind::kAttentionOut:
-    case StageKind::kMlpOut:
-    case StageKind::kExpertsOut:
-      break;
-  }
-  return 0;
-}
-
 Result<RoutedRows> Decoder::stage_input(const Stage& stage, const StageWeights& weights,
-                                        const Tensor& x, const RoutedRows& carry) {
-  switch (stage.kind) {
-    case StageKind::kAttentionOut:
-    case StageKind::kMlpOut:
-    case StageKind::kExpertsOut:
-      return carry;
-    case StageKind::kAttentionIn:
-    case StageKind::kMlpIn:
-    case StageKind::kExpertsIn:
-      break;
+                                        const Tensor& x, const Carry& carry) {
+  if (!reads_residual(stage)) {
+    return RoutedRows{carry.find(stage.takes.front()),
+                      stage.has_experts() ? carry.routing : Routing{}};
   }
   RoutedRows input{x, {}};
   if (!weights.norm.empty()) {
@@ -76,27 +49,36 @@ Result<RoutedRows> Decoder::stage_input(const Stage& stage, const StageWeights& 
     ROTOR_RETURN_IF_ERROR(backend_->rms_norm(x, weights.norm, config_.rms_norm_eps, input.rows));
   }
   if (stage.has_experts()) {
-    ROTOR_ASSIGN_OR_RETURN(input.routing, backend_->route(input.rows, weights.router,
-                                                          weights.router_bias, stage.routing));
+    ROTOR_ASSIGN_OR_RETURN(input.routing,
+                           backend_->route(input.rows, weights.router, stage.routing));
   }
   return input;
 }
 
 Status Decoder::finish_stage(const Stage& stage, const StageWeights& weights,
                              const BatchShape& shape, const RoutedRows& input, const Tensor& x,
-                             RoutedRows* carry_out) {
+                             const Carry& carry, Carry* left) {
+  const auto only_left = [&] { return left->find(stage.leaves.front().slot); };
   switch (stage.kind) {
     case StageKind::kAttentionIn:
-      return finish_attention_in(stage.attention, weights, shape, input.rows, carry_out->rows);
+      return finish_attention_in(stage.attention, weights, shape, input.rows, only_left());
+    case StageKind::kLatentIn:
+      return finish_latent_in(stage, weights, shape, input.rows, *left);
+    case StageKind::kLatentQuery:
+      return finish_latent_query(stage, weights, shape, input.rows, only_left());
+    case StageKind::kLatentKeyValue:
+      return finish_latent_key_value(stage, weights, shape, input.rows, carry, only_left());
     case StageKind::kMlpIn:
-      return finish_mlp_in(weights.linears, input.rows, carry_out->rows);
+      return finish_mlp_in(weights.linears, input.rows, only_left());
+    case StageKind::kSharedOut:
+      return apply(weights.linears, input.rows, std::array{only_left()});
     case StageKind::kAttentionOut:
     case StageKind::kMlpOut:
       return finish_residual(weights, input.rows, x);
     case StageKind::kExpertsIn:
-      return finish_experts_in(stage, weights, input, carry_out);
+      return finish_experts_in(stage, weights, input, left);
     case StageKind::kExpertsOut:
-      return finish_experts_out(stage, weights, input, x);
+      return finish_experts_out(stage, weights, input, x, carry.find(CarrySlot::kShared));
   }
   return internal_error("unknown stage");
 }
@@ -147,42 +129,58 @@ Status Decoder::norm_pieces(const Tensor& weight, const Tensor& x) {
   return backend_->rms_norm(pieces, weight, config_.rms_norm_eps, pieces);
 }
 
-Status Decoder::finish_attention_in(const Attention& attention, const StageWeights& weights,
-                                    const BatchShape& shape, const Tensor& input,
-                                    const Tensor& carry_out) {
-  const int64_t tokens = shape.tokens();
-  const int64_t dim = attention.head_dim;
-  ROTOR_ASSIGN_OR_RETURN(
-      const Tensor q, scratch_.take(*backend_, Slot::kQuery, tokens, attention.query_features()));
-  ROTOR_ASSIGN_OR_RETURN(const Tensor k,
-                         scratch_.take(*backend_, Slot::kKey, tokens, attention.key_features()));
-  ROTOR_ASSIGN_OR_RETURN(const Tensor v,
-                         scratch_.take(*backend_, Slot::kValue, tokens, attention.key_features()));
-  ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{q, k, v}));
-  ROTOR_RETURN_IF_ERROR(norm_pieces(weights.q_norm, q));
-  ROTOR_RETURN_IF_ERROR(norm_pieces(weights.k_norm, k));
-  const RopeTables& rope = (attention.local_rope ? *local_rope_ : rope_).of(shape.seq_len);
-  ROTOR_RETURN_IF_ERROR(backend_->rope(q, dim, shape.seq_len, rope.cos, rope.sin));
-  ROTOR_RETURN_IF_ERROR(backend_->rope(k, dim, shape.seq_len, rope.cos, rope.sin));
+Status Decoder::rope(const Attention& attention, const BatchShape& shape, const Tensor& x,
+                     int64_t head_dim) {
+  const RopeTables& tables = (attention.local_rope ? *local_rope_ : rope_).of(shape.seq_len);
+  const RopeShape described{
+      .seq_len = shape.seq_len,
+      .head_dim = head_dim,
+      .first = head_dim == attention.head_dim ? attention.plain_features : 0,
+      .interleaved = attention.interleaved,
+  };
+  return backend_->rope(x, described, tables.cos, tables.sin);
+}
+
+Status Decoder::attend(const Attention& attention, const BatchShape& shape, const Tensor& q,
+                       const Tensor& k, const Tensor& v, const Tensor& sinks, const Tensor& out) {
   const AttentionShape described{
       .sequences = shape.sequences,
       .seq_len = shape.seq_len,
       .heads = attention.heads,
       .kv_heads = attention.kv_heads,
-      .head_dim = dim,
+      .head_dim = attention.head_dim,
       .scale = attention.scale,
       .sliding_window = attention.sliding_window,
       .soft_cap = attention.soft_cap,
+      .value_dim = attention.value_dim,
   };
-  return backend_->attention(described, q, k, v, weights.sinks, carry_out);
+  return backend_->attention(described, q, k, v, sinks, out);
+}
+
+Status Decoder::finish_attention_in(const Attention& attention, const StageWeights& weights,
+                                    const BatchShape& shape, const Tensor& input,
+                                    const Tensor& attended) {
+  const int64_t tokens = shape.tokens();
+  ROTOR_ASSIGN_OR_RETURN(
+      const Tensor q, scratch_.take(*backend_, Slot::kQuery, tokens, attention.query_features()));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor k,
+                         scratch_.take(*backend_, Slot::kKey, tokens, attention.key_features()));
+  ROTOR_ASSIGN_OR_RETURN(
+      const Tensor v, scratch_.take(*backend_, Slot::kValue, tokens, attention.value_features()));
+  ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{q, k, v}));
+  ROTOR_RETURN_IF_ERROR(norm_pieces(weights.q_norm, q));
+  ROTOR_RETURN_IF_ERROR(norm_pieces(weights.k_norm, k));
+  ROTOR_RETURN_IF_ERROR(rope(attention, shape, q, attention.head_dim));
+  ROTOR_RETURN_IF_ERROR(rope(attention, shape, k, attention.head_dim));
+  return attend(attention, shape, q, k, v, weights.sinks, attended);
 }
 
 Status Decoder::finish_mlp_in(std::span<const LinearWeights> linears, const Tensor& input,
-                              const Tensor& carry_out) {
+                              const Tensor& product) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor up,
-                         scratch_.take(*backend_, Slot::kUp, carry_out.rows(), carry_out.cols()));
-  ROTOR_RETURN_IF_ERROR(apply(linears, input, std::array{carry_out, up}));
-  return backend_->gated_activation(config_.activation, carry_out, up, carry_out);
+                         scratch_.take(*backend_, Slot::kUp, product.rows(), product.cols()));
+  ROTOR_RETURN_IF_ERROR(apply(linears, input, std::array{product, up}));
+  return backend_->gated_activation(config_.activation, product, up, product);
 }
 
 Status Decoder::finish_residual(const StageWeights& weights, const Tensor& input, const Tensor& x) {
@@ -195,16 +193,18 @@ Status Decoder::finish_residual(const StageWeights& weights, const Tensor& input
 
 Status Decoder::forward_layer(const Layer& layer, const LayerWeights& weights,
                               const BatchShape& shape, const Tensor& x) {
-  RoutedRows carry;
+  Carry carry;
   for (size_t s = 0; s < layer.stages.size(); ++s) {
     const Stage& stage = layer.stages[s];
     ROTOR_ASSIGN_OR_RETURN(const RoutedRows input, stage_input(stage, weights.stages[s], x, carry));
-    RoutedRows next;
-    if (const int64_t features = carry_features(stage); features > 0) {
-      ROTOR_ASSIGN_OR_RETURN(next.rows, scratch_.take(*backend_, Slot::kCarry, x.rows(), features));
+    Carry left;
+    for (const CarryPart& part : stage.leaves) {
+      ROTOR_ASSIGN_OR_RETURN(Tensor rows,
+                             scratch_.take(*backend_, part.slot, x.rows(), part.features));
+      left.put(part.slot, std::move(rows));
     }
-    ROTOR_RETURN_IF_ERROR(finish_stage(stage, weights.stages[s], shape, input, x, &next));
-    carry = std::move(next);
+    ROTOR_RETURN_IF_ERROR(finish_stage(stage, weights.stages[s], shape, input, x, carry, &left));
+    carry.pass(stage, left);
   }
   return {};
 }

@@ -3,10 +3,11 @@
 // Calibration, propagation and evaluation all run these same calls.
 //
 // A micro-batch is `sequences` times `seq_len` rows. Between stages it consists of x, the residual
-// stream [tokens, hidden], and of the carry: what a stage leaves for the next (the attention's
-// output, the product of gate and up). Stages that add to x leave no carry. In a mixture the carry
-// has a row for each of a token's experts, and remembers where the rows belong: a micro-batch is
-// routed once, on the input that the first stage of the experts sees.
+// stream [tokens, hidden], and of the carry: what stages leave for those behind them (the
+// attention's output, the product of gate and up; Stage::leaves, Stage::takes). Stages that add to
+// x leave no carry. In a mixture the product has a row for each of a token's experts, and the carry
+// remembers where the rows belong: a micro-batch is routed once, on the input that the first stage
+// of the experts sees.
 //
 // Owns: the RoPE tables and the scratch. Thread-safety: one caller at a time, as the backend.
 // Fails: RESOURCE_EXHAUSTED and INTERNAL from the backend; INVALID_ARGUMENT from create().
@@ -19,6 +20,7 @@
 
 #include "model/architecture.h"
 #include "worker/backend/backend.h"
+#include "worker/model/carry.h"
 #include "worker/model/decoder_scratch.h"
 #include "worker/model/layer_weights.h"
 #include "worker/model/rope.h"
@@ -31,13 +33,12 @@ struct BatchShape {
   int64_t tokens() const { return sequences * seq_len; }
 };
 
-/// Rows between linears. A default-constructed one is empty.
+/// What the linears of a stage take.
 struct RoutedRows {
   Tensor rows;
-  /// Stages of a mixture alone. What kExpertsIn takes has one row a token, the carry and what
-  /// kExpertsOut takes the rows that routing speaks of.
+  /// Stages of a mixture alone. What kExpertsIn takes has one row a token, what kExpertsOut takes
+  /// the rows that routing speaks of.
   Routing routing;
-  bool empty() const { return rows.empty(); }
 };
 
 class Decoder {
@@ -49,26 +50,22 @@ class Decoder {
   /// x [tokens, hidden] = embedding[ids], scaled as the model wants it.
   Status embed(const EndWeights& ends, std::span<const int32_t> ids, const Tensor& x);
 
-  /// Features of the carry that the stage leaves for a token, of all its experts together; 0 if it
-  /// leaves none.
-  static int64_t carry_features(const Stage& stage);
-
   /// The input [tokens, in_features] that the stage's linears share, before their transforms: the
-  /// norm of x, x itself in a stage without norm, or the carry. Valid until the next call of
-  /// stage_input, and until x changes.
+  /// norm of x, x itself in a stage without norm, or the first slot that the stage takes. Valid
+  /// until the next call of stage_input, and until x changes.
   Result<RoutedRows> stage_input(const Stage& stage, const StageWeights& weights, const Tensor& x,
-                                 const RoutedRows& carry);
+                                 const Carry& carry);
 
   /// The rows of `input` that one of the stage's experts takes. Valid until the next call.
   Result<Tensor> expert_input(const Stage& stage, const RoutedRows& input, int64_t expert);
 
   /// The rest of the stage: each linear on the transformed `input` (computed once for neighbours
-  /// with the same transform), and what follows it. Stages that leave a carry write it to the rows
-  /// of `carry_out` [tokens, carry_features(stage)], which must not be `input`'s; those of a
-  /// mixture then have the shape that the routing speaks of. The others add to x and leave
-  /// carry_out alone (it may be empty).
+  /// with the same transform), and what follows it. `carry` has the slots that the stage takes,
+  /// which stay as they are. Stages that leave slots write them to those of `left`, [tokens,
+  /// features] each; the product of a mixture then has the shape that its routing speaks of. The
+  /// others add to x and leave `left` alone.
   Status finish_stage(const Stage& stage, const StageWeights& weights, const BatchShape& shape,
-                      const RoutedRows& input, const Tensor& x, RoutedRows* carry_out);
+                      const RoutedRows& input, const Tensor& x, const Carry& carry, Carry* left);
 
   /// All stages of a layer: x in, x out.
   Status forward_layer(const Layer& layer, const LayerWeights& weights, const BatchShape& shape,
@@ -94,15 +91,27 @@ class Decoder {
                std::span<const Tensor> outs);
   /// x = norm of its pieces; nothing where `weight` is empty.
   Status norm_pieces(const Tensor& weight, const Tensor& x);
+  /// Rotates x, heads of attention.head_dim or what RoPE rotates of one.
+  Status rope(const Attention& attention, const BatchShape& shape, const Tensor& x,
+              int64_t head_dim);
+  Status attend(const Attention& attention, const BatchShape& shape, const Tensor& q,
+                const Tensor& k, const Tensor& v, const Tensor& sinks, const Tensor& out);
   Status finish_attention_in(const Attention& attention, const StageWeights& weights,
-                             const BatchShape& shape, const Tensor& input, const Tensor& carry_out);
+                             const BatchShape& shape, const Tensor& input, const Tensor& attended);
+  Status finish_latent_in(const Stage& stage, const StageWeights& weights, const BatchShape& shape,
+                          const Tensor& input, const Carry& left);
+  Status finish_latent_query(const Stage& stage, const StageWeights& weights,
+                             const BatchShape& shape, const Tensor& input, const Tensor& query);
+  Status finish_latent_key_value(const Stage& stage, const StageWeights& weights,
+                                 const BatchShape& shape, const Tensor& input, const Carry& carry,
+                                 const Tensor& attended);
   Status finish_mlp_in(std::span<const LinearWeights> linears, const Tensor& input,
-                       const Tensor& carry_out);
+                       const Tensor& product);
   Status finish_residual(const StageWeights& weights, const Tensor& input, const Tensor& x);
   Status finish_experts_in(const Stage& stage, const StageWeights& weights, const RoutedRows& input,
-                           RoutedRows* carry_out);
+                           Carry* left);
   Status finish_experts_out(const Stage& stage, const StageWeights& weights,
-                            const RoutedRows& input, const Tensor& x);
+                            const RoutedRows& input, const Tensor& x, const Tensor& shared);
 
   Backend* backend_;
   ModelConfig config_;

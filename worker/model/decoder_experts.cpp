@@ -29,11 +29,12 @@ Result<Tensor> Decoder::expert_input(const Stage& stage, const RoutedRows& input
 }
 
 Status Decoder::finish_experts_in(const Stage& stage, const StageWeights& weights,
-                                  const RoutedRows& input, RoutedRows* carry_out) {
+                                  const RoutedRows& input, Carry* left) {
   const int64_t rows_of_all = input.rows.rows() * stage.routing.per_token;
   const int64_t features = stage.linears.front().out_features;
-  carry_out->rows = carry_out->rows.reshaped(rows_of_all, features);
-  carry_out->routing = input.routing;
+  const Tensor product = left->find(CarrySlot::kProduct).reshaped(rows_of_all, features);
+  left->put(CarrySlot::kProduct, product);
+  left->routing = input.routing;
   for (int64_t expert = 0; expert < stage.routing.experts; ++expert) {
     const int64_t count = input.routing.rows(expert);
     if (count == 0) {
@@ -41,14 +42,14 @@ Status Decoder::finish_experts_in(const Stage& stage, const StageWeights& weight
     }
     ROTOR_ASSIGN_OR_RETURN(const Tensor rows, expert_input(stage, input, expert));
     const int64_t begin = input.routing.begin[static_cast<size_t>(expert)];
-    ROTOR_RETURN_IF_ERROR(finish_mlp_in(linears_of(stage, weights, expert), rows,
-                                        carry_out->rows.row_range(begin, count)));
+    ROTOR_RETURN_IF_ERROR(
+        finish_mlp_in(linears_of(stage, weights, expert), rows, product.row_range(begin, count)));
   }
   return {};
 }
 
 Status Decoder::finish_experts_out(const Stage& stage, const StageWeights& weights,
-                                   const RoutedRows& input, const Tensor& x) {
+                                   const RoutedRows& input, const Tensor& x, const Tensor& shared) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor out, scratch_.take(*backend_, DecoderScratch::Slot::kOutput,
                                                          input.rows.rows(), x.cols()));
   for (int64_t expert = 0; expert < stage.routing.experts; ++expert) {
@@ -61,7 +62,8 @@ Status Decoder::finish_experts_out(const Stage& stage, const StageWeights& weigh
     ROTOR_RETURN_IF_ERROR(
         apply(linears_of(stage, weights, expert), rows, std::array{out.row_range(begin, count)}));
   }
-  return backend_->add_routed(x, out, input.routing);
+  ROTOR_RETURN_IF_ERROR(backend_->add_routed(x, out, input.routing));
+  return shared.empty() ? Status() : backend_->add(x, shared);
 }
 
 }  // namespace rotor::worker

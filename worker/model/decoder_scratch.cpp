@@ -4,7 +4,7 @@
 
 namespace rotor::worker {
 
-Result<Tensor> DecoderScratch::take(Backend& backend, Slot slot, int64_t rows, int64_t cols) {
+Result<Tensor> DecoderScratch::take(Backend& backend, Key slot, int64_t rows, int64_t cols) {
   auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& candidate) {
     return candidate.slot == slot && candidate.tensor.cols() == cols;
   });

@@ -5,22 +5,26 @@
 #pragma once
 
 #include <cstdint>
+#include <variant>
 #include <vector>
 
+#include "model/carry.h"
 #include "worker/backend/backend.h"
 
 namespace rotor::worker {
 
 class DecoderScratch {
  public:
-  enum class Slot { kNormed, kTransformed, kQuery, kKey, kValue, kUp, kOutput, kCarry, kExpert };
+  enum class Slot { kNormed, kTransformed, kQuery, kKey, kValue, kKeyValue, kUp, kOutput, kExpert };
+  /// Slots of the carry are of their own.
+  using Key = std::variant<Slot, CarrySlot>;
 
   /// [rows, cols] in the backend's activation dtype; contents are left from the last use.
-  Result<Tensor> take(Backend& backend, Slot slot, int64_t rows, int64_t cols);
+  Result<Tensor> take(Backend& backend, Key slot, int64_t rows, int64_t cols);
 
  private:
   struct Entry {
-    Slot slot;
+    Key slot;
     Tensor tensor;
   };
   std::vector<Entry> entries_;

@@ -75,12 +75,18 @@ Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source,
                            load_tensor(backend, source, attention.sinks, 1, attention.heads));
   }
   if (!stage.router.empty()) {
-    ROTOR_ASSIGN_OR_RETURN(weights.router, load_tensor(backend, source, stage.router + ".weight",
-                                                       stage.routing.experts, stage.in_features));
+    ROTOR_ASSIGN_OR_RETURN(weights.router.weight,
+                           load_tensor(backend, source, stage.router + ".weight",
+                                       stage.routing.experts, stage.in_features));
   }
   if (stage.router_bias) {
-    ROTOR_ASSIGN_OR_RETURN(weights.router_bias, load_tensor(backend, source, stage.router + ".bias",
+    ROTOR_ASSIGN_OR_RETURN(weights.router.bias, load_tensor(backend, source, stage.router + ".bias",
                                                             1, stage.routing.experts));
+  }
+  if (!stage.router_correction.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(
+        weights.router.correction,
+        load_tensor(backend, source, stage.router_correction, 1, stage.routing.experts));
   }
   weights.linears.resize(stage.linears.size());
   for (size_t i = 0; i < stage.linears.size(); ++i) {

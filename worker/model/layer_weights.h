@@ -54,9 +54,8 @@ struct StageWeights {
   Tensor q_norm;
   Tensor k_norm;
   Tensor post_norm;
-  Tensor sinks;        // [1, heads], or empty
-  Tensor router;       // [experts, hidden], or empty
-  Tensor router_bias;  // [1, experts], or empty
+  Tensor sinks;  // [1, heads], or empty
+  RouterWeights router;
 };
 
 struct LayerWeights {

@@ -21,10 +21,11 @@ double stage_flops(const Stage& stage, const BatchShape& shape) {
   if (stage.kind == StageKind::kExpertsIn) {
     flops += 2.0 * tokens * static_cast<double>(stage.routing.experts * stage.in_features);
   }
-  if (stage.kind == StageKind::kAttentionIn) {
+  if (stage.kind == StageKind::kAttentionIn || stage.kind == StageKind::kLatentKeyValue) {
     // Scores and their product with V, over the causal half.
-    flops += 2.0 * tokens * static_cast<double>(shape.seq_len + 1) *
-             static_cast<double>(stage.attention.query_features());
+    flops +=
+        tokens * static_cast<double>(shape.seq_len + 1) *
+        static_cast<double>(stage.attention.query_features() + stage.attention.output_features());
   }
   return flops;
 }

@@ -5,10 +5,10 @@
 #include <bit>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <set>
 #include <vector>
 
-#include "worker/model/decoder.h"
 #include "worker/pipeline/stage_solver.h"
 #include "worker/pipeline/waves.h"
 
@@ -30,22 +30,48 @@ class Estimate {
   int64_t peak(const MemoryPlan& memory) const {
     int64_t most = 0;
     for (const LayerPlan& layer : plan_.layers) {
-      int64_t carry = 0;  // that the stage before left
+      std::map<CarrySlot, int64_t> carry;  // features of what lies before the stage
+      const int64_t micro_batch = micro_batch_bytes(layer);
+      const int64_t weights = layer_weight_bytes(layer);
       for (const StagePlan& stage : layer.stages) {
-        const int64_t next = kept(stage, memory);
-        const int64_t moment = std::max({hessian_bytes(stage) + carry, solve_bytes(stage) + carry,
-                                         carry + next + micro_batch_bytes(layer)});
-        most = std::max(most, moment + layer_weight_bytes(layer));
-        carry = next;
+        const int64_t before = carry_bytes(carry);
+        const std::map<CarrySlot, int64_t> after = behind(stage.stage, carry, memory);
+        // What it takes goes when the last micro-batch has been through.
+        std::map<CarrySlot, int64_t> both = carry;
+        both.insert(after.begin(), after.end());
+        const int64_t moment = std::max({hessian_bytes(stage) + before, solve_bytes(stage) + before,
+                                         carry_bytes(both) + micro_batch});
+        most = std::max(most, moment + weights);
+        carry = after;
       }
     }
     return most + (memory.spill ? 0 : residual_bytes());
   }
 
  private:
-  int64_t kept(const StagePlan& stage, const MemoryPlan& memory) const {
-    const int64_t width = Decoder::carry_features(stage.stage);
-    return width > memory.kept_carry ? 0 : needs_.rank_tokens * width * needs_.activation_bytes;
+  /// What lies behind a stage (StageForward::finish).
+  static std::map<CarrySlot, int64_t> behind(const Stage& stage, std::map<CarrySlot, int64_t> carry,
+                                             const MemoryPlan& memory) {
+    if (stage.leaves.empty()) {
+      return {};
+    }
+    if (memory.keeps(stage)) {
+      for (const CarrySlot slot : stage.takes) {
+        carry.erase(slot);
+      }
+      for (const CarryPart& part : stage.leaves) {
+        carry[part.slot] = part.features;
+      }
+    }
+    return carry;
+  }
+
+  int64_t carry_bytes(const std::map<CarrySlot, int64_t>& carry) const {
+    int64_t features = 0;
+    for (const auto& [slot, width] : carry) {
+      features += width;
+    }
+    return needs_.rank_tokens * features * needs_.activation_bytes;
   }
 
   int64_t residual_bytes() const {
@@ -120,6 +146,10 @@ class Estimate {
       const RoutingRule& routing = stage.stage.routing;
       features +=
           stage.stage.has_experts() ? of_stage / routing.experts * routing.per_token : of_stage;
+      if (stage.stage.kind == StageKind::kLatentKeyValue) {
+        // Put together of what the linear gives and the part that heads share.
+        features += stage.stage.attention.key_features() + stage.stage.attention.value_features();
+      }
     }
     return needs_.cut.batch_tokens() * features * needs_.activation_bytes;
   }
@@ -133,8 +163,8 @@ std::set<int64_t, std::greater<>> carry_widths(const ModelPlan& plan) {
   std::set<int64_t, std::greater<>> widths;
   for (const LayerPlan& layer : plan.layers) {
     for (const StagePlan& stage : layer.stages) {
-      if (const int64_t width = Decoder::carry_features(stage.stage); width > 0) {
-        widths.insert(width);
+      for (const CarryPart& part : stage.stage.leaves) {
+        widths.insert(part.features);
       }
     }
   }
@@ -142,6 +172,11 @@ std::set<int64_t, std::greater<>> carry_widths(const ModelPlan& plan) {
 }
 
 }  // namespace
+
+bool MemoryPlan::keeps(const Stage& stage) const {
+  return std::all_of(stage.leaves.begin(), stage.leaves.end(),
+                     [&](const CarryPart& part) { return part.features <= kept_carry; });
+}
 
 std::string MemoryPlan::text() const {
   std::array<char, 32> gigabytes{};

@@ -20,9 +20,9 @@ struct MicroBatch {
   int64_t index = 0;  // in the whole set
   int64_t first_sequence = 0;
   BatchShape shape;
-  Tensor x;          // residual stream; empty where it waits in host memory
-  Tensor waiting;    // there
-  RoutedRows carry;  // what the last stage left; empty where it left none, or it is not kept
+  Tensor x;        // residual stream; empty where it waits in host memory
+  Tensor waiting;  // there
+  Carry carry;     // what stages left and is kept
 };
 
 /// How a set of windows is cut, the same on every rank.

@@ -7,6 +7,8 @@ norm. The library also runs from config.4.json, and has to give the same logits.
 
 gpt_oss_mxfp4 is a gpt_oss whose experts are written as the released models have them, in MXFP4; the library
 computes with their dequantized values.
+deepseek_v3_fp8 holds its linears in FP8 with a scale for each block; the library runs on the BF16 values that
+these stand for. Both DeepSeek models have a layer behind the last that predicts further tokens: it takes no part.
 
     make_golden.py [FAMILY...]        needs torch, transformers 5 and safetensors
 """
@@ -56,8 +58,37 @@ NOT_CONVERTED = {
 # Of the input ids, where it is not their number: no token of these is near another choice of experts (its logits
 # are 0.07 apart), so that a backend with BF16 activations chooses alike.
 SEEDS = {"gpt_oss": 72, "gpt_oss_mxfp4": 388}
+DEEPSEEK = {
+    "num_hidden_layers": 3,
+    "num_key_value_heads": 4,
+    "q_lora_rank": 48,
+    "kv_lora_rank": 32,
+    "qk_nope_head_dim": 32,
+    "qk_rope_head_dim": 16,
+    "v_head_dim": 32,
+    "n_routed_experts": 8,
+    "n_shared_experts": 2,
+    "num_experts_per_tok": 3,
+    "n_group": 4,
+    "topk_group": 2,
+    "moe_intermediate_size": 32,
+    "first_k_dense_replace": 1,
+    "rope_parameters": {
+        "rope_type": "yarn",
+        "rope_theta": 10000.0,
+        "factor": 4.0,
+        "original_max_position_embeddings": 32,
+        "beta_fast": 32,
+        "beta_slow": 1,
+        "mscale": 1.0,
+        "mscale_all_dim": 0.7,
+    },
+}
+FP8_BLOCK = [20, 24]  # rows and columns: no divisors of the sizes
 LENGTHS = {"phi3": (40, 24)}  # beyond the original length and within it
 FAMILIES = {
+    "deepseek_v3": DEEPSEEK,
+    "deepseek_v3_fp8": DEEPSEEK | {"q_lora_rank": None, "norm_topk_prob": False, "rope_interleave": False},
     "gemma2": {
         "head_dim": 32,
         "sliding_window": 8,
@@ -142,6 +173,9 @@ def fill(model, family):
             # Stored rows are outputs, as those of other linears.
             codes, exponents = mxfp4(parameter.data.transpose(1, 2))
             parameter.data = decoded(codes, exponents).transpose(1, 2).contiguous()
+    for name, buffer in model.named_buffers():
+        if name.endswith("e_score_correction_bias"):
+            buffer.data = 0.2 * torch.randn(buffer.shape, generator=generator)
 
 
 def is_expert(name):
@@ -183,6 +217,68 @@ def run(model, ids):
     return out.logits[0].float(), [state[0].float() for state in out.hidden_states]
 
 
+def in_fp8(weight):
+    """Codes and scales by blocks, and the values in BF16 that they stand for."""
+    rows, cols = FP8_BLOCK
+    padded = torch.nn.functional.pad(weight, (0, -weight.shape[1] % cols, 0, -weight.shape[0] % rows))
+    blocks = padded.unflatten(0, (-1, rows)).unflatten(2, (-1, cols))
+    scales = blocks.abs().amax((1, 3), keepdim=True) / 448.0
+    codes = (blocks / scales).to(torch.float8_e4m3fn)
+
+    def whole(matrix):
+        return matrix.flatten(2, 3).flatten(0, 1)[: weight.shape[0], : weight.shape[1]].contiguous()
+
+    values = whole((codes.float() * scales).bfloat16())
+    return (whole(codes.view(torch.uint8)).view(torch.float8_e4m3fn), scales[:, 0, :, 0].contiguous(),
+            values)
+
+
+def predict_layer(index, hidden, vocabulary):
+    """Some tensors of a layer that predicts further tokens, by their published names."""
+    generator = torch.Generator().manual_seed(index)
+    shapes = {"enorm.weight": (hidden,), "hnorm.weight": (hidden,), "eh_proj.weight": (hidden, 2 * hidden),
+              "embed_tokens.weight": (vocabulary, hidden), "shared_head.norm.weight": (hidden,),
+              "shared_head.head.weight": (vocabulary, hidden), "self_attn.o_proj.weight": (hidden, 128),
+              "mlp.experts.0.down_proj.weight": (hidden, 32)}
+    return {f"model.layers.{index}.{name}": torch.randn(shape, generator=generator).bfloat16()
+            for name, shape in shapes.items()}
+
+
+def round_to_fp8(model):
+    """Gives the model's linears values that FP8 holds; their tensors by the names in a checkpoint."""
+    tensors = {}
+
+    def rounded(name, weight):
+        tensors[name], tensors[name + "_scale_inv"], values = in_fp8(weight)
+        return values.float()
+
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 3:  # all experts, which a checkpoint has apart
+            block, kinds = name.removesuffix("_proj").rsplit(".", 1)
+            parameter.data = torch.stack([
+                torch.cat([rounded(f"{block}.{e}.{kind}_proj.weight", part)
+                           for kind, part in zip(kinds.split("_"), each.chunk(len(kinds.split("_"))))])
+                for e, each in enumerate(parameter)])
+        elif "_proj" in name:
+            parameter.data = rounded(name, parameter.data)
+    return tensors
+
+
+def publish_deepseek(folder, model, fp8_tensors):
+    """The saved model as DeepSeek publishes its own: corrections in F32, a layer more, and FP8."""
+    tensors = load_file(folder / "model.safetensors")
+    for name, buffer in model.named_buffers():
+        if name.endswith("e_score_correction_bias"):
+            tensors[name] = buffer
+    tensors |= predict_layer(DEEPSEEK["num_hidden_layers"], SIZES["hidden_size"], SIZES["vocab_size"])
+    if fp8_tensors:
+        tensors |= fp8_tensors
+        for name, weight in list(tensors.items()):
+            if "_proj" in name and weight.dtype == torch.bfloat16:
+                tensors[name], tensors[name + "_scale_inv"], _ = in_fp8(weight.float())
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
 def as_transformers_4(config):
     """config.json of transformers 5, said in the keys of transformers 4."""
     old = dict(config)
@@ -208,6 +304,10 @@ def as_transformers_4(config):
         rope.pop("partial_rotary_factor", None)
     if family == "qwen3_moe":
         old["num_experts"] = old.pop("num_local_experts")
+    if family == "deepseek_v3":
+        old["num_nextn_predict_layers"] = old.pop("num_mtp_layers", 1)
+        old |= {"moe_layer_freq": 1, "scoring_func": "sigmoid", "topk_method": "noaux_tc"}
+        rope["type"] = rope.pop("rope_type")
     old["rope_scaling"] = None if rope.get("rope_type") == "default" else rope
     if family.startswith("gemma"):
         old.pop("tie_word_embeddings")  # it is the family's default, which was left out
@@ -231,12 +331,13 @@ def check_old(folder, model, ids, logits):
 def make(family):
     folder = FOLDER / family
     shutil.rmtree(folder, ignore_errors=True)
-    mxfp4_experts = family.endswith("_mxfp4")
-    config = transformers.AutoConfig.for_model(family.removesuffix("_mxfp4"),
+    fp8, mxfp4_experts = family.endswith("_fp8"), family.endswith("_mxfp4")
+    config = transformers.AutoConfig.for_model(family.removesuffix("_fp8").removesuffix("_mxfp4"),
                                                **(SIZES | FAMILIES[family]))
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     model = model.float().eval()
     fill(model, family)
+    fp8_tensors = round_to_fp8(model) if fp8 else {}
     for length in LENGTHS.get(family, (40,)):
         generator = torch.Generator().manual_seed(SEEDS.get(family, length))
         ids = torch.randint(SIZES["vocab_size"], (length,), generator=generator)
@@ -252,6 +353,11 @@ def make(family):
             if mxfp4_experts:
                 write_mxfp4(folder / "model.safetensors")
                 written["quantization_config"] = {"quant_method": "mxfp4"} | NOT_CONVERTED
+            if family.startswith("deepseek"):
+                publish_deepseek(folder, model, fp8_tensors)
+            if fp8:
+                written["quantization_config"] = {"activation_scheme": "dynamic", "fmt": "e4m3",
+                                                  "quant_method": "fp8", "weight_block_size": FP8_BLOCK}
             write_json(folder / "config.json", written)
             write_json(folder / "config.4.json", as_transformers_4(written))
         check_old(folder, model, ids, logits)

@@ -19,6 +19,10 @@ AttentionProblem problem_of(int64_t sequences, int64_t seq_len, int64_t heads, i
           .soft_cap = soft_cap};
 }
 
+int64_t values_of(const AttentionProblem& problem) {
+  return problem.value_dim > 0 ? problem.value_dim : problem.head_dim;
+}
+
 struct Inputs {
   std::vector<float> q;
   std::vector<float> k;
@@ -36,7 +40,7 @@ class Attention : public CudaTest {
     const int64_t rows = rows_of(problem);
     return {random_values(rows * problem.heads * problem.head_dim, deviation),
             random_values(rows * problem.kv_heads * problem.head_dim, deviation),
-            random_values(rows * problem.kv_heads * problem.head_dim)};
+            random_values(rows * problem.kv_heads * values_of(problem))};
   }
 
   /// Rounds the inputs to BF16 in place.
@@ -44,7 +48,8 @@ class Attention : public CudaTest {
     const DeviceBuffer q = upload_as(DType::kBf16, inputs.q);
     const DeviceBuffer k = upload_as(DType::kBf16, inputs.k);
     const DeviceBuffer v = upload_as(DType::kBf16, inputs.v);
-    DeviceBuffer out = poisoned(DType::kBf16, rows_of(problem) * problem.heads * problem.head_dim);
+    DeviceBuffer out =
+        poisoned(DType::kBf16, rows_of(problem) * problem.heads * values_of(problem));
     AttentionProblem with_sinks = problem;
     DeviceBuffer sinks;
     if (!inputs.sinks.empty()) {
@@ -61,16 +66,18 @@ class Attention : public CudaTest {
     SCOPED_TRACE(::testing::Message()
                  << problem.sequences << " sequences of " << problem.seq_len << ", "
                  << problem.heads << " heads on " << problem.kv_heads << " of " << problem.head_dim
-                 << ", window " << problem.sliding_window << ", cap " << problem.soft_cap);
+                 << " and " << values_of(problem) << ", window " << problem.sliding_window
+                 << ", cap " << problem.soft_cap);
     const DeviceBuffer out = run(problem, inputs);
-    std::vector<double> wanted(inputs.q.size());
-    std::vector<double> bounds(inputs.q.size());
+    const int64_t cols = problem.heads * values_of(problem);
+    std::vector<double> wanted(static_cast<size_t>(rows_of(problem) * cols));
+    std::vector<double> bounds(wanted.size());
     for (int64_t row = 0; row < rows_of(problem); ++row) {
       for (int64_t head = 0; head < problem.heads; ++head) {
         attend(problem, inputs, row, head, exact, wanted, bounds);
       }
     }
-    expect_near(wanted, bounds, problem.heads * problem.head_dim, DType::kBf16, out);
+    expect_near(wanted, bounds, cols, DType::kBf16, out);
   }
 
  private:
@@ -89,7 +96,9 @@ class Attention : public CudaTest {
     const int64_t start = row / problem.seq_len * problem.seq_len;
     const int64_t window = problem.sliding_window > 0 ? problem.sliding_window : problem.seq_len;
     const int64_t oldest = std::max(start, row - window + 1);
+    const int64_t values = values_of(problem);
     const auto key_at = [&](int64_t key) { return (key * problem.kv_heads + kv_head) * dim; };
+    const auto value_at = [&](int64_t key) { return (key * problem.kv_heads + kv_head) * values; };
     const float* q = inputs.q.data() + (row * problem.heads + head) * dim;
     std::vector<double> weights;
     double most = -std::numeric_limits<double>::infinity();
@@ -122,15 +131,15 @@ class Attention : public CudaTest {
     }
     const double off =
         exact ? 0.0 : 2.0 * (static_cast<double>(dim) * 0x1p-23 * magnitude + cap * 0x1p-19);
-    for (int64_t d = 0; d < dim; ++d) {
+    for (int64_t d = 0; d < values; ++d) {
       double value = 0.0;
       double size = 0.0;
       for (int64_t key = oldest; key <= row; ++key) {
-        const auto v = static_cast<double>(inputs.v[static_cast<size_t>(key_at(key) + d)]);
+        const auto v = static_cast<double>(inputs.v[static_cast<size_t>(value_at(key) + d)]);
         value += weights[static_cast<size_t>(key - oldest)] / sum * v;
         size += weights[static_cast<size_t>(key - oldest)] / sum * std::abs(v);
       }
-      const auto at = static_cast<size_t>((row * problem.heads + head) * dim + d);
+      const auto at = static_cast<size_t>((row * problem.heads + head) * values + d);
       wanted[at] = value;
       bounds[at] = 0x1p-8 * std::abs(value) + (0x1p-8 + 0x1p-12 + off) * size;
     }
@@ -142,6 +151,19 @@ TEST_F(Attention, IsTrueForEveryHeadDimLengthAndWindow) {
     for (const int64_t seq_len : {1, 2, 63, 64, 65, 127, 128, 129, 300}) {
       for (const int64_t window : {0, 1, 17, 64}) {
         const AttentionProblem problem = problem_of(2, seq_len, 2, 1, dim, window);
+        check(problem, random_inputs(problem));
+      }
+    }
+  }
+}
+
+TEST_F(Attention, TakesValuesNarrowerThanKeys) {
+  for (const auto& [dim, values] :
+       {std::pair{192, 128}, {192, 16}, {48, 32}, {64, 48}, {128, 64}, {256, 240}}) {
+    for (const int64_t seq_len : {1, 65, 300}) {
+      for (const int64_t window : {0, 40}) {
+        AttentionProblem problem = problem_of(2, seq_len, 6, 3, dim, window);
+        problem.value_dim = values;
         check(problem, random_inputs(problem));
       }
     }
@@ -273,6 +295,12 @@ TEST(AttentionArguments, AreRefusedBeforeTheDeviceIsTouched) {
     problem.head_dim = dim;
     EXPECT_FAILS(attend(problem, x), Code::kUnimplemented, "UNSUPPORTED_ON_CUDA",
                  "multiples of 16 up to 256");
+  }
+  for (const int64_t values : {-16, 24, 80}) {
+    AttentionProblem problem = good;
+    problem.value_dim = values;
+    EXPECT_FAILS(attend(problem, x), Code::kUnimplemented, "UNSUPPORTED_ON_CUDA",
+                 "values of " + std::to_string(values));
   }
   AttentionProblem problem = good;
   problem.kv_heads = 3;

@@ -47,7 +47,109 @@ class RoutingKernels : public CudaTest {
     expect_near(wanted, std::vector<double>(wanted.size(), 1e-5), choice.per_token, DType::kF32,
                 weights);
   }
+
+  /// The `count` largest, of equal ones the first, ascending. `margin`: how far the last of them is
+  /// above the first that is not.
+  static std::vector<int32_t> largest(const std::vector<double>& values, int64_t count,
+                                      double* margin) {
+    std::vector<int32_t> order(values.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto value = [&](size_t place) { return values[static_cast<size_t>(order[place])]; };
+    std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+      return values[static_cast<size_t>(a)] > values[static_cast<size_t>(b)];
+    });
+    const auto kept = static_cast<size_t>(count);
+    if (kept < order.size()) {
+      *margin = std::min(*margin, value(kept - 1) - value(kept));
+    }
+    order.resize(kept);
+    std::sort(order.begin(), order.end());
+    return order;
+  }
+
+  /// Sigmoids, corrected and in groups, against F64. Where F64 sees less than 1e-5 between what is
+  /// chosen and what is not, F32 may choose otherwise, and the token is passed over.
+  void check_groups(ExpertChoice choice) {
+    SCOPED_TRACE(::testing::Message() << choice.per_token << " of " << choice.experts << " in "
+                                      << choice.groups_chosen << " of " << choice.groups);
+    const int64_t tokens = 97;
+    const auto experts = static_cast<size_t>(choice.experts);
+    const std::vector<float> logits = random_values(tokens * choice.experts, 2.0F);
+    const std::vector<float> correction = random_values(choice.experts, 0.3F);
+    const DeviceBuffer rows = upload(logits);
+    const DeviceBuffer added = upload(correction);
+    choice.correction = added.as<float>();
+    const int64_t count = tokens * choice.per_token;
+    const DeviceBuffer chosen = poisoned(DType::kF32, count);
+    const DeviceBuffer weights = poisoned(DType::kF32, count);
+    ASSERT_OK(choose_experts(rows.as<float>(), tokens, choice, chosen.as<int32_t>(),
+                             weights.as<float>(), stream()));
+    std::vector<int32_t> got(static_cast<size_t>(count));
+    ASSERT_OK(chosen.copy_to_host(got.data(), count * int64_t{sizeof(int32_t)}, stream()));
+    const std::vector<float> weighed = download(DType::kF32, count, weights);
+    const size_t size = experts / static_cast<size_t>(choice.groups);
+    int64_t checked = 0;
+    for (int64_t t = 0; t < tokens; ++t) {
+      std::vector<double> scores;
+      std::vector<double> keys;
+      std::vector<double> groups;
+      for (size_t e = 0; e < experts; ++e) {
+        const auto logit = static_cast<double>(logits[static_cast<size_t>(t) * experts + e]);
+        scores.push_back(1.0 / (1.0 + std::exp(-logit)));
+        keys.push_back(scores.back() + static_cast<double>(correction[e]));
+      }
+      for (size_t begin = 0; begin < experts; begin += size) {
+        std::vector<double> of_group(keys.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     keys.begin() + static_cast<std::ptrdiff_t>(begin + size));
+        std::sort(of_group.rbegin(), of_group.rend());
+        groups.push_back(of_group[0] + of_group[1]);
+      }
+      double margin = 1.0;
+      const std::vector<int32_t> best_groups = largest(groups, choice.groups_chosen, &margin);
+      for (size_t e = 0; e < experts; ++e) {
+        const auto group = static_cast<int32_t>(e / size);
+        if (!std::binary_search(best_groups.begin(), best_groups.end(), group)) {
+          keys[e] = -1e9;
+        }
+      }
+      const std::vector<int32_t> best = largest(keys, choice.per_token, &margin);
+      if (margin < 1e-5) {
+        continue;
+      }
+      ++checked;
+      double sum = 0.0;
+      for (const int32_t expert : best) {
+        sum += scores[static_cast<size_t>(expert)];
+      }
+      for (size_t k = 0; k < best.size(); ++k) {
+        const size_t at = static_cast<size_t>(t) * best.size() + k;
+        ASSERT_EQ(got[at], best[k]) << "token " << t;
+        const double share = scores[static_cast<size_t>(best[k])] / (choice.normalize ? sum : 1.0);
+        ASSERT_NEAR(static_cast<double>(weighed[at]), share * static_cast<double>(choice.scale),
+                    1e-5)
+            << "token " << t;
+      }
+    }
+    EXPECT_GT(checked, tokens / 2);
+  }
 };
+
+TEST_F(RoutingKernels, ChooseInTheBestGroupsByCorrectedSigmoids) {
+  ExpertChoice choice{.experts = 256,
+                      .per_token = 8,
+                      .normalize = true,
+                      .sigmoid = true,
+                      .groups = 8,
+                      .groups_chosen = 4,
+                      .scale = 2.5F};
+  check_groups(choice);
+  choice.normalize = false;
+  check_groups(choice);
+  check_groups({8, 3, true, true, 4, 2, 1.0F});
+  check_groups({384, 8, true, true, 1, 1, 2.827F});
+  check_groups({64, 32, true, true, 32, 16, 0.5F});
+  check_groups({6, 2, false, true, 3, 1, 1.0F});
+}
 
 TEST_F(RoutingKernels, ChooseTheLargestLogits) {
   for (const bool normalize : {false, true}) {
@@ -123,6 +225,14 @@ TEST(RoutingArguments, AreRefusedBeforeTheDeviceIsTouched) {
                "UNSUPPORTED_ON_CUDA", "33 experts");
   EXPECT_FAILS(choose_experts(x, 1, {2, 3, false}, ids, x, nullptr), Code::kInvalidArgument,
                "BAD_SHAPE", "3 among 2");
+  EXPECT_FAILS(choose_experts(x, 1, {8, 2, false, true, 3, 1}, ids, x, nullptr),
+               Code::kInvalidArgument, "BAD_SHAPE", "1 of 3 groups");
+  EXPECT_FAILS(choose_experts(x, 1, {8, 3, false, true, 4, 1}, ids, x, nullptr),
+               Code::kInvalidArgument, "BAD_SHAPE", "1 of 4 groups");
+  EXPECT_FAILS(choose_experts(x, 1, {8, 2, false, false, 4, 2}, ids, x, nullptr),
+               Code::kInvalidArgument, "BAD_SHAPE", "2 of 4 groups");
+  EXPECT_FAILS(choose_experts(x, 1, {128, 2, false, true, 64, 2}, ids, x, nullptr),
+               Code::kUnimplemented, "UNSUPPORTED_ON_CUDA", "64 groups");
   EXPECT_FAILS(choose_experts(nullptr, 1, {4, 2, false}, ids, x, nullptr), Code::kInvalidArgument,
                "BAD_POINTER", "logits is null");
   EXPECT_OK(choose_experts(nullptr, 0, {4, 2, false}, ids, x, nullptr));

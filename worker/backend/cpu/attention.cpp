@@ -46,8 +46,11 @@ float absorb_row(float* scores, int64_t width, int64_t begin, int64_t end, float
 void attend_tile(const AttentionShape& shape, int64_t first, int64_t rows, const float* q,
                  const float* k, const float* v, double sink, float* out, float* scores) {
   const int64_t dim = shape.head_dim;
+  const int64_t values = shape.value_features();
   const int64_t q_stride = shape.heads * dim;
-  const int64_t kv_stride = shape.kv_heads * dim;
+  const int64_t k_stride = shape.kv_heads * dim;
+  const int64_t v_stride = shape.kv_heads * values;
+  const int64_t out_stride = shape.heads * values;
   const int64_t window = shape.sliding_window > 0 ? shape.sliding_window : shape.seq_len;
   Running running;
   running.max.fill(-std::numeric_limits<float>::infinity());
@@ -59,7 +62,7 @@ void attend_tile(const AttentionShape& shape, int64_t first, int64_t rows, const
     const int64_t width = std::min(kKeyTile, keys_end - key);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas(rows), blas(width), blas(dim),
                 static_cast<float>(shape.scale), q + first * q_stride, blas(q_stride),
-                k + key * kv_stride, blas(kv_stride), 0.0F, scores, blas(width));
+                k + key * k_stride, blas(k_stride), 0.0F, scores, blas(width));
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t position = first + r;
       const int64_t end = std::clamp<int64_t>(position + 1 - key, 0, width);
@@ -71,22 +74,22 @@ void attend_tile(const AttentionShape& shape, int64_t first, int64_t rows, const
       const float factor =
           absorb_row(scores + r * width, width, begin, end, running.max[at], running.sum[at]);
       if (key != keys_begin && factor != 1.0F) {
-        float* row = out + position * q_stride;
-        for (int64_t d = 0; d < dim; ++d) {
+        float* row = out + position * out_stride;
+        for (int64_t d = 0; d < values; ++d) {
           row[d] *= factor;
         }
       }
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas(rows), blas(dim), blas(width), 1.0F,
-                scores, blas(width), v + key * kv_stride, blas(kv_stride),
-                key == keys_begin ? 0.0F : 1.0F, out + first * q_stride, blas(q_stride));
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas(rows), blas(values), blas(width),
+                1.0F, scores, blas(width), v + key * v_stride, blas(v_stride),
+                key == keys_begin ? 0.0F : 1.0F, out + first * out_stride, blas(out_stride));
   }
   for (int64_t r = 0; r < rows; ++r) {
     const auto at = static_cast<size_t>(r);
     const double none = std::exp(sink - static_cast<double>(running.max[at]));
     const auto inverse = static_cast<float>(1.0 / (running.sum[at] + none));
-    float* row = out + (first + r) * q_stride;
-    for (int64_t d = 0; d < dim; ++d) {
+    float* row = out + (first + r) * out_stride;
+    for (int64_t d = 0; d < values; ++d) {
       row[d] *= inverse;
     }
   }
@@ -105,14 +108,16 @@ void causal_attention(const AttentionShape& shape, const float* q, const float* 
     const int64_t head = piece % shape.heads;
     const int64_t first = tile * kQueryTile;
     const int64_t start = sequence * shape.seq_len;
-    const int64_t q_offset = (start * shape.heads + head) * shape.head_dim;
-    const int64_t kv_offset = (start * shape.kv_heads + head / queries_per_kv) * shape.head_dim;
+    const int64_t query_head = start * shape.heads + head;
+    const int64_t key_head = start * shape.kv_heads + head / queries_per_kv;
     const double sink = sinks == nullptr ? -std::numeric_limits<double>::infinity()
                                          : static_cast<double>(sinks[head]);
     ScratchPool::Block block(pool);
     pool.borrow(kQueryTile * kKeyTile, block);
-    attend_tile(shape, first, std::min(kQueryTile, shape.seq_len - first), q + q_offset,
-                k + kv_offset, v + kv_offset, sink, out + q_offset, block.data());
+    attend_tile(shape, first, std::min(kQueryTile, shape.seq_len - first),
+                q + query_head * shape.head_dim, k + key_head * shape.head_dim,
+                v + key_head * shape.value_features(), sink,
+                out + query_head * shape.value_features(), block.data());
   });
 }
 

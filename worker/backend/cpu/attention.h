@@ -11,9 +11,9 @@
 
 namespace rotor::worker::cpu {
 
-/// shape.soft_cap included, and `sinks` [heads] unless null: out [T, heads * head_dim] of q [T,
-/// heads * head_dim] and k, v [T, kv_heads * head_dim], T = sequences * seq_len. Scores and
-/// products in F32, the softmax's sums in F64 across key tiles.
+/// shape.soft_cap included, and `sinks` [heads] unless null: out [T, heads * value_dim] of q [T,
+/// heads * head_dim], k [T, kv_heads * head_dim] and v [T, kv_heads * value_dim], T = sequences *
+/// seq_len. Scores and products in F32, the softmax's sums in F64 across key tiles.
 void causal_attention(const AttentionShape& shape, const float* q, const float* k, const float* v,
                       const float* sinks, float* out, ScratchPool& pool, Parallel& parallel);
 

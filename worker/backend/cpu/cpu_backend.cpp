@@ -184,16 +184,22 @@ Status CpuBackend::linear(const Tensor& x, const Tensor& weight, const Tensor& b
   return {};
 }
 
-Status CpuBackend::rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
+Status CpuBackend::rope(const Tensor& x, const RopeShape& shape, const Tensor& cos,
                         const Tensor& sin) {
-  ROTOR_RETURN_IF_ERROR(expect(head_dim > 0 && head_dim % 2 == 0 && x.cols() % head_dim == 0 &&
-                                   seq_len > 0 && x.dtype() == DType::kF32 &&
-                                   cos.rows() >= seq_len && is_f32(cos, sin.rows(), sin.cols()) &&
-                                   is_f32(sin, cos.rows(), cos.cols()) &&
-                                   2 * cos.cols() <= head_dim,
-                               "rope"));
-  cpu::rope(x.as<float>(), x.rows(), x.cols() / head_dim, head_dim, seq_len, cos.as<float>(),
+  ROTOR_RETURN_IF_ERROR(expect(x.dtype() == DType::kF32 && fits_rope(x, shape, cos, sin), "rope"));
+  cpu::rope(x.as<float>(), x.rows(), x.cols() / shape.head_dim, shape, cos.as<float>(),
             sin.as<float>(), cos.cols(), *parallel_);
+  return {};
+}
+
+Status CpuBackend::copy_columns(const Tensor& in, const ColumnRuns& from, const Tensor& out,
+                                const ColumnRuns& to, int64_t heads, int64_t width) {
+  ROTOR_RETURN_IF_ERROR(expect(in.dtype() == DType::kF32 && out.dtype() == DType::kF32 &&
+                                   in.rows() == out.rows() && fits_runs(in, from, heads, width) &&
+                                   fits_runs(out, to, heads, width),
+                               "copy_columns"));
+  cpu::copy_columns(in.as<float>(), in.cols(), from, out.as<float>(), out.cols(), to, in.rows(),
+                    heads, width, *parallel_);
   return {};
 }
 
@@ -201,10 +207,12 @@ Status CpuBackend::attention(const AttentionShape& shape, const Tensor& q, const
                              const Tensor& v, const Tensor& sinks, const Tensor& out) {
   const int64_t tokens = shape.sequences * shape.seq_len;
   const int64_t q_width = shape.heads * shape.head_dim;
-  const int64_t kv_width = shape.kv_heads * shape.head_dim;
+  const int64_t k_width = shape.kv_heads * shape.head_dim;
+  const int64_t v_width = shape.kv_heads * shape.value_features();
+  const int64_t out_width = shape.heads * shape.value_features();
   ROTOR_RETURN_IF_ERROR(expect(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 &&
-                                   is_f32(q, tokens, q_width) && is_f32(k, tokens, kv_width) &&
-                                   is_f32(v, tokens, kv_width) && is_f32(out, tokens, q_width) &&
+                                   is_f32(q, tokens, q_width) && is_f32(k, tokens, k_width) &&
+                                   is_f32(v, tokens, v_width) && is_f32(out, tokens, out_width) &&
                                    (sinks.empty() || sinks.size() == shape.heads),
                                "attention"));
   std::vector<float> storage;
@@ -234,19 +242,22 @@ Status CpuBackend::add(const Tensor& x, const Tensor& y) {
   return {};
 }
 
-Result<Routing> CpuBackend::route(const Tensor& x, const Tensor& router, const Tensor& bias,
+Result<Routing> CpuBackend::route(const Tensor& x, const RouterWeights& router,
                                   const RoutingRule& rule) {
-  ROTOR_RETURN_IF_ERROR(
-      expect(router.rows() == rule.experts && rule.per_token >= 1 && rule.per_token <= rule.experts,
-             "route"));
+  ROTOR_RETURN_IF_ERROR(expect(fits_rule(router, rule), "route"));
   const int64_t tokens = x.rows();
   ROTOR_ASSIGN_OR_RETURN(const Tensor logits, allocate(DType::kF32, tokens, rule.experts));
-  ROTOR_RETURN_IF_ERROR(linear(x, router, bias, logits));
+  ROTOR_RETURN_IF_ERROR(linear(x, router.weight, router.bias, logits));
+  std::vector<float> storage;
+  const float* correction = nullptr;
+  if (rule.corrected) {
+    ROTOR_ASSIGN_OR_RETURN(correction, widened(router.correction, storage));
+  }
   Routing routing;
   ROTOR_ASSIGN_OR_RETURN(routing.weights, allocate(DType::kF32, tokens, rule.per_token));
   std::vector<int32_t> choices(static_cast<size_t>(tokens * rule.per_token));
-  choose_experts(logits.as<float>(), tokens, rule, choices.data(), routing.weights.as<float>(),
-                 *parallel_);
+  choose_experts(logits.as<float>(), tokens, rule, correction, choices.data(),
+                 routing.weights.as<float>(), *parallel_);
   const RowOrder order = order_rows(choices, rule.per_token, rule.experts);
   routing.begin = order.begin;
   ROTOR_ASSIGN_OR_RETURN(routing.tokens, allocate(DType::kI32, tokens * rule.per_token, 1));

@@ -30,21 +30,36 @@ void rms_norm(const float* x, int64_t rows, int64_t cols, const float* weight, d
   });
 }
 
-void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_len,
-          const float* cos, const float* sin, int64_t half, Parallel& parallel) {
-  for_ranges(rows, heads * head_dim, parallel, [&](int64_t begin, int64_t end) {
+void rope(float* x, int64_t rows, int64_t heads, const RopeShape& shape, const float* cos,
+          const float* sin, int64_t half, Parallel& parallel) {
+  const int64_t stride = shape.interleaved ? 2 : 1;  // from one pair to the next
+  const int64_t apart = shape.interleaved ? 1 : half;
+  for_ranges(rows, heads * shape.head_dim, parallel, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      const float* c = cos + r % seq_len * half;
-      const float* s = sin + r % seq_len * half;
+      const float* c = cos + r % shape.seq_len * half;
+      const float* s = sin + r % shape.seq_len * half;
       for (int64_t h = 0; h < heads; ++h) {
-        float* low = x + (r * heads + h) * head_dim;
-        float* high = low + half;
+        float* low = x + (r * heads + h) * shape.head_dim + shape.first;
+        float* high = low + apart;
         for (int64_t i = 0; i < half; ++i) {
-          const float a = low[i];
-          const float b = high[i];
-          low[i] = a * c[i] - b * s[i];
-          high[i] = b * c[i] + a * s[i];
+          const float a = low[i * stride];
+          const float b = high[i * stride];
+          low[i * stride] = a * c[i] - b * s[i];
+          high[i * stride] = b * c[i] + a * s[i];
         }
+      }
+    }
+  });
+}
+
+void copy_columns(const float* in, int64_t in_cols, const ColumnRuns& from, float* out,
+                  int64_t out_cols, const ColumnRuns& to, int64_t rows, int64_t heads,
+                  int64_t width, Parallel& parallel) {
+  for_ranges(rows, heads * width, parallel, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      for (int64_t h = 0; h < heads; ++h) {
+        std::copy_n(in + r * in_cols + from.first + h * from.step, width,
+                    out + r * out_cols + to.first + h * to.step);
       }
     }
   });

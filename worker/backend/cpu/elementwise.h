@@ -9,6 +9,7 @@
 
 #include "model/config.h"
 #include "quant/base/parallel.h"
+#include "worker/backend/backend.h"
 
 namespace rotor::worker::cpu {
 
@@ -16,9 +17,14 @@ namespace rotor::worker::cpu {
 void rms_norm(const float* x, int64_t rows, int64_t cols, const float* weight, double eps,
               float* out, Parallel& parallel);
 
-/// Backend::rope on x [rows, heads * head_dim] with tables [seq_len, half], half <= head_dim/2.
-void rope(float* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t seq_len,
-          const float* cos, const float* sin, int64_t half, Parallel& parallel);
+/// Backend::rope on x [rows, heads * shape.head_dim] with tables [seq_len, half].
+void rope(float* x, int64_t rows, int64_t heads, const RopeShape& shape, const float* cos,
+          const float* sin, int64_t half, Parallel& parallel);
+
+/// Backend::copy_columns from `in` [rows, in_cols] to `out` [rows, out_cols].
+void copy_columns(const float* in, int64_t in_cols, const ColumnRuns& from, float* out,
+                  int64_t out_cols, const ColumnRuns& to, int64_t rows, int64_t heads,
+                  int64_t width, Parallel& parallel);
 
 /// Backend::gated_activation.
 void gated_product(const GatedActivation& activation, const float* gate, const float* up,

@@ -12,9 +12,10 @@
 namespace rotor::worker::cpu {
 
 /// From logits [tokens, rule.experts] to the experts of each token, ascending, and their weights,
-/// both [tokens, rule.per_token]. Writes over the logits. A NaN counts as less than any number.
-void choose_experts(float* logits, int64_t tokens, const RoutingRule& rule, int32_t* choices,
-                    float* weights, Parallel& parallel);
+/// both [tokens, rule.per_token]. Writes over the logits. `correction` [rule.experts] where the
+/// rule is corrected, else null. A NaN counts as less than any number.
+void choose_experts(float* logits, int64_t tokens, const RoutingRule& rule, const float* correction,
+                    int32_t* choices, float* weights, Parallel& parallel);
 
 /// out[r, :] = x[rows[r], :], `count` rows of `cols` columns.
 void gather_rows(const float* x, int64_t cols, const int32_t* rows, int64_t count, float* out,

@@ -61,14 +61,16 @@ class CudaBackend final : public Backend {
   Status rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& out) override;
   Status linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
                 const Tensor& out) override;
-  Status rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
+  Status rope(const Tensor& x, const RopeShape& shape, const Tensor& cos,
               const Tensor& sin) override;
   Status attention(const AttentionShape& shape, const Tensor& q, const Tensor& k, const Tensor& v,
                    const Tensor& sinks, const Tensor& out) override;
+  Status copy_columns(const Tensor& in, const ColumnRuns& from, const Tensor& out,
+                      const ColumnRuns& to, int64_t heads, int64_t width) override;
   Status gated_activation(const GatedActivation& activation, const Tensor& gate, const Tensor& up,
                           const Tensor& out) override;
   Status add(const Tensor& x, const Tensor& y) override;
-  Result<Routing> route(const Tensor& x, const Tensor& router, const Tensor& bias,
+  Result<Routing> route(const Tensor& x, const RouterWeights& router,
                         const RoutingRule& rule) override;
   Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) override;
   Status add_routed(const Tensor& x, const Tensor& y, const Routing& routing) override;

@@ -4,6 +4,7 @@
 
 #include "kernels/activation_quant.h"
 #include "kernels/attention.h"
+#include "kernels/columns.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda_status.h"
 #include "kernels/elementwise.h"
@@ -104,24 +105,40 @@ Status CudaBackend::linear(const Tensor& x, const Tensor& weight, const Tensor& 
   return gemm_.run(call, stream());
 }
 
-Status CudaBackend::rope(const Tensor& x, int64_t head_dim, int64_t seq_len, const Tensor& cos,
+Status CudaBackend::rope(const Tensor& x, const RopeShape& shape, const Tensor& cos,
                          const Tensor& sin) {
-  ROTOR_RETURN_IF_ERROR(expect(x.cols() % head_dim == 0 && is_f32(cos, sin.rows(), sin.cols()) &&
-                                   is_f32(sin, cos.rows(), cos.cols()) && cos.rows() >= seq_len,
-                               "rope"));
-  return kernels::rope(x.data(), x.dtype(), x.rows(), x.cols() / head_dim, head_dim, 2 * cos.cols(),
-                       seq_len, cos.as<float>(), sin.as<float>(), stream());
+  ROTOR_RETURN_IF_ERROR(expect(fits_rope(x, shape, cos, sin), "rope"));
+  const kernels::RopeProblem problem{.rows = x.rows(),
+                                     .heads = x.cols() / shape.head_dim,
+                                     .head_dim = shape.head_dim,
+                                     .rotary = 2 * cos.cols(),
+                                     .seq_len = shape.seq_len,
+                                     .first = shape.first,
+                                     .interleaved = shape.interleaved};
+  return kernels::rope(x.data(), x.dtype(), problem, cos.as<float>(), sin.as<float>(), stream());
+}
+
+Status CudaBackend::copy_columns(const Tensor& in, const ColumnRuns& from, const Tensor& out,
+                                 const ColumnRuns& to, int64_t heads, int64_t width) {
+  ROTOR_RETURN_IF_ERROR(expect(in.dtype() == out.dtype() && in.rows() == out.rows() &&
+                                   fits_runs(in, from, heads, width) &&
+                                   fits_runs(out, to, heads, width),
+                               "copy_columns"));
+  return kernels::copy_columns(in.data(), {in.cols(), from.first, from.step}, out.data(),
+                               {out.cols(), to.first, to.step}, in.dtype(), in.rows(), heads, width,
+                               stream());
 }
 
 Status CudaBackend::attention(const AttentionShape& shape, const Tensor& q, const Tensor& k,
                               const Tensor& v, const Tensor& sinks, const Tensor& out) {
   const int64_t tokens = shape.sequences * shape.seq_len;
-  const int64_t width = shape.heads * shape.head_dim;
-  const int64_t kv_width = shape.kv_heads * shape.head_dim;
-  ROTOR_RETURN_IF_ERROR(expect(q.rows() == tokens && q.cols() == width && out.rows() == tokens &&
-                                   out.cols() == width && k.rows() == tokens &&
-                                   k.cols() == kv_width && v.rows() == tokens &&
-                                   v.cols() == kv_width && q.dtype() == DType::kBf16 &&
+  const auto fits = [&](const Tensor& x, int64_t cols) {
+    return x.dtype() == DType::kBf16 && x.rows() == tokens && x.cols() == cols;
+  };
+  ROTOR_RETURN_IF_ERROR(expect(fits(q, shape.heads * shape.head_dim) &&
+                                   fits(k, shape.kv_heads * shape.head_dim) &&
+                                   fits(v, shape.kv_heads * shape.value_features()) &&
+                                   fits(out, shape.heads * shape.value_features()) &&
                                    (sinks.empty() || sinks.size() == shape.heads),
                                "attention"));
   ROTOR_ASSIGN_OR_RETURN(const Tensor of_heads, converted(sinks, DType::kF32));
@@ -133,7 +150,8 @@ Status CudaBackend::attention(const AttentionShape& shape, const Tensor& q, cons
                                           .scale = static_cast<float>(shape.scale),
                                           .sliding_window = shape.sliding_window,
                                           .soft_cap = static_cast<float>(shape.soft_cap),
-                                          .sinks = of_heads.as<float>()};
+                                          .sinks = of_heads.as<float>(),
+                                          .value_dim = shape.value_features()};
   return kernels::causal_attention(problem, q.data(), k.data(), v.data(), out.data(), stream());
 }
 

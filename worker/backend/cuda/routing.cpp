@@ -8,15 +8,15 @@
 
 namespace rotor::worker::cuda {
 
-Result<Routing> CudaBackend::route(const Tensor& x, const Tensor& router, const Tensor& bias,
+Result<Routing> CudaBackend::route(const Tensor& x, const RouterWeights& router,
                                    const RoutingRule& rule) {
-  ROTOR_RETURN_IF_ERROR(expect(x.dtype() == DType::kBf16 && router.rows() == rule.experts &&
-                                   router.cols() == x.cols() &&
-                                   (bias.empty() || bias.size() == rule.experts),
-                               "route"));
+  ROTOR_RETURN_IF_ERROR(expect(
+      x.dtype() == DType::kBf16 && router.weight.cols() == x.cols() && fits_rule(router, rule),
+      "route"));
   const int64_t tokens = x.rows();
-  ROTOR_ASSIGN_OR_RETURN(const Tensor factor, converted(router, DType::kBf16));
-  ROTOR_ASSIGN_OR_RETURN(const Tensor offset, converted(bias, DType::kF32));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor factor, converted(router.weight, DType::kBf16));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor offset, converted(router.bias, DType::kF32));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor correction, converted(router.correction, DType::kF32));
   ROTOR_ASSIGN_OR_RETURN(const Tensor logits, allocate(DType::kF32, tokens, rule.experts));
   kernels::GemmCall call;
   call.m = tokens;
@@ -35,9 +35,17 @@ Result<Routing> CudaBackend::route(const Tensor& x, const Tensor& router, const 
   Routing routing;
   ROTOR_ASSIGN_OR_RETURN(const Tensor chosen, allocate(DType::kI32, tokens, rule.per_token));
   ROTOR_ASSIGN_OR_RETURN(routing.weights, allocate(DType::kF32, tokens, rule.per_token));
-  ROTOR_RETURN_IF_ERROR(kernels::choose_experts(
-      logits.as<float>(), tokens, {rule.experts, rule.per_token, rule.normalize},
-      chosen.as<int32_t>(), routing.weights.as<float>(), stream()));
+  const kernels::ExpertChoice choice{.experts = rule.experts,
+                                     .per_token = rule.per_token,
+                                     .normalize = rule.normalize,
+                                     .sigmoid = rule.score == ScoreRule::kSigmoid,
+                                     .groups = rule.groups,
+                                     .groups_chosen = rule.groups_chosen,
+                                     .scale = rule.scale,
+                                     .correction = correction.as<float>()};
+  ROTOR_RETURN_IF_ERROR(kernels::choose_experts(logits.as<float>(), tokens, choice,
+                                                chosen.as<int32_t>(), routing.weights.as<float>(),
+                                                stream()));
   std::vector<int32_t> choices(static_cast<size_t>(chosen.size()));
   ROTOR_RETURN_IF_ERROR(download(chosen, choices.data(), chosen.bytes()));
   const RowOrder order = order_rows(choices, rule.per_token, rule.experts);

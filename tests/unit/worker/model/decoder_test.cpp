@@ -60,7 +60,7 @@ TEST(DecoderTest, StagesMakeUpTheLayer) {
   const Layer& layer = model->files.architecture.layers[0];
   ASSERT_OK(decoder.forward_layer(layer, model->layers[0], shape, whole));
 
-  RoutedRows carry;
+  Carry carry;
   for (size_t s = 0; s < layer.stages.size(); ++s) {
     const Stage& stage = layer.stages[s];
     const StageWeights& weights = model->layers[0].stages[s];
@@ -69,13 +69,13 @@ TEST(DecoderTest, StagesMakeUpTheLayer) {
     const auto input = decoder.stage_input(stage, weights, staged, carry);
     ASSERT_OK(input);
     EXPECT_EQ(input->rows.cols(), stage.in_features);
-    RoutedRows next;
-    if (Decoder::carry_features(stage) > 0) {
-      next.rows = model->rows(64, Decoder::carry_features(stage));
-      EXPECT_EQ(next.rows.cols(), layer.stages[s + 1].in_features);
+    Carry left;
+    for (const CarryPart& part : stage.leaves) {
+      left.put(part.slot, model->rows(64, part.features));
+      EXPECT_EQ(part.features, layer.stages[s + 1].in_features);
     }
-    ASSERT_OK(decoder.finish_stage(stage, weights, shape, *input, staged, &next));
-    carry = next;
+    ASSERT_OK(decoder.finish_stage(stage, weights, shape, *input, staged, carry, &left));
+    carry.pass(stage, left);
   }
   EXPECT_EQ(values_of(*model->backend, staged), values_of(*model->backend, whole));
 }
@@ -156,8 +156,8 @@ TEST(DecoderTest, QuantizedActivationsAreQuantizedAfterTheRotation) {
   const Tensor x = model->rows(64, model->config().hidden_size);
   const std::vector<float> zeros(static_cast<size_t>(x.size()), 0.0F);
   ASSERT_OK(model->backend->upload(zeros.data(), x.bytes(), x));
-  RoutedRows none;
-  ASSERT_OK(decoder.finish_stage(stage, weights, shape, {input, {}}, x, &none));
+  Carry none;
+  ASSERT_OK(decoder.finish_stage(stage, weights, shape, {input, {}}, x, Carry(), &none));
   EXPECT_EQ(values_of(*model->backend, x), values_of(*model->backend, expected));
   EXPECT_EQ(values_of(*model->backend, input), wave) << "the shared input must stay as it is";
 }

@@ -104,8 +104,9 @@ TEST_P(FamilyPipelineTest, IsTheSameOnTwoRanksAndFromCommittedLayers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, FamilyPipelineTest,
-                         ::testing::Values("gemma2", "gemma3_text", "gpt_oss", "gpt_oss_mxfp4",
-                                           "mistral", "mixtral", "olmo2", "phi3", "qwen2", "qwen3",
+                         ::testing::Values("deepseek_v3", "deepseek_v3_fp8", "gemma2",
+                                           "gemma3_text", "gpt_oss", "gpt_oss_mxfp4", "mistral",
+                                           "mixtral", "olmo2", "phi3", "qwen2", "qwen3",
                                            "qwen3_moe"),
                          [](const ::testing::TestParamInfo<const char*>& tested) -> std::string {
                            return tested.param;

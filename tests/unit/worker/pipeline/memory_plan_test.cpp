@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "quant/io/file.h"
 #include "tests/support/status_matchers.h"
 #include "worker/bench/shapes.h"
 
@@ -83,6 +86,35 @@ TEST(MemoryPlanTest, CountsWhatAMixtureTakes) {
   const MemoryPlan narrow = plan_memory(plan, needs, memory.bytes - 1);
   EXPECT_LT(narrow.kept_carry, 8 * 768);
   EXPECT_FALSE(narrow.spill);
+}
+
+/// The published DeepSeek-V3 with one dense layer and one of 256 experts.
+ModelPlan latent_plan() {
+  nlohmann::json config = nlohmann::json::parse(
+      read_whole_file(posix_file_system(), ROTOR_SOURCE_DIR "/tests/data/configs/deepseek_v3.json",
+                      1 << 20)
+          .value());
+  config["num_hidden_layers"] = 2;
+  config["first_k_dense_replace"] = 1;
+  const auto parsed = parse_model_config(config.dump(), "config.json").value();
+  return make_plan(describe(parsed).value(), QuantOptions()).value();
+}
+
+TEST(MemoryPlanTest, CountsWhatLatentAttentionLeaves) {
+  const ModelPlan plan = latent_plan();
+  const MemoryNeeds needs = needs_of_one_rank();
+  const MemoryPlan memory = plan_memory(plan, needs, 0);
+  // Of 262,144 tokens: residual stream 3.8 GB, a shared expert's output as much again beside eight
+  // products a token of 8.6 GB; weights of a mixture 23 GB twice; a wave of Hessians of 205 MB.
+  EXPECT_GT(memory.bytes, 60 * kGigabyte);
+  EXPECT_LT(memory.bytes, 90 * kGigabyte);
+  // What is given up first are queries (24,576 features, 12.9 GB) and then the rest by width.
+  const MemoryPlan narrow = plan_memory(plan, needs, memory.bytes - 1);
+  EXPECT_EQ(narrow.kept_carry, 24575);
+  const MemoryPlan smallest = plan_memory(plan, needs, 1);
+  EXPECT_TRUE(smallest.spill);
+  EXPECT_LT(smallest.bytes, memory.bytes - 10 * kGigabyte);
+  EXPECT_GT(smallest.bytes, 46 * kGigabyte);
 }
 
 TEST(MemoryPlanTest, NothingIsSpilledToWhereItIsAlready) {

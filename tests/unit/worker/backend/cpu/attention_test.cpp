@@ -19,10 +19,12 @@ using testing::values_of;
 std::vector<double> reference(const AttentionShape& s, const std::vector<float>& q,
                               const std::vector<float>& k, const std::vector<float>& v,
                               const std::vector<float>& sinks = {}) {
-  std::vector<double> out(q.size(), 0.0);
+  const int64_t values = s.value_features();
+  std::vector<double> out(static_cast<size_t>(s.sequences * s.seq_len * s.heads * values), 0.0);
   const auto at = [&](const std::vector<float>& x, int64_t row, int64_t heads, int64_t head,
                       int64_t d) {
-    return static_cast<double>(x[static_cast<size_t>((row * heads + head) * s.head_dim + d)]);
+    const auto width = static_cast<int64_t>(x.size()) / (s.sequences * s.seq_len * heads);
+    return static_cast<double>(x[static_cast<size_t>((row * heads + head) * width + d)]);
   };
   for (int64_t row = 0; row < s.sequences * s.seq_len; ++row) {
     const int64_t position = row % s.seq_len;
@@ -52,8 +54,8 @@ std::vector<double> reference(const AttentionShape& s, const std::vector<float>&
         sum += weight;
       }
       for (int64_t p = oldest; p <= position; ++p) {
-        for (int64_t d = 0; d < s.head_dim; ++d) {
-          out[static_cast<size_t>((row * s.heads + h) * s.head_dim + d)] +=
+        for (int64_t d = 0; d < values; ++d) {
+          out[static_cast<size_t>((row * s.heads + h) * values + d)] +=
               weights[static_cast<size_t>(p - oldest)] / sum *
               at(v, row - position + p, s.kv_heads, kv, d);
         }
@@ -102,16 +104,17 @@ TEST_P(AttentionTest, MatchesSoftmaxInF64) {
   const AttentionShape& shape = GetParam();
   const int64_t tokens = shape.sequences * shape.seq_len;
   const int64_t q_width = shape.heads * shape.head_dim;
-  const int64_t kv_width = shape.kv_heads * shape.head_dim;
+  const int64_t k_width = shape.kv_heads * shape.head_dim;
+  const int64_t v_width = shape.kv_heads * shape.value_features();
   // Large enough that the softmax is far from flat and its maximum moves from tile to tile.
   const std::vector<float> q = random_values(tokens * q_width, 1, 3.0F);
-  const std::vector<float> k = random_values(tokens * kv_width, 2, 3.0F);
-  const std::vector<float> v = random_values(tokens * kv_width, 3);
+  const std::vector<float> k = random_values(tokens * k_width, 2, 3.0F);
+  const std::vector<float> v = random_values(tokens * v_width, 3);
   const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
-    const Tensor out = poisoned(backend, tokens, q_width);
-    const Status status = backend.attention(
-        shape, f32_tensor(backend, tokens, q_width, q), f32_tensor(backend, tokens, kv_width, k),
-        f32_tensor(backend, tokens, kv_width, v), Tensor(), out);
+    const Tensor out = poisoned(backend, tokens, shape.heads * shape.value_features());
+    const Status status = backend.attention(shape, f32_tensor(backend, tokens, q_width, q),
+                                            f32_tensor(backend, tokens, k_width, k),
+                                            f32_tensor(backend, tokens, v_width, v), Tensor(), out);
     EXPECT_OK(status);
     return values_of(out);
   });
@@ -128,7 +131,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest,
                                            AttentionShape{1, 650, 1, 1, 8, 0.35, 300},
                                            AttentionShape{1, 40, 2, 1, 8, 0.35, 1000},
                                            AttentionShape{2, 130, 3, 1, 16, 0.25, 0, 5.0},
-                                           AttentionShape{1, 650, 1, 1, 8, 0.35, 300, 20.0}));
+                                           AttentionShape{1, 650, 1, 1, 8, 0.35, 300, 20.0},
+                                           AttentionShape{2, 300, 4, 4, 24, 0.2, 0, 0.0, 16},
+                                           AttentionShape{1, 290, 4, 2, 12, 0.3, 40, 0.0, 20}));
 
 TEST(AttentionTest, LargeScoresDoNotOverflow) {
   const auto backend = make_cpu_backend(2);

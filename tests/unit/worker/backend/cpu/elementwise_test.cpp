@@ -64,7 +64,7 @@ TEST(ElementwiseTest, RopeStartsAgainWithEverySequenceAndLeavesTheRestOfAHead) {
     }
     const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
       const Tensor rotated = f32_tensor(backend, rows, heads * dim, x);
-      EXPECT_OK(backend.rope(rotated, dim, seq_len, f32_tensor(backend, 40, half, cos),
+      EXPECT_OK(backend.rope(rotated, {seq_len, dim}, f32_tensor(backend, 40, half, cos),
                              f32_tensor(backend, 40, half, sin)));
       return values_of(rotated);
     });
@@ -85,6 +85,76 @@ TEST(ElementwiseTest, RopeStartsAgainWithEverySequenceAndLeavesTheRestOfAHead) {
     }
     expect_close(actual, expected, 1e-6);
   }
+}
+
+TEST(ElementwiseTest, RopeRotatesNeighboursFromAColumnOn) {
+  const int64_t rows = 45;
+  const int64_t seq_len = 15;
+  const int64_t heads = 3;
+  const int64_t dim = 14;
+  const int64_t half = 3;
+  const std::vector<float> x = random_values(rows * heads * dim, 1);
+  const std::vector<float> cos = random_values(20 * half, 2);
+  const std::vector<float> sin = random_values(20 * half, 3);
+  for (const bool interleaved : {true, false}) {
+    const RopeShape shape{seq_len, dim, 6, interleaved};
+    const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
+      const Tensor rotated = f32_tensor(backend, rows, heads * dim, x);
+      EXPECT_OK(backend.rope(rotated, shape, f32_tensor(backend, 20, half, cos),
+                             f32_tensor(backend, 20, half, sin)));
+      return values_of(rotated);
+    });
+    std::vector<double> expected(x.begin(), x.end());
+    for (int64_t head = 0; head < rows * heads; ++head) {
+      for (int64_t i = 0; i < half; ++i) {
+        const int64_t first = head * dim + 6;
+        const auto low = static_cast<size_t>(first + (interleaved ? 2 * i : i));
+        const auto high = static_cast<size_t>(first + (interleaved ? 2 * i + 1 : i + half));
+        const auto angle = static_cast<size_t>(head / heads % seq_len * half + i);
+        const double c = double{cos[angle]};
+        const double s = double{sin[angle]};
+        expected[low] = double{x[low]} * c - double{x[high]} * s;
+        expected[high] = double{x[high]} * c + double{x[low]} * s;
+      }
+    }
+    expect_close(actual, expected, 1e-6);
+  }
+}
+
+TEST(ElementwiseTest, RopeStaysWithinAHead) {
+  const auto backend = make_cpu_backend(1);
+  const Tensor x = f32_tensor(*backend, 2, 8, random_values(16, 1));
+  const Tensor table = f32_tensor(*backend, 2, 2, random_values(4, 2));
+  EXPECT_OK(backend->rope(x, {2, 8, 4}, table, table));
+  EXPECT_EQ(backend->rope(x, {2, 8, 5}, table, table).code(), Code::kInternal);
+}
+
+TEST(ElementwiseTest, CopiesColumnsOfEachHead) {
+  const int64_t rows = 37;
+  const std::vector<float> x = random_values(rows * 21, 1);
+  const std::vector<float> before = random_values(rows * 30, 2);
+  for (const int64_t step : {7, 0}) {
+    const std::vector<float> actual = same_for_any_threads([&](Backend& backend) {
+      const Tensor out = f32_tensor(backend, rows, 30, before);
+      EXPECT_OK(
+          backend.copy_columns(f32_tensor(backend, rows, 21, x), {2, step}, out, {1, 10}, 3, 5));
+      return values_of(out);
+    });
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < 30; ++c) {
+        const int64_t at = c % 10 - 1;
+        const bool copied = at >= 0 && at < 5;
+        const int64_t from = r * 21 + 2 + c / 10 * step + at;
+        ASSERT_EQ(actual[static_cast<size_t>(r * 30 + c)],
+                  copied ? x[static_cast<size_t>(from)] : before[static_cast<size_t>(r * 30 + c)])
+            << r << " " << c;
+      }
+    }
+  }
+  const auto backend = make_cpu_backend(1);
+  const Tensor in = f32_tensor(*backend, rows, 21, x);
+  const Tensor out = f32_tensor(*backend, rows, 30, before);
+  EXPECT_EQ(backend->copy_columns(in, {3, 7}, out, {1, 10}, 3, 5).code(), Code::kInternal);
 }
 
 TEST(ElementwiseTest, GatedActivationMayOverwriteItsGate) {

@@ -44,7 +44,8 @@ void RoutingTest::check(const RoutingRule& rule, std::vector<float> bias) {
   const Tensor weight = make_tensor(*backend, DType::kBf16, rule.experts, width, router);
   const Tensor offset =
       bias.empty() ? Tensor() : make_tensor(*backend, DType::kBf16, 1, rule.experts, bias);
-  const auto routing = backend->route(f32_tensor(*backend, tokens, width, x), weight, offset, rule);
+  const auto routing =
+      backend->route(f32_tensor(*backend, tokens, width, x), {weight, offset, {}}, rule);
   ASSERT_OK(routing);
   const std::vector<int32_t> places = ids_of(routing->places);
   const std::vector<int32_t> token_of = ids_of(routing->tokens);
@@ -97,13 +98,107 @@ INSTANTIATE_TEST_SUITE_P(Rules, RoutingTest,
                                            RoutingRule{16, 4, false}, RoutingRule{8, 2, true},
                                            RoutingRule{130, 8, true}, RoutingRule{3, 3, false}));
 
+/// Sigmoid scores with corrections and groups, token by token in F64.
+class GroupedRoutingTest : public ::testing::TestWithParam<RoutingRule> {};
+
+TEST_P(GroupedRoutingTest, ChoosesInTheBestGroupsAndWeighsWithoutTheCorrections) {
+  const RoutingRule rule = GetParam();
+  const int64_t tokens = 203;
+  const auto experts = static_cast<size_t>(rule.experts);
+  const auto backend = make_cpu_backend(2);
+  // The router is the identity: logits are x itself.
+  const std::vector<float> x = random_values(tokens * rule.experts, 11, 2.0F);
+  std::vector<float> identity(experts * experts, 0.0F);
+  for (size_t e = 0; e < experts; ++e) {
+    identity[e * (experts + 1)] = 1.0F;
+  }
+  const std::vector<float> correction = random_values(rule.experts, 12, 0.3F);
+  const RouterWeights router{f32_tensor(*backend, rule.experts, rule.experts, identity),
+                             {},
+                             f32_tensor(*backend, 1, rule.experts, correction)};
+  const auto routing = backend->route(f32_tensor(*backend, tokens, rule.experts, x), router, rule);
+  ASSERT_OK(routing);
+  const std::vector<int32_t> places = ids_of(routing->places);
+  const std::vector<float> weights = values_of(routing->weights);
+  const size_t size = experts / static_cast<size_t>(rule.groups);
+  for (int64_t t = 0; t < tokens; ++t) {
+    std::vector<double> scores;
+    std::vector<double> keys;
+    for (size_t e = 0; e < experts; ++e) {
+      const double logit = double{x[static_cast<size_t>(t) * experts + e]};
+      scores.push_back(1.0 / (1.0 + std::exp(-logit)));
+      keys.push_back(scores.back() + double{correction[e]});
+    }
+    std::vector<double> groups;
+    for (size_t g = 0; g < static_cast<size_t>(rule.groups); ++g) {
+      std::vector<double> of_group(keys.begin() + static_cast<std::ptrdiff_t>(g * size),
+                                   keys.begin() + static_cast<std::ptrdiff_t>((g + 1) * size));
+      std::sort(of_group.rbegin(), of_group.rend());
+      groups.push_back(of_group[0] + of_group[1]);
+    }
+    const std::vector<int32_t> chosen = best_of(groups, rule.groups_chosen);
+    for (size_t e = 0; e < experts; ++e) {
+      if (!std::binary_search(chosen.begin(), chosen.end(), static_cast<int32_t>(e / size))) {
+        keys[e] = -1e9;
+      }
+    }
+    const std::vector<int32_t> best = best_of(keys, rule.per_token);
+    double sum = 0.0;
+    for (const int32_t expert : best) {
+      sum += scores[static_cast<size_t>(expert)];
+    }
+    for (int64_t k = 0; k < rule.per_token; ++k) {
+      const auto at = static_cast<size_t>(t * rule.per_token + k);
+      const auto expert = static_cast<size_t>(best[static_cast<size_t>(k)]);
+      ASSERT_GE(places[at], routing->begin[expert]) << "token " << t;
+      ASSERT_LT(places[at], routing->begin[expert + 1]) << "token " << t;
+      const double share = rule.normalize ? scores[expert] / sum : scores[expert];
+      ASSERT_NEAR(weights[at], share * double{rule.scale}, 1e-5) << "token " << t;
+    }
+  }
+}
+
+RoutingRule grouped(int64_t experts, int64_t per_token, bool normalize, int64_t groups,
+                    int64_t chosen, float scale) {
+  return {experts, per_token, normalize, ScoreRule::kSigmoid, true, groups, chosen, scale};
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, GroupedRoutingTest,
+                         ::testing::Values(grouped(256, 8, true, 8, 4, 2.5F),
+                                           grouped(8, 3, false, 4, 2, 1.0F),
+                                           grouped(12, 4, true, 1, 1, 0.5F),
+                                           grouped(6, 2, true, 3, 1, 1.0F)));
+
+TEST(Routing, OfEqualGroupsTheLowerIsChosen) {
+  const auto backend = make_cpu_backend(1);
+  const Tensor x = f32_tensor(*backend, 1, 4, {0, 0, 0, 0});
+  const RouterWeights router{f32_tensor(*backend, 8, 4, std::vector<float>(32, 0.0F)),
+                             {},
+                             f32_tensor(*backend, 1, 8, {0, 0, 1, 0, 0.5, 0.5, 0, 1})};
+  // Each group is worth 1 beside its scores, but for the first.
+  const auto routing = backend->route(x, router, grouped(8, 3, true, 4, 2, 1.0F));
+  ASSERT_OK(routing);
+  EXPECT_EQ(routing->begin, (std::vector<int64_t>{0, 0, 0, 1, 1, 2, 3, 3, 3}));
+}
+
+TEST(Routing, ACorrectionThatTheRuleDoesNotAskForIsAMistake) {
+  const auto backend = make_cpu_backend(1);
+  const Tensor x = f32_tensor(*backend, 1, 4, {0, 0, 0, 0});
+  const Tensor weight = f32_tensor(*backend, 8, 4, std::vector<float>(32, 0.0F));
+  const Tensor correction = f32_tensor(*backend, 1, 8, std::vector<float>(8, 0.0F));
+  EXPECT_EQ(backend->route(x, {weight, {}, correction}, {8, 2, true}).status().code(),
+            Code::kInternal);
+  EXPECT_EQ(backend->route(x, {weight, {}, {}}, grouped(8, 3, true, 4, 2, 1.0F)).status().code(),
+            Code::kInternal);
+}
+
 TEST(Routing, OfEqualLogitsTheLowerExpertIsChosen) {
   const auto backend = make_cpu_backend(1);
   const Tensor x = f32_tensor(*backend, 2, 4, {1, 0, 0, 0, 0, 0, 0, 0});
   std::vector<float> router(5 * 4, 0.0F);
   router[3 * 4] = 1.0F;
   const auto routing =
-      backend->route(x, f32_tensor(*backend, 5, 4, router), Tensor(), {5, 2, true});
+      backend->route(x, {f32_tensor(*backend, 5, 4, router), {}, {}}, {5, 2, true});
   ASSERT_OK(routing);
   EXPECT_EQ(ids_of(routing->tokens), (std::vector<int32_t>{0, 1, 1, 0}));
   EXPECT_EQ(routing->begin, (std::vector<int64_t>{0, 2, 3, 3, 4, 4}));
@@ -113,7 +208,7 @@ TEST(Routing, OfWhatIsNoNumberSomeExpertsAreChosen) {
   const auto backend = make_cpu_backend(1);
   const Tensor x = poisoned(*backend, 3, 4);
   const auto routing =
-      backend->route(x, f32_tensor(*backend, 5, 4, random_values(20, 3)), Tensor(), {5, 2, true});
+      backend->route(x, {f32_tensor(*backend, 5, 4, random_values(20, 3)), {}, {}}, {5, 2, true});
   ASSERT_OK(routing);
   EXPECT_EQ(routing->begin, (std::vector<int64_t>{0, 3, 6, 6, 6, 6}));
 }
@@ -125,7 +220,7 @@ TEST(Routing, RowsGoToTheExpertsAndComeBackWeighted) {
   const auto there_and_back = [&](Backend& backend) {
     const Tensor x = f32_tensor(backend, tokens, width, random_values(tokens * width, 4));
     const Tensor router = f32_tensor(backend, 12, width, random_values(12 * width, 5));
-    const Routing routing = backend.route(x, router, Tensor(), rule).value();
+    const Routing routing = backend.route(x, {router, {}, {}}, rule).value();
     const Tensor rows = poisoned(backend, tokens * 3, width);
     EXPECT_OK(backend.gather_rows(x, routing.tokens, rows));
     const Tensor sum = f32_tensor(backend, tokens, width, random_values(tokens * width, 6));

@@ -43,5 +43,33 @@ INSTANTIATE_TEST_SUITE_P(Families, CudaFamilyTest,
                            return tested.param.first + "_" + tested.param.second;
                          });
 
+/// The dense layer of a mixture: behind its router, BF16 and F32 may choose other experts.
+class CudaFirstLayerTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(CudaFirstLayerTest, MatchesTransformersAsFarAsBf16Can) {
+  if (visible_devices() == 0) {
+    GTEST_SKIP() << "no CUDA device on this machine: not run";
+  }
+  Result<std::unique_ptr<CudaBackend>> backend = CudaBackend::create(0);
+  ASSERT_OK(backend);
+  const std::string folder = std::string(ROTOR_SOURCE_DIR "/tests/data/families/") + GetParam();
+  const auto model = Model::open(folder, std::move(*backend));
+  ASSERT_NE(model, nullptr);
+  const testing::Golden golden = read_golden(folder + "/golden.40.safetensors");
+  Decoder decoder = model->decoder(40);
+  const Tensor x = model->rows(40, model->config().hidden_size);
+  ASSERT_OK(decoder.embed(model->ends, golden.input_ids, x));
+  const Layer& layer = model->files.architecture.layers[0];
+  ASSERT_OK(decoder.forward_layer(layer, model->layers[0], {1, 40}, x));
+  EXPECT_LT(testing::relative_distance(testing::values_of(*model->backend, x), golden.hidden[1]),
+            kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, CudaFirstLayerTest,
+                         ::testing::Values("deepseek_v3", "deepseek_v3_fp8"),
+                         [](const ::testing::TestParamInfo<const char*>& tested) -> std::string {
+                           return tested.param;
+                         });
+
 }  // namespace
 }  // namespace rotor::worker::cuda
