@@ -175,7 +175,7 @@ def fill(model, family):
             parameter.data = decoded(codes, exponents).transpose(1, 2).contiguous()
     for name, buffer in model.named_buffers():
         if name.endswith("e_score_correction_bias"):
-            buffer.data = 0.2 * torch.randn(buffer.shape, generator=generator)
+            buffer.data = 0.1 * torch.randn(buffer.shape, generator=generator)
 
 
 def is_expert(name):
