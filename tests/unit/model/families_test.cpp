@@ -13,8 +13,9 @@ using testing::parsed_small_config;
 
 TEST(Families, ListsWhatIsSupported) {
   EXPECT_EQ(supported_model_types(),
-            (std::vector<std::string>{"gemma2", "gemma3_text", "gpt_oss", "llama", "mistral",
-                                      "mixtral", "olmo2", "phi3", "qwen2", "qwen3", "qwen3_moe"}));
+            (std::vector<std::string>{"deepseek_v3", "gemma2", "gemma3_text", "gpt_oss", "llama",
+                                      "mistral", "mixtral", "olmo2", "phi3", "qwen2", "qwen3",
+                                      "qwen3_moe"}));
 }
 
 TEST(Families, DescribesEachStageOfALayer) {
@@ -198,8 +199,9 @@ TEST(Families, ReadsATiedHeadFromTheEmbedding) {
 TEST(Families, RefusesAnUnknownTypeAndListsTheKnown) {
   ModelConfig config = parsed_small_config();
   config.model_type = "mamba";
-  EXPECT_FAILS(describe(config), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
-               "'mamba' is not supported; supported are: gemma2, gemma3_text, gpt_oss, llama,");
+  EXPECT_FAILS(
+      describe(config), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
+      "'mamba' is not supported; supported are: deepseek_v3, gemma2, gemma3_text, gpt_oss, llama,");
 }
 
 TEST(Families, RefusesSizesThatContradictEachOther) {
