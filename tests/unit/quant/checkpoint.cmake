@@ -12,6 +12,7 @@ target_sources(rotor_quant_test PRIVATE
   checkpoint/inspect_test.cpp
   checkpoint/layout_limits_test.cpp
   checkpoint/layout_test.cpp
+  checkpoint/linear_names_test.cpp
   checkpoint/modelopt_test.cpp
   checkpoint/module_tensors_test.cpp
   checkpoint/rotation_groups_test.cpp
