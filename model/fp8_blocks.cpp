@@ -1,6 +1,7 @@
 #include "model/fp8_blocks.h"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 #include <utility>
 
@@ -19,6 +20,16 @@ int64_t blocks(int64_t size, int64_t block) {
 
 std::string with_ending(const std::string& name, std::string_view ending, std::string_view other) {
   return name.substr(0, name.size() - ending.size()) + std::string(other);
+}
+
+/// What each code stands for in a block.
+using Decoded = std::array<uint16_t, 256>;
+
+Decoded decode_all(float scale) {
+  Decoded decoded;
+  std::transform(kE4m3Values.begin(), kE4m3Values.end(), decoded.begin(),
+                 [&](float code) { return f32_to_bf16(code * scale); });
+  return decoded;
 }
 
 class Fp8Matrix final : public DecodedTensor {
@@ -41,15 +52,19 @@ class Fp8Matrix final : public DecodedTensor {
         const std::vector<float> scales,
         read_scales(stored, first_block, blocks(first + count, block_rows_) - first_block));
     auto* values = static_cast<uint16_t*>(out);
-    for (int64_t row = 0; row < count; ++row) {
-      const int64_t block_row = (first + row) / block_rows_ - first_block;
-      const float* scale = scales.data() + block_row * scales_.shape[1];
-      for (int64_t begin = 0; begin < cols; begin += block_cols_, ++scale) {
-        const int64_t end = std::min(begin + block_cols_, cols);
-        for (int64_t at = row * cols + begin; at < row * cols + end; ++at) {
-          values[at] = f32_to_bf16(e4m3_decode(codes[static_cast<size_t>(at)]) * *scale);
+    for (int64_t row = 0; row < count;) {
+      const int64_t block_row = (first + row) / block_rows_;
+      const int64_t end = std::min((block_row + 1) * block_rows_ - first, count);
+      const float* scale = scales.data() + (block_row - first_block) * scales_.shape[1];
+      for (int64_t col = 0; col < cols; col += block_cols_, ++scale) {
+        const Decoded decoded = decode_all(*scale);
+        const int64_t width = std::min(block_cols_, cols - col);
+        for (int64_t at = row * cols + col; at < end * cols; at += cols) {
+          std::transform(codes.data() + at, codes.data() + at + width, values + at,
+                         [&](uint8_t code) { return decoded[code]; });
         }
       }
+      row = end;
     }
     return {};
   }
