@@ -117,7 +117,7 @@ Status parse_mixture(const JsonObject& object, const Family& family, ModelConfig
   if (mixture.reads_dense_layers) {
     ROTOR_ASSIGN_OR_RETURN(config.mixture_layers, parse_layers(object, config.num_layers));
   }
-  if (mixture.is_deepseek) {
+  if (mixture.reads_deepseek_keys) {
     ROTOR_RETURN_IF_ERROR(parse_deepseek_routing(object, config.routing));
     ROTOR_RETURN_IF_ERROR(parse_deepseek_layers(object, config));
   }

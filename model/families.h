@@ -70,8 +70,10 @@ struct Mixture {
   // of the chosen experts alone.
   bool reads_normalize = false;
   bool reads_dense_layers = false;  // `mlp_only_layers`, `decoder_sparse_step`
-  bool is_deepseek = false;         // scores, groups, dense and shared as DeepSeek-V3 names them
-  bool default_normalize = false;
+  // `scoring_func`, `n_group`, `topk_group`, `routed_scaling_factor`, `first_k_dense_replace`,
+  // `moe_layer_freq`, `n_shared_experts`.
+  bool reads_deepseek_keys = false;
+  bool default_normalize = false;  // where `norm_topk_prob` is missing
 };
 
 inline constexpr Mixture kQwenMixture = {.reads_normalize = true, .reads_dense_layers = true};
@@ -97,7 +99,7 @@ inline constexpr Mixture kDeepseekMixture = {.shared = "shared_experts",
                                              .correction = "e_score_correction_bias",
                                              .count_key = "n_routed_experts",
                                              .reads_normalize = true,
-                                             .is_deepseek = true,
+                                             .reads_deepseek_keys = true,
                                              .default_normalize = true};
 
 struct Family {

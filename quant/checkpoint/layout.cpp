@@ -129,6 +129,13 @@ Result<StoredQuantization> parse_quantization_config(std::string_view config_tex
   if (method == "modelopt") {
     return parse_modelopt_config(quantization, path);
   }
+  if (method == "fp8") {
+    return not_found(path +
+                     ": quant_method \"fp8\" is that of a source model, which is read as BF16; "
+                     "no job has quantized the checkpoint")
+        .with_reason("NOT_QUANTIZED")
+        .with_detail("file", path);
+  }
   return invalid_argument(path + ": quantization_config: quant_method " + printable(method.dump()) +
                           "; Rotor reads \"compressed-tensors\", \"fp_quant\" and \"modelopt\" "
                           "checkpoints")

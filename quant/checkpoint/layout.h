@@ -85,7 +85,7 @@ inline constexpr int64_t kMaxConfigBytes = int64_t{1} << 26;
 
 /// Reads `quantization_config` of a config.json. Errors: INVALID_ARGUMENT, reason BAD_CONFIG,
 /// naming file, key and value for all that Rotor would have to ignore; NOT_FOUND, reason
-/// NOT_QUANTIZED, if the key is absent.
+/// NOT_QUANTIZED, if the key is absent or is that of a source model in FP8.
 Result<StoredQuantization> parse_quantization_config(std::string_view config_text,
                                                      const std::string& path);
 

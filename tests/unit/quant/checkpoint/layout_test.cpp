@@ -44,6 +44,9 @@ TEST(Layout, ParsesTheWholeConfig) {
   EXPECT_EQ(parsed->scheme.scale_dtype, DType::kF16);
   EXPECT_FAILS(parse_quantization_config("{}", "d/config.json"), Code::kNotFound, "NOT_QUANTIZED",
                "d/config.json");
+  EXPECT_FAILS(parse_quantization_config(R"({"quantization_config": {"quant_method": "fp8"}})",
+                                         "d/config.json"),
+               Code::kNotFound, "NOT_QUANTIZED", "source model");
   for (const char* other : {R"({"quantization_config": {"quant_method": "gptq"}})",
                             R"({"quantization_config": {}})", R"({"quantization_config": 1})"}) {
     EXPECT_FAILS(parse_quantization_config(other, "config.json"), Code::kInvalidArgument,
