@@ -22,8 +22,8 @@ enum class StageKind {
   kMlpIn,         // in: norm(x). gate, up; after: act(gate) * up
   kMlpOut,        // in: the product. down; after: x += post_norm(down)
   // Latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1):
-  kLatentIn,        // in: norm(x). q_a or q, kv_a; after: norms of latents, RoPE of queries and keys
-  kLatentQuery,     // in: the query latent. q_b; after: RoPE
+  kLatentIn,     // in: norm(x). q_a or q, kv_a; after: norms of latents, RoPE of queries and keys
+  kLatentQuery,  // in: the query latent. q_b; after: RoPE
   kLatentKeyValue,  // in: the key/value latent. kv_b; after: causal attention
   // Of a mixture, an expert that all tokens go to (its gate and up are a kMlpIn):
   kSharedOut,  // in: the product. down; what it gives waits for kExpertsOut
