@@ -24,7 +24,7 @@ import recipes
 LIBRARIES = ("compressed-tensors", "transformers", "safetensors", "torch", "numpy")
 # Of the libraries' F32 forward pass against Rotor's, over the same F32 weights. With a4 the last bit of an
 # activation may move it to another code, and with it all that follows: two such runs differ as two
-# draws of the quantization's noise do, here over about a thousand tokens.
+# draws of the quantization's noise do, here over eight thousand tokens.
 TOLERANCE = {"a16": 2e-4, "a4": 1e-2}
 
 
@@ -33,10 +33,11 @@ def run_transformers(directory, verified, tensors, modules, rotor, text):
     eval`, and what it took."""
     quantization = checkpoint_tensors.quantization_config(directory)
     model, how = libraries.runnable(directory, quantization, tensors, modules)
-    ids = libraries.windows(directory, text, recipes.SEQUENCES, recipes.SEQ_LEN)
+    sequences = recipes.SEQUENCES[verified["activations"]]
+    ids = libraries.windows(directory, text, sequences, recipes.SEQ_LEN)
     loaded = libraries.perplexity(model, ids)
     theirs = libraries.perplexity(libraries.with_f32_weights(model, modules), ids)
-    ours = rotor.perplexity(directory)
+    ours = rotor.perplexity(directory, sequences)
     assert abs(theirs / ours - 1) < TOLERANCE[verified["activations"]], \
         f"perplexity {theirs}, rotor eval {ours}"
     return f"{loaded:.4f} | {theirs:.4f} | {ours:.4f} | {how}"
