@@ -34,7 +34,7 @@ def run_transformers(directory, verified, tensors, modules, rotor, text):
     quantization = checkpoint_tensors.quantization_config(directory)
     model, how = libraries.runnable(directory, quantization, tensors, modules)
     sequences = recipes.SEQUENCES[verified["activations"]]
-    ids = libraries.windows(directory, text, sequences, recipes.SEQ_LEN)
+    ids = libraries.windows(directory, text, sequences, recipes.seq_len(directory))
     loaded = libraries.perplexity(model, ids)
     theirs = libraries.perplexity(libraries.with_f32_weights(model, modules), ids)
     ours = rotor.perplexity(directory, sequences)
@@ -56,6 +56,10 @@ def check(model, recipe, rotor, work, text):
         refusal = libraries.refusal(directory)
         return f"{len(tensors)} | {len(modules)} | not its layout | | | | {refusal}"
     decoded = libraries.check_decompression(directory, tensors, modules)
+    if libraries.stacks_experts(directory, modules):
+        why = libraries.why_experts_are_wrong(directory, tensors, modules)
+        if why:
+            return f"{len(tensors)} | {len(modules)} | {decoded} same | | | | not run: {why}"
     return (f"{len(tensors)} | {len(modules)} | {decoded} same | "
             + run_transformers(directory, verified, tensors, modules, rotor, text))
 

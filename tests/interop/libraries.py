@@ -1,6 +1,7 @@
 """What the reference libraries make of a checkpoint."""
 
 import math
+import re
 
 import torch
 import transformers
@@ -72,11 +73,15 @@ def activations_as_documented(x, args, global_scale):
 
 
 def check_activations(model, modules):
-    """compressed-tensors quantizes inputs to the same bits; returns how many modules do so."""
+    """compressed-tensors quantizes inputs to the same bits; returns how many modules do so. Experts in a stack
+    are no modules: their inputs are kept."""
     generator = torch.Generator().manual_seed(1)
     quantized = 0
+    present = dict(model.named_modules())
     for name in modules:
-        module = model.get_submodule(name)
+        if name not in present:
+            continue
+        module = present[name]
         args = module.quantization_scheme.input_activations
         if args is None:
             continue
@@ -117,8 +122,7 @@ def check_rotations(model, tensors):
 def check_loaded(model, modules):
     """The weights that transformers ends up with are those of the checkpoint, in BF16."""
     for name, values in modules.items():
-        weight = model.get_submodule(name).weight
-        assert same_bits(weight.data, values.to(weight.dtype)), f"{name}: loaded as other values"
+        assert same_bits(*in_one_dtype(model, name, values)), f"{name}: loaded as other values"
 
 
 @torch.no_grad()
@@ -142,8 +146,55 @@ def with_f32_weights(model, modules):
     """compressed-tensors decompresses to BF16: the same model with the values before that rounding,
     which check_decompression has found to be those of the library."""
     for name, values in modules.items():
-        model.get_submodule(name).weight.data = values.clone()
+        weight_of(model, name).copy_(values)
     return model
+
+
+def stacks_experts(directory, modules):
+    """Whether the library has one tensor where the checkpoint has a linear for each expert."""
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(
+            transformers.AutoConfig.from_pretrained(directory))
+    missing = set(modules) - {name for name, _ in model.named_modules()}
+    assert all(".experts." in name for name in missing), missing
+    return bool(missing)
+
+
+@torch.no_grad()
+def why_experts_are_wrong(directory, tensors, modules):
+    """What the library makes of stacked experts that keeps it from running the checkpoint; empty where they
+    are right. Fails where it is something else than what is known."""
+    model = load(directory)
+    model(torch.zeros(1, 2, dtype=torch.long))
+    experts = [name for name in modules if ".experts." in name]
+    if model.config.model_type == "gpt_oss":
+        read = [name for name in experts if same_bits(*in_one_dtype(model, name, modules[name]))]
+        assert not read, f"{read[0]}: read after all: extend this test"
+        return "transformers reads none of its experts"
+    scales = {name: tensors.get(name + ".weight_global_scale") for name in experts}
+    if all(scale is None for scale in scales.values()):
+        return ""
+    for name, scale in scales.items():
+        weight = weight_of(model, name).float() / scale.float()
+        assert torch.allclose(weight, modules[name], rtol=1e-2, atol=0), f"{name}: extend this test"
+    return "transformers decodes experts in NVFP4 without their global scale"
+
+
+def in_one_dtype(model, name, values):
+    weight = weight_of(model, name)
+    return weight, values.to(weight.dtype)
+
+
+def weight_of(model, name):
+    """The weight that the library runs for a module of the checkpoint, if it is a part of a stack."""
+    expert = re.fullmatch(r"(.*)\.(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)", name)
+    if not expert or not hasattr(model.get_submodule(expert[1]).mlp.experts, "gate_up_proj"):
+        return model.get_submodule(name).weight.data
+    stack = model.get_submodule(expert[1]).mlp.experts
+    if expert[3] in ("down_proj", "w2"):
+        return stack.down_proj.data[int(expert[2])]
+    gate, up = stack.gate_up_proj.data[int(expert[2])].chunk(2)
+    return gate if expert[3] in ("gate_proj", "w1") else up
 
 
 def refusal(directory):

@@ -8,6 +8,13 @@ import subprocess
 SEQUENCES = {"a16": 4, "a4": 32}
 SEQ_LEN = 256
 
+
+def seq_len(model):
+    """Of the windows: what the model takes, if that is less."""
+    config = json.loads((pathlib.Path(model) / "config.json").read_text())
+    return min(SEQ_LEN, config["max_position_embeddings"])
+
+
 # By name: what `rotor quantize` is told. Calibration is short: this is about bytes, not quality.
 RECIPES = {
     "ct-nvfp4-a16": ["--format", "nvfp4", "--rotation", "none"],
@@ -49,13 +56,13 @@ class Rotor:
     def quantize(self, model, recipe, output):
         return run_json([self.program, "quantize", model, "--output", output, "--device", "cpu",
                          "--restart", "--ranks", 1, "--calibration", self.calibration, "--sequences", 8,
-                         "--seq-len", 256, *RECIPES[recipe], "-o", "json"])
+                         "--seq-len", seq_len(model), *RECIPES[recipe], "-o", "json"])
 
     def verify(self, checkpoint):
         return run_json([self.program, "verify", checkpoint, "-o", "json"])
 
     def perplexity(self, checkpoint, sequences):
         report = run_json([self.program, "eval", checkpoint, "--text", self.text, "--sequences",
-                           sequences, "--seq-len", SEQ_LEN, "-o", "json"])
+                           sequences, "--seq-len", seq_len(checkpoint), "-o", "json"])
         assert report["sequences"] == sequences, report
         return report["perplexity"]
