@@ -56,16 +56,22 @@ Stage residual_stage(StageKind kind, CarrySlot slot, Linear linear, Norm post_no
   return stage;
 }
 
+/// A stage whose linears take the norm that stands before the MLP.
+Stage mlp_in_stage(const LayerPlace& place, StageKind kind) {
+  Stage stage;
+  stage.kind = kind;
+  stage.norm = layer_norm(place, place.family.norms.before_mlp);
+  stage.in_features = place.config.hidden_size;
+  return stage;
+}
+
 /// The gate and up projections of an expert that all tokens go to, and its down projection.
 std::vector<Stage> shared_stages(const LayerPlace& place, const std::string& block) {
   const Mixture& mixture = *place.family.mixture;
   const std::string prefix = block + std::string(mixture.shared) + ".";
   const int64_t hidden = place.config.hidden_size;
   const int64_t inner = place.config.shared_features;
-  Stage in;
-  in.kind = StageKind::kMlpIn;
-  in.norm = layer_norm(place, place.family.norms.before_mlp);
-  in.in_features = hidden;
+  Stage in = mlp_in_stage(place, StageKind::kMlpIn);
   in.linears = {{prefix + std::string(mixture.gate), inner, hidden, false, 0},
                 {prefix + std::string(mixture.up), inner, hidden, false, 0}};
   in.leaves = {{CarrySlot::kSharedProduct, inner}};
@@ -174,10 +180,7 @@ std::vector<Stage> mlp_stages(const LayerPlace& place) {
   const int64_t inner = place.config.intermediate_size;
   const bool bias = place.config.mlp_bias;
 
-  Stage in;
-  in.kind = StageKind::kMlpIn;
-  in.norm = layer_norm(place, family.norms.before_mlp);
-  in.in_features = hidden;
+  Stage in = mlp_in_stage(place, StageKind::kMlpIn);
   if (family.fused) {
     in.linears = {{prefix + "gate_up_proj", 2 * inner, hidden, bias, 0}};
   } else {
@@ -198,10 +201,7 @@ std::vector<Stage> mixture_stages(const LayerPlace& place) {
   const int64_t hidden = place.config.hidden_size;
   const int64_t inner = place.config.expert_features;
 
-  Stage in;
-  in.kind = StageKind::kExpertsIn;
-  in.norm = layer_norm(place, place.family.norms.before_mlp);
-  in.in_features = hidden;
+  Stage in = mlp_in_stage(place, StageKind::kExpertsIn);
   in.routing = place.config.routing;
   in.router = block + std::string(mixture.router);
   in.router_bias = mixture.router_bias;
