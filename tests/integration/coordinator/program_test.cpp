@@ -118,6 +118,7 @@ TEST_F(ProgramTest, StopsCleanlyOnSigterm) {
   EXPECT_EQ(program->wait(), kExitDone) << program->output();
 }
 
+// faults.07
 TEST_F(ProgramTest, Faults07_ASecondOneRefusesAndSaysWhoHoldsTheDirectory) {
   const auto first = start();
   Program second(arguments(), demo_.root() / "log2");
@@ -142,6 +143,7 @@ TEST_F(ProgramTest, WrongUsageAndWrongConfigurationHaveTheirCodes) {
   EXPECT_NE(port.output().find("port is in use"), std::string::npos) << port.output();
 }
 
+// faults.01
 TEST_F(ProgramTest, Faults01_KilledAgainAndAgainTheJobGoesOnToItsEnd) {
   auto program = start();
   const std::string listen = address();

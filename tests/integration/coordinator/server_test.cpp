@@ -119,6 +119,7 @@ TEST_F(ServerTest, TwoGroupsShareAJobThatPropagatesOriginals) {
   expect_verified(demo_.output());
 }
 
+// faults.01
 TEST_F(ServerTest, Faults01_ARestartInTheMiddleLosesNothing) {
   const Result<v1::Job> job = submit(demo_.request("r1"));
   ASSERT_OK(job);
@@ -140,6 +141,7 @@ TEST_F(ServerTest, Faults01_ARestartInTheMiddleLosesNothing) {
   expect_verified(demo_.output());
 }
 
+// faults.16
 TEST_F(ServerTest, Faults16_AWatchThatWasCutGoesOnWithoutGapOrRepeat) {
   const Result<v1::Job> job = submit(demo_.request("r1"));
   ASSERT_OK(job);
@@ -161,6 +163,7 @@ TEST_F(ServerTest, Faults16_AWatchThatWasCutGoesOnWithoutGapOrRepeat) {
   }
 }
 
+// faults.17
 TEST_F(ServerTest, Faults17_AHundredSubmitsOverTheWireAreOneJob) {
   const auto names = testing::submit_at_once(100, [&] { return submit(demo_.request("same")); });
   EXPECT_EQ(names.size(), 1U);
@@ -241,6 +244,7 @@ TEST_F(ServerTest, FetchesACommittedLayerByteForByte) {
   attach.TryCancel();
 }
 
+// faults.30
 TEST_F(ServerTest, Faults30_AMessageOverTheLimitIsRefusedAndTheServerLives) {
   v1::SubmitJobRequest request = demo_.request("r1");
   request.mutable_spec()->add_ignore(std::string(8 << 20, 'x'));
@@ -248,6 +252,7 @@ TEST_F(ServerTest, Faults30_AMessageOverTheLimitIsRefusedAndTheServerLives) {
   EXPECT_OK(submit(demo_.request("r1")));
 }
 
+// faults.30
 TEST_F(ServerTest, Faults30_UnknownEnumValuesAreRefused) {
   v1::SubmitJobRequest request = demo_.request("r1");
   request.mutable_spec()->set_format(static_cast<v1::Format>(77));

@@ -10,6 +10,7 @@
 namespace rotor::coordinator {
 namespace {
 
+// faults.07
 TEST(StateLock, Faults07_TheSecondIsRefusedAndToldWhoHoldsIt) {
   const testing::TemporaryDirectory directory;
   std::optional<Result<StateLock>> first(StateLock::acquire(directory.path()));

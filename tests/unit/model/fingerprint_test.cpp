@@ -62,11 +62,13 @@ TEST_F(Fingerprint, RefusesADamagedTextForm) {
   }
 }
 
+// faults.22
 TEST_F(Fingerprint, Faults22_NothingChanged) {
   EXPECT_EQ(now().digest(), before_.digest());
   EXPECT_EQ(describe_difference(before_, now()), "");
 }
 
+// faults.22
 TEST_F(Fingerprint, Faults22_ChangedContentIsNamed) {
   directory_.put("tokenizer.json", "{ }");
   const std::string difference = describe_difference(before_, now());
@@ -78,6 +80,7 @@ TEST_F(Fingerprint, Faults22_ChangedContentIsNamed) {
   EXPECT_NE(now().portable_digest(), before_.portable_digest());
 }
 
+// faults.22
 TEST_F(Fingerprint, Faults22_TouchedShardIsNamedAndOnlyLocal) {
   const std::string shard = directory_ / "model.safetensors";
   std::filesystem::last_write_time(
@@ -90,6 +93,7 @@ TEST_F(Fingerprint, Faults22_TouchedShardIsNamedAndOnlyLocal) {
   EXPECT_EQ(now().portable_digest(), before_.portable_digest());
 }
 
+// faults.22
 TEST_F(Fingerprint, Faults22_ReplacedShardIsNamed) {
   auto tensors = small_tensors();
   tensors.push_back({"another", DType::kU8, {1}});
@@ -99,6 +103,7 @@ TEST_F(Fingerprint, Faults22_ReplacedShardIsNamed) {
   EXPECT_NE(difference.find("its header"), std::string::npos) << difference;
 }
 
+// faults.22
 TEST_F(Fingerprint, Faults22_AddedAndRemovedFilesAreNamed) {
   ASSERT_OK(posix_file_system().remove(directory_ / "tokenizer.json"));
   EXPECT_EQ(describe_difference(before_, now()), "tokenizer.json was removed.");

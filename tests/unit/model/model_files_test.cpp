@@ -73,6 +73,7 @@ TEST(ModelFiles, NamesTheFileOfAnUnsupportedModel) {
                directory / "config.json");
 }
 
+// faults.29
 TEST(ModelFiles, Faults29_MissingTensorsAreNamed) {
   const TemporaryDirectory directory;
   write_model(directory, small_config(), without("model.layers.1.mlp.up_proj.weight"));
@@ -80,6 +81,7 @@ TEST(ModelFiles, Faults29_MissingTensorsAreNamed) {
                "lacks 1 tensors that a \"llama\" model needs: model.layers.1.mlp.up_proj.weight");
 }
 
+// faults.29
 TEST(ModelFiles, Faults29_ManyMissingTensorsAreCounted) {
   const TemporaryDirectory directory;
   std::vector<TensorSpec> tensors = small_tensors();
@@ -90,6 +92,7 @@ TEST(ModelFiles, Faults29_ManyMissingTensorsAreCounted) {
                "and " + std::to_string(all - 3 - 8) + " more");
 }
 
+// faults.29
 TEST(ModelFiles, Faults29_MissingBiasIsNamed) {
   const TemporaryDirectory directory;
   nlohmann::json config = small_config();
@@ -99,6 +102,7 @@ TEST(ModelFiles, Faults29_MissingBiasIsNamed) {
                "model.layers.0.self_attn.q_proj.bias");
 }
 
+// faults.29
 TEST(ModelFiles, Faults29_TiedEmbeddingsNeedNoHead) {
   const TemporaryDirectory directory;
   nlohmann::json config = small_config();
@@ -112,6 +116,7 @@ TEST(ModelFiles, Faults29_TiedEmbeddingsNeedNoHead) {
   EXPECT_TRUE(files->extra_tensors.empty());
 }
 
+// faults.29
 TEST(ModelFiles, Faults29_ExtraTensorsAreListed) {
   const TemporaryDirectory directory;
   std::vector<TensorSpec> tensors = small_tensors();
@@ -125,6 +130,7 @@ TEST(ModelFiles, Faults29_ExtraTensorsAreListed) {
       (std::vector<std::string>{"model.layers.0.self_attn.rotary_emb.inv_freq", "vision.weight"}));
 }
 
+// faults.29
 TEST(ModelFiles, Faults29_MixedDtypesAreNamed) {
   const TemporaryDirectory directory;
   std::vector<TensorSpec> tensors = small_tensors();
@@ -138,6 +144,7 @@ TEST(ModelFiles, Faults29_MixedDtypesAreNamed) {
                                       "model.norm.weight (F32)"}));
 }
 
+// faults.29
 TEST(ModelFiles, Faults29_TensorsThatAreNoFloatsAreRefused) {
   const TemporaryDirectory directory;
   std::vector<TensorSpec> tensors = small_tensors();
@@ -147,6 +154,7 @@ TEST(ModelFiles, Faults29_TensorsThatAreNoFloatsAreRefused) {
                "model.norm.weight (F8_E4M3)");
 }
 
+// faults.29
 TEST(ModelFiles, Faults29_WrongShapesAreNamed) {
   const TemporaryDirectory directory;
   std::vector<TensorSpec> tensors = small_tensors();

@@ -153,6 +153,7 @@ TEST(Plan, OverridesChangeWhatTheyName) {
   EXPECT_EQ(module(*plan, kQuery).method, Method::kMrGptq);
 }
 
+// faults.29
 TEST(Plan, Faults29_AWidthThatTheGroupDoesNotDivideIsRefusedByName) {
   const Result<ModelPlan> plan = plan_for(options_for(Format::kInt4, 0));  // 704 % 128 = 64
   ASSERT_FALSE(plan.ok());

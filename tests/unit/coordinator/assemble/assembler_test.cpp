@@ -176,6 +176,7 @@ TEST_F(Assembler, TheReportFileHasAllModulesAndNothingThatVaries) {
   }
 }
 
+// faults.01
 TEST_F(Assembler, Faults01_ACrashAtAnyCallLeavesNothingOrTheWholeCheckpoint) {
   commit_all(demo_.request("r1", "reference"));
   const int64_t before = fs_.plan().calls;
@@ -206,6 +207,7 @@ TEST_F(Assembler, Faults01_ACrashAtAnyCallLeavesNothingOrTheWholeCheckpoint) {
   }
 }
 
+// faults.01
 TEST_F(Assembler, Faults01_PublishedButNotRecordedIsFoundAgain) {
   const std::string name = commit_all(demo_.request("r1"));
   core_->assemble_next();
@@ -225,6 +227,7 @@ TEST_F(Assembler, Faults01_PublishedButNotRecordedIsFoundAgain) {
   EXPECT_EQ(digests(demo_.output()), before);
 }
 
+// faults.26
 TEST_F(Assembler, Faults26_AnOutputThatSomebodyElseMadeMeanwhileIsLeftAlone) {
   const std::string name = commit_all(demo_.request("r1"));
   std::filesystem::create_directory(demo_.output());
@@ -236,6 +239,7 @@ TEST_F(Assembler, Faults26_AnOutputThatSomebodyElseMadeMeanwhileIsLeftAlone) {
   EXPECT_TRUE(std::filesystem::exists(demo_.output() + "/theirs"));
 }
 
+// faults.11
 TEST_F(Assembler, Faults11_AFullDiskPausesTheAssemblyAndItGoesOnByItself) {
   const std::string name = commit_all(demo_.request("r1"));
   fs_.plan().disk_bytes = fs_.plan().bytes_written + 1'000'000;
@@ -249,6 +253,7 @@ TEST_F(Assembler, Faults11_AFullDiskPausesTheAssemblyAndItGoesOnByItself) {
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
 }
 
+// faults.22
 TEST_F(Assembler, Faults22_AModelThatChangedBeforeTheAssemblyFailsTheJob) {
   const std::string name = commit_all(demo_.request("r1"));
   std::ofstream(demo_.model() + "/tokenizer.json", std::ios::app) << " ";

@@ -41,6 +41,7 @@ TEST_F(CoreCommits, AnIncompleteLayerIsRefusedAndCanBeCompleted) {
   EXPECT_OK(worker.put_and_commit(*lease, 0));
 }
 
+// faults.01
 TEST_F(CoreCommits, Faults01_WhatIsCommittedSurvivesARestartAndNothingElse) {
   const std::string name = submit();
   {
@@ -107,6 +108,7 @@ TEST_F(CoreCommits, TooManyFallbacksFailTheJob) {
   EXPECT_EQ(job(name).cause().reason(), "TOO_MANY_FALLBACKS");
 }
 
+// faults.10
 TEST_F(CoreCommits, Faults10_AFlippedBitIsFoundBeforePublishingAndTheLayerMadeAgain) {
   const std::string name = submit();
   {
@@ -127,6 +129,7 @@ TEST_F(CoreCommits, Faults10_AFlippedBitIsFoundBeforePublishingAndTheLayerMadeAg
   EXPECT_EQ(core_->report(name)->computed_layers(), 5);
 }
 
+// faults.10
 TEST_F(CoreCommits, Faults10_AStagedFileThatIsGoneIsMadeAgain) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
@@ -143,6 +146,7 @@ TEST_F(CoreCommits, Faults10_AStagedFileThatIsGoneIsMadeAgain) {
   EXPECT_EQ(again->end_layer(), 1);
 }
 
+// faults.11
 TEST_F(CoreCommits, Faults11_AFullDiskPausesUntilThereIsRoom) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
@@ -161,6 +165,7 @@ TEST_F(CoreCommits, Faults11_AFullDiskPausesUntilThereIsRoom) {
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
 }
 
+// faults.14
 TEST_F(CoreCommits, Faults14_OutOfFileDescriptorsFailsThatCallAlone) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
@@ -173,6 +178,7 @@ TEST_F(CoreCommits, Faults14_OutOfFileDescriptorsFailsThatCallAlone) {
   EXPECT_OK(worker.put_and_commit(*lease, 0));
 }
 
+// faults.12
 TEST_F(CoreCommits, Faults12_AFailedSyncIsNoCommitAndTheLayerIsMadeAgain) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");

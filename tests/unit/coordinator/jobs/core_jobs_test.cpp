@@ -44,6 +44,7 @@ TEST_F(CoreJobs, GoesThroughItsStatesInOrder) {
   EXPECT_GT(report->output_bytes(), 0);
 }
 
+// faults.18
 TEST_F(CoreJobs, Faults18_CancellingTwiceIsOneEnd) {
   const std::string name = submit();
   for (int i = 0; i < 2; ++i) {
@@ -55,6 +56,7 @@ TEST_F(CoreJobs, Faults18_CancellingTwiceIsOneEnd) {
             (std::vector<v1::JobState>{v1::JOB_STATE_PENDING, v1::JOB_STATE_CANCELLED}));
 }
 
+// faults.18
 TEST_F(CoreJobs, Faults18_CancellingWhatSucceededIsRefused) {
   const std::string name = submit();
   run_to_end();
@@ -62,6 +64,7 @@ TEST_F(CoreJobs, Faults18_CancellingWhatSucceededIsRefused) {
   EXPECT_TRUE(std::filesystem::exists(demo_.output()));
 }
 
+// faults.18
 TEST_F(CoreJobs, Faults18_ACancelThatRacesWithTheEndHasOneOutcome) {
   for (int round = 0; round < 5; ++round) {
     const std::string output = numbered("out", round);
@@ -123,6 +126,7 @@ TEST_F(CoreJobs, DeletesOnlyWhatHasEnded) {
   submit("r1");
 }
 
+// faults.30
 TEST_F(CoreJobs, Faults30_RefusesBadNamesAndPages) {
   for (const char* name : {"", "x", "jobs/", "/jobs/x"}) {
     EXPECT_FAILS(core_->get(name), Code::kInvalidArgument, "BAD_NAME", "names are like");
@@ -156,6 +160,7 @@ TEST_F(CoreJobs, ListsInPages) {
   EXPECT_EQ(ids, (std::vector<std::string>{"r4", "r3", "r2", "r1", "r0"}));
 }
 
+// faults.22
 TEST_F(CoreJobs, Faults22_ARestartFindsAChangedModel) {
   const std::string name = submit();
   std::ofstream(demo_.model() + "/config.json", std::ios::app) << " ";
@@ -167,6 +172,7 @@ TEST_F(CoreJobs, Faults22_ARestartFindsAChangedModel) {
   EXPECT_NE(failed.cause().message().find("config.json"), std::string::npos);
 }
 
+// faults.22
 TEST_F(CoreJobs, Faults22_ALeaseIsNotGivenOnChangedCalibration) {
   const std::string name = submit();
   std::ofstream(demo_.text(), std::ios::app) << " ";
@@ -176,6 +182,7 @@ TEST_F(CoreJobs, Faults22_ALeaseIsNotGivenOnChangedCalibration) {
   EXPECT_EQ(job(name).cause().reason(), "SOURCE_CHANGED");
 }
 
+// faults.22
 TEST_F(CoreJobs, Faults22_ResumingOnAChangedModelFails) {
   const std::string name = submit();
   ASSERT_OK(core_->pause(name));
@@ -185,6 +192,7 @@ TEST_F(CoreJobs, Faults22_ResumingOnAChangedModelFails) {
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
 }
 
+// faults.16
 TEST_F(CoreJobs, Faults16_AWatchGoesOnAtAnyRevisionOverARestart) {
   const std::string name = submit();
   {

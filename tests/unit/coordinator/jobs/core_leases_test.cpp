@@ -88,6 +88,7 @@ TEST_F(CoreLeases, OldestJobFirst) {
   EXPECT_EQ(b.next_lease()->job(), second);
 }
 
+// faults.02
 TEST_F(CoreLeases, Faults02_ABrokenStreamEndsTheLeaseAtOnce) {
   const std::string name = submit();
   CoreWorker first(core_.get(), "a");
@@ -102,6 +103,7 @@ TEST_F(CoreLeases, Faults02_ABrokenStreamEndsTheLeaseAtOnce) {
   EXPECT_EQ(job(name).committed_layers(), 0);
 }
 
+// faults.06
 TEST_F(CoreLeases, Faults06_ASilentGroupLosesItsLeaseAndIsRefusedWhenItWakes) {
   const std::string name = submit();
   CoreWorker sleeper(core_.get(), "a");
@@ -137,6 +139,7 @@ TEST_F(CoreLeases, HeartbeatsKeepALease) {
   EXPECT_OK(worker.put_and_commit(*lease, 0));
 }
 
+// faults.15
 TEST_F(CoreLeases, Faults15_AfterARestartFencesGoOnRising) {
   const std::string name = submit();
   int64_t last = 0;
@@ -241,6 +244,7 @@ TEST_F(CoreLeases, AGroupThatDrainsLosesNothing) {
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
 }
 
+// faults.27
 TEST_F(CoreLeases, Faults27_BadDataFailsTheJobAtOnce) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "a");
@@ -251,6 +255,7 @@ TEST_F(CoreLeases, Faults27_BadDataFailsTheJobAtOnce) {
   EXPECT_EQ(job(name).cause().reason(), "NOT_FINITE");
 }
 
+// faults.20
 TEST_F(CoreLeases, Faults20_ADrainingGroupGetsNoMoreLeases) {
   submit("r1", "out1");
   submit("r2", "out2");

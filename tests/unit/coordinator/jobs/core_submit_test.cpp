@@ -50,6 +50,7 @@ TEST_F(CoreSubmit, TheEstimateOfTheOutputIsExactButForTheReport) {
   EXPECT_EQ(job.estimate().output_bytes(), bytes);
 }
 
+// faults.17
 TEST_F(CoreSubmit, Faults17_AHundredSubmitsAtOnceAreOneJob) {
   const auto names =
       testing::submit_at_once(100, [&] { return core_->submit(demo_.request("same")); });
@@ -121,6 +122,7 @@ TEST_F(CoreSubmit, RefusesWhatALayoutCannotSayWithTheRemedy) {
   refuse(v1::LAYOUT_FP_QUANT, v1::FORMAT_INT4, "not int4");
 }
 
+// faults.25
 TEST_F(CoreSubmit, Faults25_PathsStayBelowTheirRoots) {
   std::filesystem::create_symlink("/etc", demo_.root() / "models/link");
   ASSERT_EQ(::mkfifo((demo_.root() / "data/fifo").c_str(), 0600), 0);
@@ -141,6 +143,7 @@ TEST_F(CoreSubmit, Faults25_PathsStayBelowTheirRoots) {
                Code::kInvalidArgument, "PATH_REFUSED", "output");
 }
 
+// faults.26
 TEST_F(CoreSubmit, Faults26_TheOutputMustBeNewAndWritable) {
   std::filesystem::create_directory(demo_.output("taken"));
   EXPECT_FAILS(core_->submit(demo_.request("r", "taken")), Code::kAlreadyExists, "OUTPUT_EXISTS",
@@ -155,6 +158,7 @@ TEST_F(CoreSubmit, Faults26_TheOutputMustBeNewAndWritable) {
                "no/such");
 }
 
+// faults.26
 TEST_F(CoreSubmit, Faults26_TheOutputIsNotTheModelNorWithinIt) {
   CoordinatorOptions options = demo_.options();
   options.state_dir = demo_.root() / "state2";
@@ -168,6 +172,7 @@ TEST_F(CoreSubmit, Faults26_TheOutputIsNotTheModelNorWithinIt) {
                "OUTPUT_IN_MODEL", "demo/out");
 }
 
+// faults.32
 TEST_F(CoreSubmit, Faults32_CalibrationIsReadBeforeAnyWork) {
   const auto calibrate_on = [&](const std::string& name, const std::string& bytes) {
     demo_.root().put("data/" + name, bytes);
@@ -185,12 +190,14 @@ TEST_F(CoreSubmit, Faults32_CalibrationIsReadBeforeAnyWork) {
                Code::kInvalidArgument, "BAD_CALIBRATION_DATA", "latin.txt");
 }
 
+// faults.24
 TEST_F(CoreSubmit, Faults24_ADamagedModelIsRefusedByName) {
   std::filesystem::resize_file(demo_.model() + "/model.safetensors", 100);
   EXPECT_FAILS(core_->submit(demo_.request("r")), Code::kInvalidArgument, "BAD_SAFETENSORS",
                "model.safetensors");
 }
 
+// faults.29
 TEST_F(CoreSubmit, Faults29_AWidthThatTheGroupDoesNotDivideIsNamed) {
   EXPECT_FAILS(refused([](v1::JobSpec& spec) {
                  spec.set_format(v1::FORMAT_INT4);
@@ -199,6 +206,7 @@ TEST_F(CoreSubmit, Faults29_AWidthThatTheGroupDoesNotDivideIsNamed) {
                Code::kInvalidArgument, "GROUP_DOES_NOT_DIVIDE", "q_proj");
 }
 
+// faults.22
 TEST_F(CoreSubmit, Faults22_AChangedSourceIsRefusedWithTheDifference) {
   submit("r1");
   std::filesystem::resize_file(demo_.text(), std::filesystem::file_size(demo_.text()) - 1);

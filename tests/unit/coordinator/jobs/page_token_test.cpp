@@ -15,6 +15,7 @@ TEST(PageToken, ComesBackForTheSameFilterOnly) {
   EXPECT_EQ(*parse_page_token("", states), 0);
 }
 
+// faults.30
 TEST(PageToken, Faults30_RefusesWhatItDidNotMake) {
   for (const char* token : {"x", "p1-", "p1--1-0", "p1-0-0", "p1-1", "p1-1-0x", "p1- 1-0",
                             "p1-99999999999999999999-0", "p1-01-0"}) {

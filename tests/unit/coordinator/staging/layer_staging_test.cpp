@@ -131,6 +131,7 @@ TEST_F(LayerStagingTest, ACommitMustNameEveryTensorWithItsDigest) {
   EXPECT_FAILS(staging_->begin(start(kSpecs[0])), Code::kAborted, "UPLOAD_RUNNING", "committed");
 }
 
+// faults.06
 TEST_F(LayerStagingTest, Faults06_ARevokedLeaseWritesNothingMore) {
   const auto upload = staging_->begin(start(kSpecs[0]));
   ASSERT_OK(upload);
@@ -142,11 +143,13 @@ TEST_F(LayerStagingTest, Faults06_ARevokedLeaseWritesNothingMore) {
   EXPECT_EQ(*path_exists(fs_, SafetensorsWriter::partial_path(path_)), false);
 }
 
+// faults.11
 TEST_F(LayerStagingTest, Faults11_AFullDiskIsNamed) {
   fs_.plan().disk_bytes = fs_.plan().bytes_written + 10;
   EXPECT_FAILS(put(kSpecs[0], kPacked), Code::kResourceExhausted, "DISK_FULL", path_);
 }
 
+// faults.12
 TEST_F(LayerStagingTest, Faults12_AFailedSyncIsNotACommit) {
   ASSERT_OK(put(kSpecs[0], kPacked));
   ASSERT_OK(put(kSpecs[1], kScale));

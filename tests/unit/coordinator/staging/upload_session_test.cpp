@@ -60,6 +60,7 @@ TEST_F(UploadSessionTest, RefusesAStreamThatEndsWithinATensor) {
   EXPECT_FAILS(session_.finish(), Code::kInvalidArgument, "BAD_UPLOAD", "within a tensor");
 }
 
+// faults.30
 TEST_F(UploadSessionTest, Faults30_RefusesALargeChunk) {
   ASSERT_OK(accept({0, 1}));
   v1::PutTensorsRequest large;

@@ -158,6 +158,7 @@ TEST_F(JobStoreTest, RefusesANewerStore) {
                "99");
 }
 
+// faults.09
 TEST_F(JobStoreTest, Faults09_RefusesADamagedStore) {
   for (int i = 0; i < 200; ++i) {
     add("job" + std::to_string(i));
@@ -171,6 +172,7 @@ TEST_F(JobStoreTest, Faults09_RefusesADamagedStore) {
   EXPECT_FAILS(JobStore::open(path), Code::kDataLoss, "STORE_CORRUPT", path);
 }
 
+// faults.09
 TEST_F(JobStoreTest, Faults09_ATornLastWriteLeavesTheValidPrefix) {
   JobRecord record = add("a");
   ASSERT_OK(append(&record));

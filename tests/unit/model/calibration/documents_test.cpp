@@ -61,6 +61,7 @@ TEST_F(Documents, StopsWhenTheSinkHasEnough) {
   EXPECT_EQ(*got, Texts{"one"});
 }
 
+// faults.32
 TEST_F(Documents, Faults32_BrokenJsonIsNamedByLine) {
   refuses("a.jsonl", "{\"text\": \"one\"}\n\n{\"text\": \"two\"", "a.jsonl:3");
   refuses("a.jsonl", "{\"text\": \"one\"} {\"text\": \"two\"}", "a.jsonl:1");
@@ -68,11 +69,13 @@ TEST_F(Documents, Faults32_BrokenJsonIsNamedByLine) {
   refuses("a.json", "[\"one\",\nnone]", "a.json:2: byte");
 }
 
+// faults.32
 TEST_F(Documents, Faults32_InvalidUtf8IsNamedByLine) {
   refuses("a.jsonl", "{\"text\": \"one\"}\n{\"text\": \"\xFF\"}", "a.jsonl:2");
   refuses("a.json", "[\n\"\xC3\"]", "a.json:2");
 }
 
+// faults.32
 TEST_F(Documents, Faults32_WrongTypesAreNamed) {
   refuses("a.jsonl", "\n{\"text\": 7}", "a.jsonl:2: \"text\" is 7");
   refuses("a.jsonl", "{\"input_ids\": \"7\"}", "\"input_ids\" is \"7\"");
@@ -83,6 +86,7 @@ TEST_F(Documents, Faults32_WrongTypesAreNamed) {
   refuses("a.json", "[\"x\", 1]", "element 1");
 }
 
+// faults.32
 TEST_F(Documents, Faults32_IdsOutsideTheVocabularyAreNamed) {
   for (const char* bad : {"16", "-1", "1.5", "1e2", "99999999999999999999", "\"1\"", "null"}) {
     refuses("a.jsonl", std::string("{\"input_ids\": [1, ") + bad + "]}",
@@ -90,12 +94,14 @@ TEST_F(Documents, Faults32_IdsOutsideTheVocabularyAreNamed) {
   }
 }
 
+// faults.32
 TEST_F(Documents, Faults32_EmptyFilesAreRefused) {
   refuses("a.jsonl", "", "holds no document");
   refuses("a.jsonl", "\n \n", "holds no document");
   refuses("a.json", "[]", "holds no document");
 }
 
+// faults.32
 TEST_F(Documents, Faults32_MessagesAreRefusedWithTheWayOut) {
   const std::string line = R"({"messages": [{"role": "user", "content": "hi"}]})";
   refuses("a.jsonl", line, "apply_chat_template");

@@ -120,6 +120,7 @@ TEST_F(ReadWindows, EvaluatesBeyondTheTrainedLength) {
   EXPECT_OK(read_evaluation_windows(source({path}, 1, 33), &tokenizer_, config_));
 }
 
+// faults.32
 TEST_F(ReadWindows, Faults32_EmptyAndMissingFiles) {
   const std::string empty = directory_.put("a.txt", "");
   EXPECT_FAILS(calibration(source({empty})), Code::kInvalidArgument, "BAD_CALIBRATION_DATA",
@@ -129,6 +130,7 @@ TEST_F(ReadWindows, Faults32_EmptyAndMissingFiles) {
                "NOT_A_REGULAR_FILE", directory_.path());
 }
 
+// faults.32
 TEST_F(ReadWindows, Faults32_TooFewTokens) {
   const std::string path = directory_.put("a.txt", "abcdef");
   const Status status = calibration(source({path}, 5)).status();
@@ -137,6 +139,7 @@ TEST_F(ReadWindows, Faults32_TooFewTokens) {
   EXPECT_EQ(status.details().at("windows"), "2");
 }
 
+// faults.32
 TEST_F(ReadWindows, Faults32_InvalidUtf8IsNamedByLine) {
   const std::string path = directory_.put("a.txt", "ab\ncd\nx\xFFz\n");
   const Status status = calibration(source({path}, 9)).status();
@@ -144,12 +147,14 @@ TEST_F(ReadWindows, Faults32_InvalidUtf8IsNamedByLine) {
   EXPECT_EQ(status.details().at("line"), "3");
 }
 
+// faults.32
 TEST_F(ReadWindows, Faults32_IdsOutsideTheVocabulary) {
   const std::string path = directory_.put("a.txt", "abcz");
   EXPECT_FAILS(calibration(source({path}, 1, 5)), Code::kInvalidArgument, "BAD_CALIBRATION_DATA",
                "gives the token id 26, and config.json has a vocab_size of 16");
 }
 
+// faults.32
 TEST_F(ReadWindows, Faults32_ImpossibleOptions) {
   const std::string path = directory_.put("a.txt", "abcdef");
   for (const TextSource& bad :

@@ -25,6 +25,7 @@ TEST(Json, OrderedKeepsTheOrderOfKeys) {
   EXPECT_EQ(json->dump(), "{\"z\":1,\"a\":{\"y\":1,\"b\":1e-05},\"m\":\"\xc3\xa4\"}");
 }
 
+// faults.24
 TEST(Json, Faults24_RefusesWhatIsNotStrictJson) {
   for (const char* text : {"", "{", "{} x", "{'a': 1}", "[1,]", "{\"a\" 1}", "nul", "NaN",
                            "[1e999]", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"",
@@ -35,12 +36,14 @@ TEST(Json, Faults24_RefusesWhatIsNotStrictJson) {
   }
 }
 
+// faults.24
 TEST(Json, Faults24_RefusesNulBytes) {
   // nlohmann's lexer takes NUL for the end of its input.
   EXPECT_FAILS(parse_json(std::string_view("{}\0garbage", 10), "f"), Code::kInvalidArgument,
                "BAD_JSON", "f: byte 2: a NUL byte");
 }
 
+// faults.24
 TEST(Json, Faults24_RefusesDuplicateKeysAtEveryLevel) {
   for (const char* text : {R"({"a":1,"a":1})", R"({"x":[{"a":{},"b":1,"a":{}}]})"}) {
     EXPECT_FAILS(parse_json(text, "f"), Code::kInvalidArgument, "BAD_JSON", "duplicate key 'a'");
@@ -50,11 +53,13 @@ TEST(Json, Faults24_RefusesDuplicateKeysAtEveryLevel) {
   EXPECT_OK(parse_json(R"([{"a":{"a":1}},{"a":1}])", "f"));
 }
 
+// faults.24
 TEST(Json, Faults24_NamesTheByteOfAFault) {
   EXPECT_FAILS(parse_json(R"({"a":1,"a":2})", "f"), Code::kInvalidArgument, "BAD_JSON",
                "f: byte 10:");
 }
 
+// faults.24
 TEST(Json, Faults24_BoundsDepth) {
   JsonLimits limits;
   limits.max_depth = 3;
@@ -65,6 +70,7 @@ TEST(Json, Faults24_BoundsDepth) {
   EXPECT_FAILS(parse_json(deep, "f"), Code::kInvalidArgument, "BAD_JSON", "deeper than 64");
 }
 
+// faults.24
 TEST(Json, Faults24_BoundsSizeAndValues) {
   JsonLimits limits;
   limits.max_bytes = 10;
@@ -76,6 +82,7 @@ TEST(Json, Faults24_BoundsSizeAndValues) {
                "over the limit of 10");
 }
 
+// faults.24
 TEST(Json, Faults24_ManyKeysTakeNoQuadraticTime) {
   std::string text = "{";
   for (int i = 0; i < 100'000; ++i) {

@@ -74,6 +74,7 @@ TEST_F(Checkpoint, ReadsShardsInOrderOfNames) {
   EXPECT_FAILS((*reader)->check_unchanged(), Code::kFailedPrecondition, "SOURCE_CHANGED", "2.safe");
 }
 
+// faults.24
 TEST_F(Checkpoint, Faults24_IndexValuesAreOnePathComponent) {
   shard("1.safetensors", {"a"});
   for (const char* value : {"\"../1.safetensors\"", "\"/tmp/1.safetensors\"", "\"d/1.safetensors\"",
@@ -84,6 +85,7 @@ TEST_F(Checkpoint, Faults24_IndexValuesAreOnePathComponent) {
   }
 }
 
+// faults.24
 TEST_F(Checkpoint, Faults24_IndexThatIsNoIndex) {
   for (const char* text : {"{}", "[]", R"({"weight_map":[]})", R"({"weight_map":{}})"}) {
     index(text);
@@ -96,6 +98,7 @@ TEST_F(Checkpoint, Faults24_IndexThatIsNoIndex) {
   }
 }
 
+// faults.24
 TEST_F(Checkpoint, Faults24_IndexAgainstShards) {
   shard("1.safetensors", {"a", "b"});
   shard("2.safetensors", {"c"});
@@ -113,6 +116,7 @@ TEST_F(Checkpoint, Faults24_IndexAgainstShards) {
   expect_bad_index("the tensor is also in");
 }
 
+// faults.24
 TEST_F(Checkpoint, Faults24_AnIndexBesideAnotherModelIsAmbiguous) {
   shard("1.safetensors", {"a"});
   shard("model.safetensors", {"a"});

@@ -81,6 +81,7 @@ TEST(Layout, CheckpointTensorsReplaceWeightsInPlace) {
   EXPECT_EQ(names.size(), 4 + 7 * 3 + 1U);
 }
 
+// faults.29
 TEST(Layout, Faults29_MissingOrMisshapenSourceWeightsAreNamed) {
   const QuantizationInfo info = testing::small_info({});
   auto source = testing::small_source(info);

@@ -43,6 +43,7 @@ TEST(SafetensorsHeader, AcceptsNoTensorsAndUnknownKeys) {
       R"({"a":{"dtype":"U8","new":{"k":[1,null]},"shape":[1],"data_offsets":[0,1],"f":1.5}})", 1));
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_NotOneObject) {
   for (const char* text : {"", "[]", "1", "\"a\"", "null", "{", "{} {}", "{}x"}) {
     expect_refused(text, 0, "header: byte");
@@ -51,6 +52,7 @@ TEST(SafetensorsHeader, Faults24_NotOneObject) {
   expect_refused(std::string("{}\0", 3), 0, "NUL");
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_DuplicateKeys) {
   expect_refused("{" + kA + "," + kA + "}", 4, "duplicate key");
   expect_refused(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1,
@@ -61,6 +63,7 @@ TEST(SafetensorsHeader, Faults24_DuplicateKeys) {
                  "key 'k': a duplicate key");
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_MetadataNotStrings) {
   for (const char* value :
        {"1", "null", "[]", "\"x\"", R"({"a":1})", R"({"a":null})", R"({"a":[]})", R"({"a":{}})"}) {
@@ -68,6 +71,7 @@ TEST(SafetensorsHeader, Faults24_MetadataNotStrings) {
   }
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_IncompleteEntries) {
   expect_refused(R"({"a":{"shape":[1],"data_offsets":[0,1]}})", 1, "key 'dtype': missing");
   expect_refused(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", 1, "key 'shape': missing");
@@ -77,6 +81,7 @@ TEST(SafetensorsHeader, Faults24_IncompleteEntries) {
   }
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_UnknownDType) {
   for (const char* dtype : {"\"F4\"", "\"f32\"", "\"\"", "1", "null", "[\"F32\"]", "{}"}) {
     expect_refused(
@@ -85,6 +90,7 @@ TEST(SafetensorsHeader, Faults24_UnknownDType) {
   }
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_BadNumbers) {
   for (const char* number : {"-1", "-0", "1.0", "1e2", "281474976710656", "18446744073709551616",
                              "\"1\"", "null", "true", "[1]", "{}"}) {
@@ -102,12 +108,14 @@ TEST(SafetensorsHeader, Faults24_BadNumbers) {
   }
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_Depth) {
   expect_refused(R"({"a":{"n":[[[1]]],"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1,
                  "nested deeper than 4");
   expect_refused(R"({"a":{"n":)" + std::string(1'000'000, '['), 0, "nested deeper than 4");
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_OffsetsMustTile) {
   const auto two = [](const std::string& first, const std::string& second) {
     return R"({"a":{"dtype":"U8","shape":[4],"data_offsets":)" + first +
@@ -124,6 +132,7 @@ TEST(SafetensorsHeader, Faults24_OffsetsMustTile) {
   expect_refused("{}", 1, "the file at 1");
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_ShapeAgainstSize) {
   expect_refused(R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[0,4]}})", 4,
                  "does not hold the 16 bytes of F32 [4]");
@@ -134,6 +143,7 @@ TEST(SafetensorsHeader, Faults24_ShapeAgainstSize) {
       "more than 2^48 - 1 bytes");
 }
 
+// faults.24
 TEST(SafetensorsHeader, Faults24_HostileHeadersTakeBoundedTime) {
   const std::clock_t start = std::clock();  // CPU time: the machine may be busy
   std::string dimensions = R"({"a":{"dtype":"U8","shape":[)";

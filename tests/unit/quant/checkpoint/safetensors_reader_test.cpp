@@ -51,6 +51,7 @@ TEST(SafetensorsReader, ReadsTensors) {
   EXPECT_OK((*file)->check_unchanged());
 }
 
+// faults.24
 TEST(SafetensorsReader, Faults24_LengthField) {
   const TemporaryDirectory dir;
   const auto refused = [&](const std::string& bytes, const std::string& words) {
@@ -67,6 +68,7 @@ TEST(SafetensorsReader, Faults24_LengthField) {
   refused(length_field(0), "header");
 }
 
+// faults.24
 TEST(SafetensorsReader, Faults24_EveryTruncationIsRefused) {
   const TemporaryDirectory dir;
   const std::string whole = file_with(kHeader, "012345");
@@ -77,6 +79,7 @@ TEST(SafetensorsReader, Faults24_EveryTruncationIsRefused) {
   }
 }
 
+// faults.24
 TEST(SafetensorsReader, Faults24_AHugeSparseFileAllocatesNothing) {
   const TemporaryDirectory dir;
   const std::string path = dir.put("m.safetensors", length_field(uint64_t{1} << 40));
@@ -103,12 +106,14 @@ class ChangedFile : public ::testing::Test {
   std::unique_ptr<SafetensorsFile> file_;
 };
 
+// faults.23
 TEST_F(ChangedFile, Faults23_Truncated) {
   ASSERT_EQ(::truncate(path_.c_str(), 20), 0);
   EXPECT_FAILS(read(), Code::kFailedPrecondition, "SOURCE_CHANGED", path_ + ": was truncated");
   EXPECT_FAILS(file_->check_unchanged(), Code::kFailedPrecondition, "SOURCE_CHANGED", path_);
 }
 
+// faults.23
 TEST_F(ChangedFile, Faults23_Rewritten) {
   dir_.put("m.safetensors", file_with(kHeader, "abcdef"));
   const timespec later[2] = {{2'000'000'000, 0}, {2'000'000'000, 0}};
@@ -116,6 +121,7 @@ TEST_F(ChangedFile, Faults23_Rewritten) {
   EXPECT_FAILS(read(), Code::kFailedPrecondition, "SOURCE_CHANGED", path_ + ": was rewritten");
 }
 
+// faults.23
 TEST_F(ChangedFile, Faults23_Replaced) {
   ASSERT_OK(write_file_atomically(posix_file_system(), path_, file_with(kHeader, "abcdef")));
   EXPECT_OK(read());  // the open file is still the old one

@@ -94,6 +94,7 @@ TEST(SafetensorsWriter, DoesNotResumeAnotherFile) {
                "PARTIAL_FILE_DIFFERS", "a.partial");
 }
 
+// faults.12
 TEST(SafetensorsWriter, Faults12_WhicheverCallFailsTheNameHoldsNothingPartial) {
   const TemporaryDirectory dir;
   FaultyFileSystem counter;

@@ -367,6 +367,7 @@ TEST_F(Damaged, Files) {
   expect_problem("model.safetensors.index.json | metadata.total_size");
 }
 
+// faults.10
 TEST_F(Damaged, Faults10_AFlippedBitChangesItsDigestOnly) {
   write({});
   const VerifyReport before = verify(dir_.path());

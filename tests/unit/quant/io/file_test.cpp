@@ -57,6 +57,7 @@ TEST(File, WritesAtOffsetsAndAppends) {
   EXPECT_EQ(fs().open_for_writing(dir / "b", OpenMode::kExisting).status().code(), Code::kNotFound);
 }
 
+// faults.25
 TEST(File, Faults25_RefusesEverythingButRegularFiles) {
   const TemporaryDirectory dir;
   const std::string fifo = dir / "fifo";
@@ -76,6 +77,7 @@ TEST(File, Faults25_RefusesEverythingButRegularFiles) {
   ::close(listener);
 }
 
+// faults.13
 TEST(File, Faults13_LoopsOverShortReadsAndWrites) {
   const TemporaryDirectory dir;
   FaultyFileSystem faulty;
@@ -87,6 +89,7 @@ TEST(File, Faults13_LoopsOverShortReadsAndWrites) {
   EXPECT_EQ(*bytes, "0123456789");
 }
 
+// faults.12
 TEST(File, Faults12_AnAtomicWriteLeavesOldOrNewWhicheverCallFails) {
   const TemporaryDirectory dir;
   FaultyFileSystem counter;
@@ -115,6 +118,7 @@ TEST(File, AnAtomicWriteSyncsTheFileBeforeAndTheDirectoryAfterTheRename) {
             (std::vector<std::string>{"open", "write", "fsync", "close", "rename", "sync_dir"}));
 }
 
+// faults.11
 TEST(File, Faults11_AFullDiskIsNamed) {
   const TemporaryDirectory dir;
   FaultyFileSystem faulty;

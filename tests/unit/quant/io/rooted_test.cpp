@@ -56,6 +56,7 @@ TEST_F(Rooted, ResolvesWhatLiesBelow) {
             real + "/config.json");
 }
 
+// faults.25
 TEST_F(Rooted, Faults25_RefusesWhatLeavesTheRoot) {
   const std::string bad[] = {"",
                              std::string("models\0/small", 13),
@@ -75,6 +76,7 @@ TEST_F(Rooted, Faults25_RefusesWhatLeavesTheRoot) {
   }
 }
 
+// faults.25
 TEST_F(Rooted, Faults25_RefusesOtherKinds) {
   ASSERT_EQ(::mkfifo((root() + "/fifo").c_str(), 0600), 0);
   EXPECT_FAILS(resolve_beneath(root(), "models/small/config.json"), Code::kInvalidArgument,
@@ -94,6 +96,7 @@ TEST_F(Rooted, ResolvesWhatIsToBeCreated) {
   EXPECT_EQ(*resolve_new_beneath(root(), "models/inside/x"), real_root_ + "/models/small/x");
 }
 
+// faults.25
 TEST_F(Rooted, Faults25_RefusesToCreateOutside) {
   for (const std::string& path :
        {std::string(), std::string("."), std::string(".."), std::string("models/.."),

@@ -214,6 +214,7 @@ INSTANTIATE_TEST_SUITE_P(
                       way(Propagate::kQuantized, Sequential::kBlock, Activations::kA16),
                       way(Propagate::kOriginal, Sequential::kStage, Activations::kA4)));
 
+// faults.28
 TEST_F(ExpertStageTest, Faults28_AnExpertThatSawNoTokenIsRoundedWithThePeersInputScale) {
   write_model_with_idle_experts();
   Store store;
@@ -247,6 +248,7 @@ TEST_F(ExpertStageTest, Faults28_AnExpertThatSawNoTokenIsRoundedWithThePeersInpu
   }
 }
 
+// faults.28
 TEST_F(ExpertStageTest, Faults28_IdleExpertsAreTheSameOnAnyRanks) {
   write_model_with_idle_experts();
   Store one;
@@ -259,6 +261,7 @@ TEST_F(ExpertStageTest, Faults28_IdleExpertsAreTheSameOnAnyRanks) {
   }
 }
 
+// faults.28
 TEST_F(ExpertStageTest, Faults28_AnExpertBelowTheShareIsRounded) {
   QuantOptions strict = options(Activations::kA16);
   strict.least_expert_share = 1.0;  // all that see less than the mean

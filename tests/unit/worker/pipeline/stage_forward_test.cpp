@@ -177,6 +177,7 @@ Use measure_use(const std::string& model = ROTOR_SOURCE_DIR "/demo/model", size_
   return {kPlenty - before, before - roomy.backend().memory_left()};
 }
 
+// faults.19
 TEST(StageForwardTest, Faults19_OutOfMemoryRunsFewerSequencesAtATimeToTheSame) {
   OneLayer reference(0);
   ASSERT_OK(reference.forward(MemoryPlan()));
@@ -190,6 +191,7 @@ TEST(StageForwardTest, Faults19_OutOfMemoryRunsFewerSequencesAtATimeToTheSame) {
   }
 }
 
+// faults.19
 TEST(StageForwardTest, Faults19_OutOfMemoryInAMixtureRunsFewerSequencesAtATime) {
   OneLayer reference(0, kMixture);
   ASSERT_OK(reference.forward(MemoryPlan()));
@@ -199,6 +201,7 @@ TEST(StageForwardTest, Faults19_OutOfMemoryInAMixtureRunsFewerSequencesAtATime) 
   EXPECT_EQ(tight.output(), reference.output());
 }
 
+// faults.19
 TEST(StageForwardTest, Faults19_OutOfMemoryInLatentAttentionRunsFewerSequencesAtATime) {
   OneLayer reference(0, kLatent, 1);
   ASSERT_OK(reference.forward(MemoryPlan()));
@@ -208,6 +211,7 @@ TEST(StageForwardTest, Faults19_OutOfMemoryInLatentAttentionRunsFewerSequencesAt
   EXPECT_EQ(tight.output(), reference.output());
 }
 
+// faults.19
 TEST(StageForwardTest, Faults19_NotEvenOneSequenceIsAnErrorWithNumbers) {
   const Use use = measure_use();
   OneLayer none(use.before + 1024);
@@ -218,6 +222,7 @@ TEST(StageForwardTest, Faults19_NotEvenOneSequenceIsAnErrorWithNumbers) {
   EXPECT_EQ(status.details().at("free"), "1024");
 }
 
+// faults.19
 TEST(StageForwardTest, Faults19_ACarryThatDoesNotFitIsComputedAgain) {
   OneLayer reference(0);
   std::vector<std::vector<float>> inputs;
