@@ -144,61 +144,57 @@ void soft_cap_run(float* x, int64_t count, float cap) {
 
 namespace {
 
-/// out = gate / (1 + e^exponent(gate)) * up.
-template <typename Exponent>
+/// out = g / (1 + e^exponent(g)) * u, where prepare(g, u) makes g and u of gate and up.
+template <typename Prepare, typename Exponent>
 void gated_run(const float* gate, const float* up, int64_t count, float* out,
-               const Exponent& exponent) {
+               const Prepare& prepare, const Exponent& exponent) {
   int64_t i = 0;
   for (; i + kWidth <= count; i += kWidth) {
     Floats g;
     Floats u;
     load(gate + i, g);
     load(up + i, u);
+    prepare(g, u);
     Floats e = g;
     exponent(e);
     exponential(e);
     store(g / (1.0F + e) * u, out + i);
   }
   for (; i < count; ++i) {
-    Floats e = Floats{} + gate[i];
+    Floats g = Floats{} + gate[i];
+    Floats u = Floats{} + up[i];
+    prepare(g, u);
+    Floats e = g;
     exponent(e);
-    out[i] = gate[i] / (1.0F + exp_approx(e[0])) * up[i];
+    out[i] = g[0] / (1.0F + exp_approx(e[0])) * u[0];
   }
 }
+
+void as_they_are(Floats&, Floats&) {}
 
 }  // namespace
 
 void silu_run(const float* gate, const float* up, int64_t count, float* out) {
-  gated_run(gate, up, count, out, [](Floats& g) { g = -g; });
+  gated_run(gate, up, count, out, as_they_are, [](Floats& g) { g = -g; });
 }
 
 void gelu_tanh_run(const float* gate, const float* up, int64_t count, float* out) {
   // (1 + tanh(y)) / 2 = 1 / (1 + e^-2y).
   constexpr float kLinear = -1.59576912F;  // -2 sqrt(2/pi)
   constexpr float kCubic = 0.044715F;
-  gated_run(gate, up, count, out, [](Floats& g) { g = kLinear * (g + kCubic * g * g * g); });
+  gated_run(gate, up, count, out, as_they_are,
+            [](Floats& g) { g = kLinear * (g + kCubic * g * g * g); });
 }
 
 void clamped_swiglu_run(const float* gate, const float* up, int64_t count, float alpha, float limit,
                         float* out) {
-  int64_t i = 0;
-  for (; i + kWidth <= count; i += kWidth) {
-    Floats g;
-    Floats u;
-    load(gate + i, g);
-    load(up + i, u);
+  const auto clamp = [limit](Floats& g, Floats& u) {
     g = g > limit ? Floats{} + limit : g;
     u = u > limit ? Floats{} + limit : u;
     u = u < -limit ? Floats{} - limit : u;
-    Floats e = g * -alpha;
-    exponential(e);
-    store(g / (1.0F + e) * (u + 1.0F), out + i);
-  }
-  for (; i < count; ++i) {
-    const float g = gate[i] > limit ? limit : gate[i];
-    const float u = up[i] > limit ? limit : up[i] < -limit ? -limit : up[i];
-    out[i] = g / (1.0F + exp_approx(g * -alpha)) * (u + 1.0F);
-  }
+    u = u + 1.0F;
+  };
+  gated_run(gate, up, count, out, clamp, [alpha](Floats& g) { g = g * -alpha; });
 }
 
 }  // namespace rotor::worker::cpu
