@@ -28,7 +28,7 @@ class ModuleSolver {
   Result<float> rotate(const Tensor& weight);
   /// `factor` null: for rounding to nearest, all columns alike.
   Status search_scales(float global_scale, const Factor* factor);
-  /// This rank's rows with room for their codes, for Backend::solve; none of them may be none.
+  /// This rank's rows, which may be none, with room for their codes: for Backend::solve.
   Result<RowsToSolve> begin_codes();
   /// Makes the codes by rounding to nearest, after begin_codes().
   Status round();
