@@ -4,7 +4,7 @@
 #include <chrono>
 #include <functional>
 
-#include "worker/bench/random_layer.h"
+#include "worker/bench/random_model.h"
 
 namespace rotor::worker::bench {
 namespace {

@@ -10,7 +10,8 @@
 #include "quant/checkpoint/layout.h"
 #include "worker/bench/digest_sink.h"
 #include "worker/bench/memory_use.h"
-#include "worker/bench/random_layer.h"
+#include "worker/bench/random_activations.h"
+#include "worker/bench/random_model.h"
 #include "worker/model/decoder.h"
 #include "worker/pipeline/layer_quantizer.h"
 #include "worker/pipeline/manifest.h"
@@ -64,8 +65,8 @@ class LayerBench {
     ROTOR_ASSIGN_OR_RETURN(Decoder decoder,
                            Decoder::create(backend_, architecture.config, options_.seq_len));
     decoder_.emplace(std::move(decoder));
-    ROTOR_ASSIGN_OR_RETURN(
-        weights_, random_layer(backend_, *parallel_, architecture.layers[0], options_.seed));
+    RandomSource source(architecture, options_.seed, *parallel_);
+    ROTOR_ASSIGN_OR_RETURN(weights_, load_layer(backend_, source, architecture.layers[0]));
     ROTOR_ASSIGN_OR_RETURN(
         RandomActivations activations,
         RandomActivations::create(backend_, *parallel_, architecture.config.hidden_size,

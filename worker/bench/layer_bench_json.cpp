@@ -19,9 +19,14 @@ double rounded(double value) {
 }
 
 Json shape_json(const ModelShape& shape) {
-  return {{"name", shape.name},         {"hidden", shape.hidden},
-          {"heads", shape.heads},       {"kv_heads", shape.kv_heads},
-          {"head_dim", shape.head_dim}, {"intermediate", shape.intermediate}};
+  Json json = {{"name", shape.name},         {"hidden", shape.hidden},
+               {"heads", shape.heads},       {"kv_heads", shape.kv_heads},
+               {"head_dim", shape.head_dim}, {"intermediate", shape.intermediate}};
+  if (shape.experts > 0) {
+    json["experts"] = shape.experts;
+    json["per_token"] = shape.per_token;
+  }
+  return json;
 }
 
 Json settings_json(const LayerBenchOptions& options) {

@@ -1,7 +1,6 @@
 #include "worker/bench/make_checkpoint.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,6 +14,7 @@
 #include "quant/checkpoint/safetensors_writer.h"
 #include "quant/checkpoint/sharding.h"
 #include "quant/format/bf16.h"
+#include "worker/bench/random_model.h"
 #include "worker/bench/random_values.h"
 
 namespace rotor::worker::bench {
@@ -23,36 +23,6 @@ namespace {
 constexpr int64_t kChunkBytes = int64_t{32} << 20;
 constexpr int64_t kValueBytes = 2;  // BF16
 constexpr int kTokens = 256;
-
-/// What a tensor is filled with.
-struct Filling {
-  uint64_t seed = 0;
-  float deviation = 0.0F;  // 0: all ones
-};
-
-/// Standard deviations that keep the size of activations: 1/sqrt(inputs) for a linear, less where
-/// its output is added to the residual stream, twice a layer.
-std::map<std::string, Filling> fillings(const Architecture& architecture, uint64_t seed) {
-  std::map<std::string, Filling> result;
-  uint64_t part = 0;
-  for (const ExpectedTensor& tensor : expected_tensors(architecture)) {
-    Filling& filling = result[tensor.name];
-    filling.seed = derive_seed(seed, part++);
-    if (tensor.shape.size() == 2) {
-      filling.deviation = 1.0F / std::sqrt(static_cast<float>(tensor.shape[1]));
-    }
-  }
-  result[architecture.embedding].deviation = 1.0F;
-  const auto additions = static_cast<float>(2 * architecture.layers.size());
-  for (const Layer& layer : architecture.layers) {
-    for (const Stage& stage : layer.stages) {
-      if (stage.kind == StageKind::kAttentionOut || stage.kind == StageKind::kMlpOut) {
-        result[stage.linears[0].name + ".weight"].deviation /= std::sqrt(additions);
-      }
-    }
-  }
-  return result;
-}
 
 std::vector<TensorSpec> specs_of(const Architecture& architecture) {
   std::vector<TensorSpec> specs;
@@ -158,7 +128,7 @@ Result<int64_t> make_checkpoint(const CheckpointOptions& options) {
 
   const std::unique_ptr<Parallel> parallel =
       make_thread_pool(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
-  const std::map<std::string, Filling> filled_with = fillings(architecture, options.seed);
+  const std::map<std::string, Filling> filled_with = random_fillings(architecture, options.seed);
   int64_t bytes = 0;
   for (const Shard& shard : shards) {
     ROTOR_RETURN_IF_ERROR(

@@ -20,11 +20,13 @@ struct ModelShape {
   int64_t heads;
   int64_t kv_heads;
   int64_t head_dim;
-  int64_t intermediate;
+  int64_t intermediate;  // of a mixture: of an expert
   int64_t vocab;
   int64_t layers;
   double rope_theta;
-  bool tied;  // output head and embedding
+  bool tied;              // output head and embedding
+  int64_t experts = 0;    // of a layer; 0: no mixture
+  int64_t per_token = 0;  // experts that a token goes to
 };
 
 std::span<const ModelShape> model_shapes();

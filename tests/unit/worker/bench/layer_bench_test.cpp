@@ -10,9 +10,9 @@
 namespace rotor::worker::bench {
 namespace {
 
-LayerBenchOptions tiny() {
+LayerBenchOptions tiny(std::string_view shape = "tiny") {
   LayerBenchOptions options;
-  options.shape = find_shape("tiny").value();
+  options.shape = find_shape(shape).value();
   options.sequences = 8;
   options.seq_len = 96;
   return options;
@@ -75,6 +75,13 @@ TEST(LayerBench, AnyNumberOfRanksGivesTheSameDigest) {
   LayerBenchOptions other = options;
   other.seed = 1;
   EXPECT_NE(run(1, other).result.digest, one);
+}
+
+TEST(LayerBench, TakesMixtures) {
+  const Outcome one = run(1, tiny("tiny-moe"));
+  EXPECT_EQ(one.result.waited.modules.size(), 4U + 8U * 3U);
+  EXPECT_GT(one.result.waited.phases.begin()->second.seconds, 0.0);
+  EXPECT_EQ(run(2, tiny("tiny-moe")).result.digest, one.result.digest);
 }
 
 TEST(LayerBench, WhereActivationsLieDoesNotChangeTheDigest) {

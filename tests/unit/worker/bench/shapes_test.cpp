@@ -33,6 +33,9 @@ TEST(Shapes, HaveTheParametersThatTheirNamesSay) {
   EXPECT_NEAR(billions("mistral-7b"), 7.25, 0.01);
   EXPECT_NEAR(billions("qwen3-8b"), 8.19, 0.01);
   EXPECT_NEAR(billions("qwen3-32b"), 32.76, 0.01);
+  EXPECT_NEAR(billions("mixtral-8x7b"), 46.70, 0.01);
+  EXPECT_NEAR(billions("qwen3-30b-a3b"), 30.52, 0.01);
+  EXPECT_NEAR(billions("qwen3-235b-a22b"), 235.09, 0.05);
 }
 
 TEST(Shapes, AreAllUnderstood) {

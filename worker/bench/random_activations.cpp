@@ -1,21 +1,21 @@
-#include "worker/bench/random_layer.h"
+#include "worker/bench/random_activations.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "quant/format/bf16.h"
+#include "worker/bench/random_model.h"
 #include "worker/bench/random_values.h"
 
 namespace rotor::worker::bench {
 namespace {
 
-// Places in the seed's family; weights take those behind kWeights.
+// Places in the seed's family.
 constexpr uint64_t kDirections = 1;
 constexpr uint64_t kNoise = 2;
 constexpr uint64_t kStrengths = 3;
 constexpr uint64_t kTokens = 4;
-constexpr uint64_t kWeights = 16;
 
 constexpr float kDecay = 0.5F;  // strength of direction j: (1 + j)^-kDecay
 constexpr float kNoiseLevel = 0.5F;
@@ -32,38 +32,6 @@ uint16_t scaled(uint16_t value, float factor) {
 }
 
 }  // namespace
-
-Result<Tensor> random_tensor(Backend& backend, Parallel& parallel, DType dtype, int64_t rows,
-                             int64_t cols, uint64_t seed, int64_t place, float deviation) {
-  ROTOR_ASSIGN_OR_RETURN(Tensor tensor, backend.allocate(dtype, rows, cols));
-  std::vector<char> values(tensor.bytes());
-  fill_random(dtype, seed, place, tensor.size(), deviation, values.data(), parallel);
-  ROTOR_RETURN_IF_ERROR(backend.upload(values.data(), values.size(), tensor));
-  return tensor;
-}
-
-Result<LayerWeights> random_layer(Backend& backend, Parallel& parallel, const Layer& layer,
-                                  uint64_t seed) {
-  LayerWeights weights;
-  uint64_t part = kWeights;
-  for (const Stage& stage : layer.stages) {
-    StageWeights& of_stage = weights.stages.emplace_back();
-    if (!stage.norm.empty()) {
-      const std::vector<uint16_t> ones(static_cast<size_t>(stage.in_features), f32_to_bf16(1.0F));
-      ROTOR_ASSIGN_OR_RETURN(of_stage.norm, backend.allocate(DType::kBf16, 1, stage.in_features));
-      ROTOR_RETURN_IF_ERROR(
-          backend.upload(ones.data(), ones.size() * sizeof(uint16_t), of_stage.norm));
-    }
-    for (const Linear& linear : stage.linears) {
-      const float deviation = 1.0F / std::sqrt(static_cast<float>(linear.in_features));
-      ROTOR_ASSIGN_OR_RETURN(
-          of_stage.linears.emplace_back().weight,
-          random_tensor(backend, parallel, DType::kBf16, linear.out_features, linear.in_features,
-                        derive_seed(seed, part++), 0, deviation));
-    }
-  }
-  return weights;
-}
 
 Result<RandomActivations> RandomActivations::create(Backend& backend, Parallel& parallel,
                                                     int64_t hidden, uint64_t seed) {

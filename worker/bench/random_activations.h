@@ -1,34 +1,22 @@
-// A decoder layer of random weights, and activations for it that are correlated as those of real
-// models are: most of their variance in few directions, a noise floor in all, and some channels far
-// larger than the rest. Without that GPTQ would have nothing to gain, and factorizations and scale
-// searches would see matrices that no model has.
+// Activations for a layer of random weights that are correlated as those of real models are: most
+// of their variance in few directions, a noise floor in all, and some channels far larger than the
+// rest. Without that GPTQ would have nothing to gain, and factorizations and scale searches would
+// see matrices that no model has.
 //
 // The numbers are functions of the seed and their place: any number of ranks works on the same
-// layer. They are made on the host (random_values.h) and mixed by the backend's own products.
+// ones. They are made on the host (random_values.h) and mixed by the backend's own products.
 //
-// Owns: the weights and two mixing matrices on the backend. Thread-safety: as the backend.
+// Owns: two mixing matrices on the backend. Thread-safety: as the backend.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "model/architecture.h"
 #include "quant/base/parallel.h"
 #include "worker/backend/backend.h"
-#include "worker/model/layer_weights.h"
 #include "worker/pipeline/micro_batches.h"
 
 namespace rotor::worker::bench {
-
-/// [rows, cols] of numbers near normal, on the backend; `seed` as random_values.h says, the first
-/// at `place`.
-Result<Tensor> random_tensor(Backend& backend, Parallel& parallel, DType dtype, int64_t rows,
-                             int64_t cols, uint64_t seed, int64_t place, float deviation);
-
-/// BF16 weights of one layer, scaled so that activations keep their size.
-Result<LayerWeights> random_layer(Backend& backend, Parallel& parallel, const Layer& layer,
-                                  uint64_t seed);
 
 class RandomActivations {
  public:
