@@ -1,12 +1,14 @@
 // A file system over the real one that fails on demand: the Nth call, a full disk, short reads and
 // writes. Counts every call that could fail, so that a test can fail each in turn.
+//
+// Thread-safety: as the file system's below it; a plan is changed and read while nothing is called.
 #pragma once
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,10 +28,21 @@ struct FaultPlan {
 
   /// Counts a call; the error that it fails with, or 0.
   int next(std::string what) {
+    const std::lock_guard lock(mutex);
     log.push_back(std::move(what));
     return calls++ == fail_at ? error_number : 0;
   }
   size_t limit(size_t n) const { return max_transfer == 0 ? n : std::min(n, max_transfer); }
+  /// How many of n bytes the disk still takes; they are taken.
+  size_t take_room(size_t n) {
+    const std::lock_guard lock(mutex);
+    const int64_t room = std::max<int64_t>(disk_bytes - bytes_written, 0);
+    const size_t count = disk_bytes < 0 ? n : std::min(n, static_cast<size_t>(room));
+    bytes_written += static_cast<int64_t>(count);
+    return count;
+  }
+
+  std::mutex mutex;  // files are read and written by several threads
 };
 
 #define ROTOR_FAULT(what, path)                                 \
@@ -91,16 +104,11 @@ class FaultyWriter final : public WritableFile {
  protected:
   Result<size_t> write_some(int64_t offset, const void* src, size_t n) override {
     ROTOR_FAULT("write", path());
-    size_t count = plan_.limit(n);
-    if (plan_.disk_bytes >= 0) {
-      const int64_t room = plan_.disk_bytes - plan_.bytes_written;
-      if (room <= 0) {
-        return errno_error(ENOSPC, "write", path());
-      }
-      count = std::min(count, static_cast<size_t>(room));
+    const size_t count = plan_.take_room(plan_.limit(n));
+    if (count == 0 && n > 0) {
+      return errno_error(ENOSPC, "write", path());
     }
     ROTOR_RETURN_IF_ERROR(file_->write_at(offset, src, count));
-    plan_.bytes_written += static_cast<int64_t>(count);
     return count;
   }
 
