@@ -43,3 +43,13 @@ if(ROTOR_SANITIZE)
   add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${ROTOR_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>")
   add_link_options("-fsanitize=${ROTOR_SANITIZE}")
 endif()
+
+# For this directory and those below it: code that takes longer to compile well than it ever runs.
+# Sanitizers double what a compiler optimizes, and so take it as it is.
+macro(rotor_compile_quickly)
+  if(ROTOR_SANITIZE)
+    add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-O0>")
+  elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+    add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-O1>")
+  endif()
+endmacro()
