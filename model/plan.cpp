@@ -205,9 +205,14 @@ Status check_width(const Linear& linear, const QuantScheme& scheme) {
 
 }  // namespace
 
-int default_micro_batch_sequences(int64_t sequences, int64_t seq_len, int lanes) {
+int default_micro_batch_sequences(const ModelConfig& config, int64_t sequences, int64_t seq_len,
+                                  int lanes) {
   constexpr int64_t kTokens = 8192;
-  const int64_t full = kTokens / std::max<int64_t>(seq_len, 1);
+  constexpr int64_t kMostForExperts = 4;  // times: activations of a micro-batch grow with it
+  const RoutingRule& routing = config.routing;
+  const int64_t sparsity = routing.experts / std::max<int64_t>(routing.per_token, 1);
+  const int64_t tokens = kTokens * std::clamp<int64_t>(sparsity, 1, kMostForExperts);
+  const int64_t full = tokens / std::max<int64_t>(seq_len, 1);
   const int64_t spread = sequences / std::max(lanes, 1);
   return static_cast<int>(std::max<int64_t>(std::min(full, spread), 1));
 }

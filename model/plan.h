@@ -15,8 +15,8 @@
 
 namespace rotor {
 
-/// What the Hessians of a mixture's experts may take on a rank at a time: as many experts are worked
-/// on together, and at least one. Part of the plan: the same for any number of ranks.
+/// What the Hessians of a mixture's experts may take on a rank at a time: as many experts are
+/// worked on together, and at least one. Part of the plan: the same for any number of ranks.
 inline constexpr int64_t kExpertHessianBytes = int64_t{4} << 30;
 
 enum class Propagate { kQuantized, kOriginal };
@@ -55,8 +55,10 @@ struct QuantOptions {
 };
 
 /// Sequences of a micro-batch where nothing else is asked for: 8192 tokens, at which products run
-/// at full speed, but no more than leave every lane a micro-batch.
-int default_micro_batch_sequences(int64_t sequences, int64_t seq_len, int lanes);
+/// at full speed, and up to four times as many of a mixture, whose experts see a share of them; but
+/// no more than leave every lane a micro-batch.
+int default_micro_batch_sequences(const ModelConfig& config, int64_t sequences, int64_t seq_len,
+                                  int lanes);
 
 /// Something that was not done as asked for, and counts against the job's limit.
 struct FallbackNote {

@@ -116,11 +116,8 @@ Status settle_plan(v1::JobSpec* spec) {
   int64_t value = 0;
   ROTOR_RETURN_IF_ERROR(settle_count("plan.lanes", spec->plan().lanes(), 8, 1024, &value));
   spec->mutable_plan()->set_lanes(static_cast<int>(value));
-  const int micro_batch = default_micro_batch_sequences(
-      spec->calibration().sequences(), spec->calibration().seq_len(), spec->plan().lanes());
   ROTOR_RETURN_IF_ERROR(settle_count("plan.micro_batch_sequences",
-                                     spec->plan().micro_batch_sequences(), micro_batch, 4096,
-                                     &value));
+                                     spec->plan().micro_batch_sequences(), 0, 4096, &value));
   spec->mutable_plan()->set_micro_batch_sequences(static_cast<int>(value));
   ROTOR_RETURN_IF_ERROR(
       settle_count("max_shard_size", spec->max_shard_size(), kDefaultShardSize, INT64_MAX, &value));
@@ -256,6 +253,14 @@ Layout to_plain(v1::Layout value) {
       return Layout::kModelOpt;
     default:
       return Layout::kCompressedTensors;
+  }
+}
+
+void fit_to_model(const ModelConfig& config, v1::JobSpec* spec) {
+  if (spec->plan().micro_batch_sequences() == 0) {
+    spec->mutable_plan()->set_micro_batch_sequences(
+        default_micro_batch_sequences(config, spec->calibration().sequences(),
+                                      spec->calibration().seq_len(), spec->plan().lanes()));
   }
 }
 

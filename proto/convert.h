@@ -19,7 +19,11 @@ inline constexpr int kAlgorithmVersion = 2;
 /// scales and act-order; a merged rotation takes the place of the default one. Errors:
 /// INVALID_ARGUMENT for a format that is missing or unknown, unknown enum values, counts that are
 /// negative or absurd, an evaluation with PROPAGATE_ORIGINAL.
+/// plan.micro_batch_sequences stays 0 where it is: fit_to_model.
 Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec);
+
+/// The defaults that depend on the model, in a spec that has the others.
+void fit_to_model(const ModelConfig& config, v1::JobSpec* spec);
 
 /// The options of a spec that has its defaults; `model_dtype` is what INT4 scales are stored in.
 Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype);

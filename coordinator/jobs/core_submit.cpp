@@ -72,7 +72,11 @@ v1::Job validation_result(const Validation& validation) {
 Result<v1::Job> Core::existing_job(const JobRecord& record, const v1::SubmitJobRequest& request) {
   if (request.spec().SerializeAsString() != record.request.SerializeAsString()) {
     // What the request leaves to the defaults may be spelled out in the other one.
-    const Result<v1::JobSpec> spec = with_defaults(request.spec());
+    Result<v1::JobSpec> spec = with_defaults(request.spec());
+    if (spec.ok() && spec->plan().micro_batch_sequences() == 0) {
+      // What that job's model gave it; another model is a difference of its own.
+      spec->mutable_plan()->set_micro_batch_sequences(record.spec.plan().micro_batch_sequences());
+    }
     const std::vector<std::string> differences =
         spec_differences(record.spec, spec.ok() ? *spec : request.spec());
     if (!differences.empty()) {

@@ -69,10 +69,13 @@ Status complete(LayerCommand* command) {
                          make_scheme(command->format, command->group_size, DType::kBf16));
   quant.rotation =
       command->rotation >= 0 ? command->rotation : recipe_rotation(quant.method, command->format);
+  const LayerBenchOptions& bench = command->bench;
+  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config,
+                         parse_model_config(config_json(bench.shape, 1), command->shape));
   quant.micro_batch_sequences =
-      command->micro_batch > 0 ? command->micro_batch
-                               : default_micro_batch_sequences(command->bench.sequences,
-                                                               command->bench.seq_len, quant.lanes);
+      command->micro_batch > 0
+          ? command->micro_batch
+          : default_micro_batch_sequences(config, bench.sequences, bench.seq_len, quant.lanes);
   quant.sequential = command->block ? Sequential::kBlock : Sequential::kStage;
   return {};
 }

@@ -46,6 +46,19 @@ const ModulePlan& module(const ModelPlan& plan, const std::string& name) {
 constexpr char kDown[] = "model.layers.1.mlp.down_proj";
 constexpr char kQuery[] = "model.layers.1.self_attn.q_proj";
 
+TEST(Plan, AMicroBatchIsLargerForExpertsWhoSeeAShareOfIt) {
+  ModelConfig model = config();
+  EXPECT_EQ(default_micro_batch_sequences(model, 128, 2048, 8), 4);
+  EXPECT_EQ(default_micro_batch_sequences(model, 16, 2048, 8), 2);
+  EXPECT_EQ(default_micro_batch_sequences(model, 128, 100'000, 8), 1);
+  model.routing.experts = 8;
+  model.routing.per_token = 4;
+  EXPECT_EQ(default_micro_batch_sequences(model, 128, 2048, 8), 8);
+  model.routing.experts = 128;
+  EXPECT_EQ(default_micro_batch_sequences(model, 1024, 2048, 8), 16);
+  EXPECT_EQ(default_micro_batch_sequences(model, 64, 2048, 8), 8);
+}
+
 TEST(Plan, QuantizesEveryLinearOfEveryLayer) {
   const Result<ModelPlan> plan = plan_for(options_for(Format::kNvfp4, 16));
   ASSERT_TRUE(plan.ok()) << plan.status().to_string();

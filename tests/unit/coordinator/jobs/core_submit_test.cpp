@@ -72,6 +72,7 @@ TEST_F(CoreSubmit, DefaultsSpelledOutAreTheSameSpec) {
   const std::string name = submit("r1");
   v1::SubmitJobRequest request = demo_.request("r1");
   request.mutable_spec()->mutable_plan()->set_lanes(8);
+  request.mutable_spec()->mutable_plan()->set_micro_batch_sequences(1);
   const Result<v1::Job> same = core_->submit(request);
   ASSERT_OK(same);
   EXPECT_EQ(same->name(), name);
