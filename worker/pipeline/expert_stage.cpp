@@ -196,9 +196,14 @@ class ExpertStage {
       }
       return {};
     };
+    // Each expert is solved by one rank, which alone needs its Hessian.
+    std::vector<HessianSum> sums;
+    for (int rank = 0; rank < context_.comm.size(); ++rank) {
+      const Range theirs = share(wave.size(), context_.comm.size(), rank);
+      sums.insert(sums.end(), static_cast<size_t>(theirs.size()), {stage_.in_features, rank});
+    }
     return sum_lanes(
-        context_.backend, context_.comm, cut.lanes,
-        std::vector<int64_t>(static_cast<size_t>(wave.size()), stage_.in_features),
+        context_.backend, context_.comm, cut.lanes, sums,
         [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane, times_);
   }
 

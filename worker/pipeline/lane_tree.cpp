@@ -15,12 +15,13 @@ struct Node {
 
 class Summation {
  public:
-  Summation(Backend& backend, Communicator& comm, int64_t lanes, const std::vector<int64_t>& widths,
-            const std::function<bool(int64_t)>& has_work, const AccumulateLane& accumulate)
+  Summation(Backend& backend, Communicator& comm, int64_t lanes,
+            const std::vector<HessianSum>& sums, const std::function<bool(int64_t)>& has_work,
+            const AccumulateLane& accumulate)
       : backend_(backend),
         comm_(comm),
         lanes_(lanes),
-        widths_(widths),
+        sums_(sums),
         has_work_(has_work),
         accumulate_(accumulate) {}
 
@@ -108,8 +109,8 @@ class Summation {
  private:
   Result<std::vector<Tensor>> make_zeroed() {
     std::vector<Tensor> hessians;
-    for (const int64_t width : widths_) {
-      ROTOR_ASSIGN_OR_RETURN(Tensor hessian, backend_.allocate(DType::kF32, width, width));
+    for (const HessianSum& sum : sums_) {
+      ROTOR_ASSIGN_OR_RETURN(Tensor hessian, backend_.allocate(DType::kF32, sum.width, sum.width));
       ROTOR_RETURN_IF_ERROR(backend_.hessian_zero(hessian));
       hessians.push_back(std::move(hessian));
     }
@@ -119,7 +120,7 @@ class Summation {
   Backend& backend_;
   Communicator& comm_;
   int64_t lanes_;
-  const std::vector<int64_t>& widths_;
+  const std::vector<HessianSum>& sums_;
   const std::function<bool(int64_t)>& has_work_;
   const AccumulateLane& accumulate_;
 };
@@ -145,6 +146,9 @@ Result<SliceExchange> plan_exchange(Backend& backend, const Communicator& comm,
   size_t next = 0;
   for (const auto& [node, rank] : owned) {
     if (rank != comm.rank()) {
+      if (mine.size() == 0) {
+        continue;
+      }
       ROTOR_ASSIGN_OR_RETURN(Tensor slice,
                              backend.allocate(DType::kF32, mine.size(), row_begin.back()));
       plan.receives.push_back({slice, rank});
@@ -153,8 +157,8 @@ Result<SliceExchange> plan_exchange(Backend& backend, const Communicator& comm,
     }
     const Tensor& part = parts[next++];
     for (int peer = 0; peer < comm.size(); ++peer) {
-      if (peer != rank) {
-        const Range theirs = rows_of(peer);
+      const Range theirs = rows_of(peer);
+      if (peer != rank && theirs.size() > 0) {
         plan.sends.push_back({part.row_range(theirs.begin, theirs.size()), peer});
       }
     }
@@ -163,23 +167,43 @@ Result<SliceExchange> plan_exchange(Backend& backend, const Communicator& comm,
   return plan;
 }
 
-/// `parts`: this rank's sums of its owned nodes.
-Result<Tensor> sum_over_ranks(Backend& backend, Communicator& comm, Summation& sum,
-                              const OwnedNodes& owned, int64_t width, std::vector<Tensor>& parts) {
+/// Rows [result[r], result[r + 1]) are added up by rank r.
+std::vector<int64_t> adders(const HessianSum& sum, int ranks) {
   std::vector<int64_t> row_begin;
-  for (int rank = 0; rank <= comm.size(); ++rank) {
-    row_begin.push_back(width * rank / comm.size());
+  for (int rank = 0; rank <= ranks; ++rank) {
+    if (sum.owner == HessianSum::kEveryRank) {
+      row_begin.push_back(sum.width * rank / ranks);
+    } else {
+      row_begin.push_back(rank <= sum.owner ? 0 : sum.width);
+    }
   }
+  return row_begin;
+}
+
+/// `parts`: this rank's sums of its owned nodes.
+Result<Tensor> sum_over_ranks(Backend& backend, Communicator& comm, Summation& summation,
+                              const OwnedNodes& owned, const HessianSum& sum,
+                              std::vector<Tensor>& parts) {
+  const std::vector<int64_t> row_begin = adders(sum, comm.size());
   Result<SliceExchange> plan = plan_exchange(backend, comm, owned, row_begin, parts);
-  Result<Tensor> whole = backend.allocate(DType::kF32, width, width);
+  const bool for_all = sum.owner == HessianSum::kEveryRank;
+  Result<Tensor> whole = for_all || sum.owner == comm.rank()
+                             ? backend.allocate(DType::kF32, sum.width, sum.width)
+                             : Tensor();
   ROTOR_RETURN_IF_ERROR(comm.agree(plan.ok() ? whole.status() : plan.status()));
   ROTOR_RETURN_IF_ERROR(comm.exchange(plan->sends, plan->receives));
+  if (whole->empty()) {
+    return whole;
+  }
   size_t next = 0;
-  ROTOR_ASSIGN_OR_RETURN(const Tensor slice, sum.sum_slices(sum.top(), plan->slices, &next));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor slice,
+                         summation.sum_slices(summation.top(), plan->slices, &next));
   const auto rank = static_cast<size_t>(comm.rank());
   const Tensor mine = whole->row_range(row_begin[rank], row_begin[rank + 1] - row_begin[rank]);
   ROTOR_RETURN_IF_ERROR(slice.empty() ? backend.hessian_zero(mine) : backend.copy(slice, mine));
-  ROTOR_RETURN_IF_ERROR(comm.all_gather_rows(*whole, row_begin));
+  if (for_all) {
+    ROTOR_RETURN_IF_ERROR(comm.all_gather_rows(*whole, row_begin));
+  }
   return whole;
 }
 
@@ -190,12 +214,12 @@ Range share(int64_t total, int64_t parts, int64_t index) {
 }
 
 Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int64_t lanes,
-                                      const std::vector<int64_t>& widths,
+                                      const std::vector<HessianSum>& sums,
                                       const std::function<bool(int64_t)>& has_work,
                                       const AccumulateLane& accumulate, PhaseTimes& times) {
-  Summation sum(backend, comm, lanes, widths, has_work, accumulate);
+  Summation summation(backend, comm, lanes, sums, has_work, accumulate);
   OwnedNodes owned;
-  sum.collect_owned(sum.top(), &owned);
+  summation.collect_owned(summation.top(), &owned);
 
   std::vector<std::vector<Tensor>> local;  // of this rank's owned nodes
   Status mine;
@@ -203,7 +227,7 @@ Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int6
     if (rank != comm.rank() || !mine.ok()) {
       continue;
     }
-    Result<std::vector<Tensor>> summed = sum.sum_local(node);
+    Result<std::vector<Tensor>> summed = summation.sum_local(node);
     mine = summed.status();
     if (summed.ok()) {
       local.push_back(std::move(summed).value());
@@ -212,7 +236,7 @@ Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int6
   const PhaseScope phase(times, "exchange");
   ROTOR_RETURN_IF_ERROR(comm.agree(mine));
   std::vector<Tensor> result;
-  for (size_t i = 0; i < widths.size(); ++i) {
+  for (size_t i = 0; i < sums.size(); ++i) {
     std::vector<Tensor> parts;  // of this Hessian
     for (std::vector<Tensor>& hessians : local) {
       parts.push_back(std::move(hessians[i]));
@@ -222,7 +246,7 @@ Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int6
       continue;
     }
     ROTOR_ASSIGN_OR_RETURN(Tensor whole,
-                           sum_over_ranks(backend, comm, sum, owned, widths[i], parts));
+                           sum_over_ranks(backend, comm, summation, owned, sums[i], parts));
     result.push_back(std::move(whole));
   }
   return result;

@@ -32,15 +32,22 @@ Range share(int64_t total, int64_t parts, int64_t index);
 /// Adds the micro-batches of one lane to zeroed Hessians, one for each width asked for.
 using AccumulateLane = std::function<Status(int64_t lane, const std::vector<Tensor>& hessians)>;
 
-/// Sums over all lanes [0, lanes) Hessians of the given widths; afterwards all of them are valid on
-/// every rank (unfinished: lower triangle, undivided). `accumulate` is called for this rank's lanes
-/// (share(lanes, size, rank)) in ascending order; lanes for which has_work gives false count as
-/// zero and are not touched. Each rank adds up a share of the rows of what the ranks summed alone,
-/// and the shares are gathered: so a Hessian crosses each rank's link twice, however many ranks
-/// there are. Memory: at most log2(lanes) + 3 sets of Hessians. `times` takes what passes between
-/// ranks as "exchange".
+/// A Hessian to sum.
+struct HessianSum {
+  int64_t width = 0;
+  int owner = kEveryRank;  // who gets it
+  static constexpr int kEveryRank = -1;
+};
+
+/// Sums Hessians over all lanes [0, lanes); unfinished: lower triangle, undivided. Those of another
+/// owner are empty. `accumulate` is called for this rank's lanes (share(lanes, size, rank)) in
+/// ascending order; lanes for which has_work gives false count as zero and are not touched. Of a
+/// Hessian for every rank each rank adds up a share of the rows of what the ranks summed alone, and
+/// the shares are gathered: so it crosses each rank's link twice, however many ranks there are. An
+/// owner adds up all rows, and they cross once. Memory: at most log2(lanes) + 3 sets of Hessians.
+/// `times` takes what passes between ranks as "exchange".
 Result<std::vector<Tensor>> sum_lanes(Backend& backend, Communicator& comm, int64_t lanes,
-                                      const std::vector<int64_t>& widths,
+                                      const std::vector<HessianSum>& sums,
                                       const std::function<bool(int64_t)>& has_work,
                                       const AccumulateLane& accumulate, PhaseTimes& times);
 

@@ -131,7 +131,7 @@ Result<StageHessian> LayerQuantizer::stage_hessian(size_t stage, const LayerWeig
   ROTOR_ASSIGN_OR_RETURN(
       const std::vector<Tensor> sums,
       sum_lanes(
-          backend, comm, cut.lanes, {hessian.width},
+          backend, comm, cut.lanes, {{.width = hessian.width}},
           [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane, result_->phases));
   hessian.sum = sums[0];
   ROTOR_RETURN_IF_ERROR(comm.agree(take_peaks(stage, &hessian)));

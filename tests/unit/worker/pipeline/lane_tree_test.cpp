@@ -25,8 +25,9 @@ std::vector<float> lane_input(int64_t lane) {
   return values;
 }
 
-/// The summed Hessian as `ranks` ranks make it and rank `reader` has it.
-std::vector<float> sum(int ranks, int64_t lanes, int reader, const std::vector<bool>& has_work) {
+/// The summed Hessian as `ranks` ranks make it, for all or for `owner`, and rank `reader` has it.
+std::vector<float> sum(int ranks, int64_t lanes, int reader, const std::vector<bool>& has_work,
+                       int owner = HessianSum::kEveryRank) {
   std::vector<float> result;
   rotor::testing::run_ranks(ranks, [&](Communicator& comm) {
     const std::unique_ptr<Backend> backend = make_cpu_backend(1);
@@ -39,8 +40,12 @@ std::vector<float> sum(int ranks, int64_t lanes, int reader, const std::vector<b
     const auto work = [&](int64_t lane) { return has_work[static_cast<size_t>(lane)]; };
     PhaseTimes times;
     Result<std::vector<Tensor>> sums =
-        sum_lanes(*backend, comm, lanes, {kWidth}, work, accumulate, times);
+        sum_lanes(*backend, comm, lanes, {{kWidth, owner}}, work, accumulate, times);
     ASSERT_OK(sums);
+    if (owner != HessianSum::kEveryRank && owner != comm.rank()) {
+      EXPECT_TRUE((*sums)[0].empty());
+      return;
+    }
     ASSERT_OK(backend->hessian_finish((*sums)[0], 1));
     if (comm.rank() == reader) {
       result.resize(kWidth * kWidth);
@@ -86,6 +91,20 @@ TEST(SumLanes, LanesWithoutWorkAreLeftOut) {
   }
 }
 
+TEST(SumLanes, AnOwnerAloneGetsTheBitsThatEveryRankWouldGet) {
+  for (const int64_t lanes : {1, 5, 8}) {
+    std::vector<bool> work(static_cast<size_t>(lanes), true);
+    work[0] = lanes == 1;
+    const std::vector<float> one = sum(1, lanes, 0, work);
+    for (int ranks = 1; ranks <= 4; ++ranks) {
+      for (int owner = 0; owner < ranks; ++owner) {
+        EXPECT_EQ(sum(ranks, lanes, owner, work, owner), one)
+            << lanes << " lanes, " << ranks << " ranks, owner " << owner;
+      }
+    }
+  }
+}
+
 TEST(SumLanes, IsTheSumOverAllRows) {
   const std::vector<float> got = sum(3, 5, 1, std::vector<bool>(5, true));
   std::vector<double> expected(kWidth * kWidth, 0.0);
@@ -114,7 +133,7 @@ TEST(SumLanes, AnErrorOnOneRankReachesAll) {
     };
     PhaseTimes times;
     const Result<std::vector<Tensor>> sums = sum_lanes(
-        *backend, comm, 6, {kWidth}, [](int64_t) { return true; }, accumulate, times);
+        *backend, comm, 6, {{.width = kWidth}}, [](int64_t) { return true; }, accumulate, times);
     EXPECT_EQ(sums.status().reason(), "NOT_FINITE") << comm.rank();
   });
 }
