@@ -83,6 +83,7 @@ void check_modules(const CheckpointReader& reader, const CheckpointLayout& layou
   const CheckpointNames names{quantization, limits, table, by_name, contents.others, reader};
   check_ignore_lists(names, report.problems);
   check_fused(names, report.problems);
+  check_experts(names, report.problems);
   check_rotations(names, report.problems);
 }
 

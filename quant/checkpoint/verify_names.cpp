@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <initializer_list>
+#include <map>
 #include <string_view>
 
 #include "quant/checkpoint/layout.h"
@@ -42,6 +44,40 @@ constexpr std::array<std::array<std::string_view, 3>, 4> kFused{{
     {"w1", "w3", ""},
     {"q_a_proj", "kv_a_proj_with_mqa", ""},
 }};
+
+/// A linear of an expert: "model.layers.0.mlp.experts" + "." + "12" + "." + "up_proj".
+struct ExpertName {
+  std::string mixture;  // empty: no expert's
+  int64_t expert = 0;
+  std::string leaf;
+};
+
+ExpertName expert_of(const std::string& module) {
+  constexpr std::string_view kMark = ".experts.";
+  constexpr int64_t kMostExperts = 1 << 20;
+  const size_t mark = module.find(kMark);
+  if (mark == std::string::npos) {
+    return {};
+  }
+  const char* begin = module.data() + mark + kMark.size();
+  const char* end = module.data() + module.size();
+  ExpertName name;
+  const auto [stop, error] = std::from_chars(begin, end, name.expert);
+  if (error != std::errc() || stop == end || *stop != '.' || name.expert < 0 ||
+      name.expert >= kMostExperts) {
+    return {};
+  }
+  name.leaf = std::string(stop + 1, end);
+  name.mixture = module.substr(0, mark + kMark.size() - 1);
+  return name;
+}
+
+/// What there is of a mixture's experts.
+struct Mixture {
+  std::string quantized;  // one of the linears that are
+  int64_t experts = 0;    // one more than the highest number
+  NameSet leaves;
+};
 
 bool same_bits(float a, float b) {
   return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
@@ -181,6 +217,43 @@ void check_fused(const CheckpointNames& names, std::vector<VerifyProblem>& probl
         problems.push_back({plain[i],
                             "is not quantized, though engines fuse it with " + quantized[0]->name,
                             "quantize again with both or neither in --ignore"});
+      }
+    }
+  }
+}
+
+void check_experts(const CheckpointNames& names, std::vector<VerifyProblem>& problems) {
+  std::map<std::string, Mixture> mixtures;
+  for (const auto& [module, check] : names.modules) {
+    const ExpertName name = expert_of(module);
+    if (!name.mixture.empty()) {
+      Mixture& mixture = mixtures[name.mixture];
+      mixture.quantized = module;
+      mixture.experts = std::max(mixture.experts, name.expert + 1);
+      mixture.leaves.insert(name.leaf);
+    }
+  }
+  NameSet plain;
+  for (const TensorSpec& tensor : names.others) {
+    const std::string module = linear_of(tensor);
+    const auto found = mixtures.find(expert_of(module).mixture);
+    if (found != mixtures.end() && !names.modules.contains(module)) {
+      plain.insert(module);
+      problems.push_back(
+          {module,
+           "is not quantized, though engines hold it in one weight with " + found->second.quantized,
+           "quantize again with all experts of a layer or none in --ignore"});
+    }
+  }
+  for (const auto& [name, mixture] : mixtures) {
+    for (int64_t expert = 0; expert < mixture.experts; ++expert) {
+      for (const std::string& leaf : mixture.leaves) {
+        std::string module = name;
+        module.append(".").append(std::to_string(expert)).append(".").append(leaf);
+        if (!names.modules.contains(module) && !plain.contains(module)) {
+          problems.push_back(
+              {module, "is missing, and other experts of the layer have it", kQuantizeAgain});
+        }
       }
     }
   }

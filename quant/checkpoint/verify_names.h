@@ -35,6 +35,10 @@ void check_ignore_lists(const CheckpointNames& names, std::vector<VerifyProblem>
 /// rotation and bit-identical global scales.
 void check_fused(const CheckpointNames& names, std::vector<VerifyProblem>& problems);
 
+/// Engines hold each kind of linear of all experts of a layer in one weight: all of them are there,
+/// and all quantized where one is.
+void check_experts(const CheckpointNames& names, std::vector<VerifyProblem>& problems);
+
 /// Each rotation has its one matrix, named after a module that it rotates, or one for every module,
 /// as it is stored; its block divides the width of every module that it rotates, and none of these
 /// has a bias where the layout's engines run none.

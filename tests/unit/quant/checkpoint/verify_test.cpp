@@ -286,6 +286,27 @@ TEST_F(Damaged, HalfQuantizedFusedModules) {
   expect_problem("v_proj | is not quantized, though engines fuse it with " + kAttention + "q_proj");
 }
 
+TEST_F(Damaged, HalfQuantizedAndMissingExperts) {
+  const std::string experts = kMlp + "experts.";
+  write({});
+  change([&](auto& tensors) {
+    for (auto& tensor : tensors) {
+      for (const auto& [from, to] :
+           {std::pair{"gate_proj", "0.gate_proj"}, std::pair{"up_proj", "2.gate_proj"},
+            std::pair{"down_proj", "0.down_proj"}}) {
+        if (tensor.spec.name.starts_with(kMlp + from)) {
+          tensor.spec.name = experts + to + tensor.spec.name.substr((kMlp + from).size());
+          break;
+        }
+      }
+    }
+    tensors.push_back({{experts + "1.gate_proj.weight", DType::kU8, {1, 1}}, {0}});
+  });
+  expect_problem(experts + "1.gate_proj | is not quantized, though engines hold it in one weight");
+  expect_problem(experts + "1.down_proj | is missing, and other experts of the layer have it");
+  expect_problem(experts + "2.down_proj | is missing, and other experts of the layer have it");
+}
+
 TEST_F(Damaged, RotationMatrices) {
   const std::string matrix = kAttention + "q_proj.v_input.weight";
   write({});
