@@ -1,6 +1,7 @@
 #include "kernels/gemm.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 
 #include "kernels/cuda_status.h"
@@ -138,6 +139,9 @@ GemmCall canonical(const GemmCall& call) {
       result.b.ld = kCanonicalSize;
     }
   }
+  if (call.any_k) {
+    result.k = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(call.k)));
+  }
   return result;
 }
 
@@ -181,12 +185,12 @@ void Gemm::Destroy::operator()(cublasLtHandle_t handle) const {
   (void)cublasLtDestroy(handle);
 }
 
-Result<Gemm> Gemm::create() {
+Result<Gemm> Gemm::create(cudaStream_t stream) {
   Gemm gemm;
   cublasLtHandle_t handle = nullptr;
   ROTOR_RETURN_IF_ERROR(check(cublasLtCreate(&handle), "cublasLtCreate"));
   gemm.handle_.reset(handle);
-  ROTOR_ASSIGN_OR_RETURN(gemm.workspace_, DeviceBuffer::allocate(kWorkspaceBytes));
+  ROTOR_ASSIGN_OR_RETURN(gemm.workspace_, Scratch::allocate(kWorkspaceBytes, stream));
   return gemm;
 }
 

@@ -4,9 +4,9 @@
 // the same bits on the same kind of device. A product may also ask for bits that do not depend on
 // how many rows or columns are computed with them.
 //
-// Owns: the handle, 32 MiB of workspace, and the algorithms chosen so far. Thread-safety: one
-// caller at a time, one stream at a time. Cost: the first product of a shape asks cuBLASLt for an
-// algorithm (tens of microseconds).
+// Owns: the handle, 32 MiB of workspace from the pool, and the algorithms chosen so far.
+// Thread-safety: one caller at a time, on its stream. Cost: the first product of a shape asks
+// cuBLASLt for an algorithm (tens of microseconds).
 #pragma once
 
 #include <cublasLt.h>
@@ -17,7 +17,7 @@
 #include <map>
 #include <memory>
 
-#include "kernels/device_buffer.h"
+#include "kernels/scratch.h"
 #include "quant/base/dtype.h"
 #include "quant/base/status.h"
 
@@ -53,13 +53,17 @@ struct GemmCall {
   /// the one for kCanonicalSize of them. Leading dimensions must be multiples of 4 elements.
   bool any_m = false;
   bool any_n = false;
+  /// The algorithm is the one for the next power of two: for sums over many lengths, each of which
+  /// would ask for an algorithm of its own. Both operands must have k as their outer dimension.
+  bool any_k = false;
 };
 
 inline constexpr int64_t kCanonicalSize = 4096;
 
 class Gemm {
  public:
-  static Result<Gemm> create();
+  /// For products on `stream`, which must outlive it.
+  static Result<Gemm> create(cudaStream_t stream);
 
   /// Enqueues the product. Errors: INTERNAL with cuBLASLt's status where it has no algorithm for
   /// the shape or the launch fails; RESOURCE_EXHAUSTED where m, n or k do not fit its types.
@@ -78,7 +82,7 @@ class Gemm {
   };
 
   std::unique_ptr<cublasLtContext, Destroy> handle_;
-  DeviceBuffer workspace_;
+  Scratch workspace_;
   std::map<Key, cublasLtMatmulAlgo_t> algorithms_;
 };
 

@@ -1,7 +1,7 @@
 // X^T X on tensor cores: the sum that a Hessian is (algorithm.md, H).
 //
-// Thread-safety: as Gemm. Cost: tokens * n^2 multiply-adds and a sixteenth of that at BF16 rates
-// (kernels/triangle.h); one read and write of the triangle a call.
+// Thread-safety: as Gemm. Cost: above a width of 2048 about half of a full product, 53 % with 16
+// blocks on the diagonal, at BF16 rates; one read and write of the triangle a call.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -106,54 +106,16 @@ __device__ void solve_below(Shared& shared, int begin) {
   }
 }
 
-/// Takes the product of those rows with themselves from the rest of the tile.
-__device__ void update_rest(Shared& shared, int begin) {
-  constexpr int kReach = (kTile - kBlock) / kEdge;
-  const int first = begin + kBlock;
-  const int y = static_cast<int>(threadIdx.x) / kEdge;
-  const int x = static_cast<int>(threadIdx.x) % kEdge;
-  float sums[kReach][kReach] = {};
-#pragma unroll 4
-  for (int k = begin; k < first; ++k) {
-    float left[kReach];
-    float right[kReach];
-#pragma unroll
-    for (int i = 0; i < kReach; ++i) {
-      // Rows beyond the tile are summed like the last one, and not written.
-      left[i] = shared.tile[min(first + y + i * kEdge, kTile - 1)][k];
-      right[i] = shared.tile[min(first + x + i * kEdge, kTile - 1)][k];
-    }
-#pragma unroll
-    for (int i = 0; i < kReach; ++i) {
-#pragma unroll
-      for (int j = 0; j < kReach; ++j) {
-        sums[i][j] = fmaf(left[i], right[j], sums[i][j]);
-      }
-    }
-  }
-  // What is read above lies left of what is written here.
-#pragma unroll
-  for (int i = 0; i < kReach; ++i) {
-#pragma unroll
-    for (int j = 0; j < kReach; ++j) {
-      const int row = first + y + i * kEdge;
-      const int col = first + x + j * kEdge;
-      if (row < kTile && col <= row) {
-        shared.tile[row][col] -= sums[i][j];
-      }
-    }
-  }
-}
-
-/// out(row, col) = the sum over k of left(row, k) right(k, col), for kHalf of each; all threads.
-template <int kHalf, typename Left, typename Right, typename Out>
-__device__ void multiply(Left&& left_at, Right&& right_at, Out&& out) {
-  constexpr int kReach = kHalf / kEdge;
+/// A thread's share of a product: rows `y` and columns `x` of the edge, and every kEdge-th further
+/// on. out(row, col, sum over the `depth` values of k of left_at(row, k) right_at(k, col)) for
+/// each, once all are summed.
+template <int kReach, typename Left, typename Right, typename Out>
+__device__ void multiply(int depth, Left&& left_at, Right&& right_at, Out&& out) {
   const int y = static_cast<int>(threadIdx.x) / kEdge;
   const int x = static_cast<int>(threadIdx.x) % kEdge;
   float sums[kReach][kReach] = {};
 #pragma unroll 8
-  for (int k = 0; k < kHalf; ++k) {
+  for (int k = 0; k < depth; ++k) {
     float left[kReach];
     float right[kReach];
 #pragma unroll
@@ -173,10 +135,26 @@ __device__ void multiply(Left&& left_at, Right&& right_at, Out&& out) {
   for (int i = 0; i < kReach; ++i) {
 #pragma unroll
     for (int j = 0; j < kReach; ++j) {
-      out(y + i * kEdge, x + j * kEdge) = sums[i][j];
+      out(y + i * kEdge, x + j * kEdge, sums[i][j]);
     }
   }
-  __syncthreads();
+}
+
+/// Takes the product of those rows with themselves from the rest of the tile.
+__device__ void update_rest(Shared& shared, int begin) {
+  const int first = begin + kBlock;
+  // Rows beyond the tile are summed like the last one, and not written.
+  const auto at = [&](int row, int k) {
+    return shared.tile[min(first + row, kTile - 1)][begin + k];
+  };
+  // What is read lies left of what is written.
+  multiply<(kTile - kBlock) / kEdge>(
+      kBlock, at, [&](int k, int col) { return at(col, k); },
+      [&](int row, int col, float sum) {
+        if (first + row < kTile && col <= row) {
+          shared.tile[first + row][first + col] -= sum;
+        }
+      });
 }
 
 /// Of [A^-1 0; B C^-1], whose blocks of kHalf rows begin at `top`, B becomes what stands there in
@@ -184,12 +162,17 @@ __device__ void multiply(Left&& left_at, Right&& right_at, Out&& out) {
 template <int kHalf>
 __device__ void join_inverses(Shared& shared, int top) {
   const int middle = top + kHalf;
-  multiply<kHalf>([&](int row, int k) { return -shared.tile[middle + row][top + k]; },
-                  [&](int k, int col) { return shared.tile[top + k][top + col]; },
-                  [&](int row, int col) -> float& { return shared.product[row][col]; });
-  multiply<kHalf>([&](int row, int k) { return shared.tile[middle + row][middle + k]; },
-                  [&](int k, int col) { return shared.product[k][col]; },
-                  [&](int row, int col) -> float& { return shared.tile[middle + row][top + col]; });
+  constexpr int kReach = kHalf / kEdge;
+  multiply<kReach>(
+      kHalf, [&](int row, int k) { return -shared.tile[middle + row][top + k]; },
+      [&](int k, int col) { return shared.tile[top + k][top + col]; },
+      [&](int row, int col, float sum) { shared.product[row][col] = sum; });
+  __syncthreads();
+  multiply<kReach>(
+      kHalf, [&](int row, int k) { return shared.tile[middle + row][middle + k]; },
+      [&](int k, int col) { return shared.product[k][col]; },
+      [&](int row, int col, float sum) { shared.tile[middle + row][top + col] = sum; });
+  __syncthreads();
 }
 
 /// Rows and columns below n; `whole`: those above the diagonal, too.

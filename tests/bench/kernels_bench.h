@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "kernels/cuda_status.h"
-#include "kernels/device_buffer.h"
+#include "tests/support/kernels/device_buffer.h"
 #include "kernels/stream.h"
 #include "quant/base/dtype.h"
 #include "quant/base/status.h"

@@ -22,7 +22,7 @@ namespace {
 struct Problem {
   int64_t rows;
   int64_t cols;
-  Gemm gemm = take(Gemm::create());
+  Gemm gemm = take(Gemm::create(bench().stream.get()));
   QuantScheme scheme{Format::kNvfp4, 16, DType::kF8E4M3};
   DeviceBuffer w;
   DeviceBuffer effective;
@@ -170,7 +170,7 @@ void panel(benchmark::State& state) {
   const int64_t lines = state.range(1);
   const int64_t ld = 8192;
   Bench& b = bench();
-  Gemm gemm = take(Gemm::create());
+  Gemm gemm = take(Gemm::create(b.stream.get()));
   b.fill(DType::kF32);
   DeviceBuffer matrix = take(DeviceBuffer::allocate(depth * 28672 * 4));
   check(matrix.fill(0x3E, b.stream.get()));
@@ -202,7 +202,7 @@ void gram(benchmark::State& state) {
   const int64_t n = state.range(0);
   constexpr int64_t kTokens = 4096;
   Bench& b = bench();
-  Gemm gemm = take(Gemm::create());
+  Gemm gemm = take(Gemm::create(b.stream.get()));
   b.fill(DType::kBf16);
   DeviceBuffer hessian = take(DeviceBuffer::allocate(n * n * 4));
   check(hessian.fill(0, b.stream.get()));

@@ -54,7 +54,7 @@ class CholeskyTest : public CudaTest {
     if (IsSkipped()) {
       return;
     }
-    Result<Gemm> gemm = Gemm::create();
+    Result<Gemm> gemm = Gemm::create(stream());
     ASSERT_OK(gemm);
     gemm_.emplace(std::move(gemm).value());
   }
@@ -187,8 +187,8 @@ TEST_F(CholeskyTest, ANumberOfRanksGivesTheSameBits) {
     for (int rank = 0; rank < ranks; ++rank) {
       threads.emplace_back([&, rank] {
         Result<Stream> own = Stream::create();
-        Result<Gemm> gemm = Gemm::create();
         ASSERT_OK(own);
+        Result<Gemm> gemm = Gemm::create(own->get());
         ASSERT_OK(gemm);
         DeviceBuffer device = std::move(DeviceBuffer::allocate(n * n * 4)).value();
         ASSERT_OK(device.copy_from_host(a.data(), device.bytes(), own->get()));

@@ -1,4 +1,4 @@
-#include "kernels/device_buffer.h"
+#include "tests/support/kernels/device_buffer.h"
 
 #include "tests/unit/kernels/cuda_test.h"
 

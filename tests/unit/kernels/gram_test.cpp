@@ -12,7 +12,7 @@ class GramTest : public CudaTest {
   void SetUp() override {
     CudaTest::SetUp();
     if (!IsSkipped()) {
-      Result<Gemm> gemm = Gemm::create();
+      Result<Gemm> gemm = Gemm::create(stream());
       ASSERT_OK(gemm);
       gemm_.emplace(std::move(gemm).value());
     }

@@ -25,7 +25,7 @@ class QuadraticTest : public CudaTest {
         hessian[static_cast<size_t>(i * n + j)] = static_cast<float>(sum);
       }
     }
-    Result<Gemm> gemm = Gemm::create();
+    Result<Gemm> gemm = Gemm::create(stream());
     ASSERT_OK(gemm);
     const DeviceBuffer device_b = with_b ? upload(b) : DeviceBuffer();
     Result<DeviceBuffer> out = DeviceBuffer::allocate(rows * int64_t{sizeof(double)});

@@ -11,19 +11,28 @@ namespace {
 
 class RoutingKernels : public CudaTest {
  protected:
+  struct Chosen {
+    std::vector<int32_t> experts;
+    DeviceBuffer weights;
+  };
+
+  Chosen choose(const DeviceBuffer& logits, int64_t tokens, const ExpertChoice& choice) {
+    const int64_t count = tokens * choice.per_token;
+    const DeviceBuffer experts = poisoned(DType::kF32, count);
+    Chosen chosen{std::vector<int32_t>(static_cast<size_t>(count)), poisoned(DType::kF32, count)};
+    EXPECT_OK(choose_experts(logits.as<float>(), tokens, choice, experts.as<int32_t>(),
+                             chosen.weights.as<float>(), stream()));
+    EXPECT_OK(
+        experts.copy_to_host(chosen.experts.data(), count * int64_t{sizeof(int32_t)}, stream()));
+    synchronize();
+    return chosen;
+  }
+
   /// Every token's experts and weights against a full sort and a softmax in F64.
   void check_choice(const std::vector<float>& logits, int64_t tokens, const ExpertChoice& choice) {
     SCOPED_TRACE(::testing::Message()
                  << tokens << " tokens, " << choice.per_token << " of " << choice.experts);
-    const int64_t count = tokens * choice.per_token;
-    const DeviceBuffer rows = upload(logits);
-    const DeviceBuffer chosen = poisoned(DType::kF32, count);
-    const DeviceBuffer weights = poisoned(DType::kF32, count);
-    ASSERT_OK(choose_experts(rows.as<float>(), tokens, choice, chosen.as<int32_t>(),
-                             weights.as<float>(), stream()));
-    std::vector<int32_t> got(static_cast<size_t>(count));
-    ASSERT_OK(chosen.copy_to_host(got.data(), count * int64_t{sizeof(int32_t)}, stream()));
-    synchronize();
+    const auto [got, weights] = choose(upload(logits), tokens, choice);
     std::vector<double> wanted;
     for (int64_t t = 0; t < tokens; ++t) {
       const float* row = logits.data() + t * choice.experts;
@@ -76,17 +85,10 @@ class RoutingKernels : public CudaTest {
     const auto experts = static_cast<size_t>(choice.experts);
     const std::vector<float> logits = random_values(tokens * choice.experts, 2.0F);
     const std::vector<float> correction = random_values(choice.experts, 0.3F);
-    const DeviceBuffer rows = upload(logits);
     const DeviceBuffer added = upload(correction);
     choice.correction = added.as<float>();
-    const int64_t count = tokens * choice.per_token;
-    const DeviceBuffer chosen = poisoned(DType::kF32, count);
-    const DeviceBuffer weights = poisoned(DType::kF32, count);
-    ASSERT_OK(choose_experts(rows.as<float>(), tokens, choice, chosen.as<int32_t>(),
-                             weights.as<float>(), stream()));
-    std::vector<int32_t> got(static_cast<size_t>(count));
-    ASSERT_OK(chosen.copy_to_host(got.data(), count * int64_t{sizeof(int32_t)}, stream()));
-    const std::vector<float> weighed = download(DType::kF32, count, weights);
+    const auto [got, weights] = choose(upload(logits), tokens, choice);
+    const std::vector<float> weighed = download(DType::kF32, tokens * choice.per_token, weights);
     const size_t size = experts / static_cast<size_t>(choice.groups);
     int64_t checked = 0;
     for (int64_t t = 0; t < tokens; ++t) {

@@ -41,7 +41,7 @@ class SolveTest : public CudaTest, public ::testing::WithParamInterface<Case> {
     ASSERT_OK(scheme);
     scheme_ = *scheme;
     make_problem();
-    Result<Gemm> gemm = Gemm::create();
+    Result<Gemm> gemm = Gemm::create(stream());
     ASSERT_OK(gemm);
     gemm_.emplace(std::move(gemm).value());
   }

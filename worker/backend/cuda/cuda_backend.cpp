@@ -67,7 +67,7 @@ Result<std::unique_ptr<CudaBackend>> CudaBackend::create(int device, int64_t mem
 Result<std::unique_ptr<CudaBackend>> CudaBackend::create_on(
     int device, std::shared_ptr<kernels::MemoryPool> pool) {
   ROTOR_ASSIGN_OR_RETURN(kernels::Stream stream, kernels::Stream::create());
-  ROTOR_ASSIGN_OR_RETURN(kernels::Gemm gemm, kernels::Gemm::create());
+  ROTOR_ASSIGN_OR_RETURN(kernels::Gemm gemm, kernels::Gemm::create(stream.get()));
   return std::unique_ptr<CudaBackend>(
       new CudaBackend(device, std::move(pool), std::move(stream), std::move(gemm)));
 }
