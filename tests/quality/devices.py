@@ -5,7 +5,8 @@ Quantizes by each recipe on both devices, on N different choices of 128 windows 
 calib.txt, and measures 100 windows of eval.txt in memory at each job's end. Prints a Markdown table:
 mean perplexities; the mean relative difference with its standard error, since GPTQ chooses among codes
 that are as good as each other and a rounding elsewhere moves the choice; and, of all modules, the
-largest mean relative difference of an error, with its standard error. A job that fails ends the script.
+largest mean relative difference of an error, with its standard error. Experts that saw no token on a
+device are left out there: their errors are those of the weights alone. A job that fails ends the script.
 
     tests/quality/devices.py --bin build/bin --data DIR [--seeds N] [--model NAME] [--recipe TEXT]
                              [--jobs N] [--threads N]
@@ -57,7 +58,8 @@ def mean_and_error(values):
 
 
 def module_errors(report):
-    return {module["name"]: module["relative_error"] for module in report["modules"]}
+    return {module["name"]: module["relative_error"] for module in report["modules"]
+            if module["tokens"] > 0}
 
 
 def largest_difference(pairs):
@@ -65,7 +67,8 @@ def largest_difference(pairs):
     errors = [(module_errors(gpu), module_errors(cpu)) for gpu, cpu in pairs]
     found = []
     for name in errors[0][0]:
-        of_module = [gpu[name] / cpu[name] - 1 for gpu, cpu in errors if cpu[name] > 0]
+        of_module = [gpu[name] / cpu[name] - 1 for gpu, cpu in errors
+                     if name in gpu and cpu.get(name, 0.0) > 0.0]
         if of_module:
             found.append((name, *mean_and_error(of_module)))
     return max(found, key=lambda entry: abs(entry[1]))
