@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "model/config_attention.h"

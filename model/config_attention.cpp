@@ -1,5 +1,6 @@
 #include "model/config_attention.h"
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>

@@ -1,5 +1,6 @@
 #include "model/config_mixture.h"
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 

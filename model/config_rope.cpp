@@ -1,6 +1,7 @@
 #include "model/config_rope.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 namespace rotor {

@@ -1,6 +1,7 @@
 #include "model/json_object.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "quant/base/text.h"
@@ -46,6 +47,10 @@ Result<JsonObject> JsonObject::make(const json& value, std::string file, std::st
 const json* JsonObject::find(const std::string& key) const {
   const auto it = value_->find(key);
   return it == value_->end() || it->is_null() ? nullptr : &*it;
+}
+
+bool JsonObject::contains(const std::string& key) const {
+  return value_->contains(key);
 }
 
 std::string JsonObject::full_key(const std::string& key) const {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -26,7 +26,7 @@ class JsonObject {
   const nlohmann::json* find(const std::string& key) const;
   bool has(const std::string& key) const { return find(key) != nullptr; }
   /// Whether the key is there at all, if only as null.
-  bool contains(const std::string& key) const { return value_->contains(key); }
+  bool contains(const std::string& key) const;
 
   /// Required keys.
   Result<int64_t> integer(const std::string& key, int64_t least, int64_t most) const;

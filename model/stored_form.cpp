@@ -1,5 +1,6 @@
 #include "model/stored_form.h"
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 

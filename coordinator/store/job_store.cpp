@@ -1,5 +1,7 @@
 #include "coordinator/store/job_store.h"
 
+#include <nlohmann/json.hpp>
+
 #include "coordinator/store/schema.h"
 #include "quant/base/json.h"
 

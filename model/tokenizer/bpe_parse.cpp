@@ -1,5 +1,6 @@
 // Reading the BPE model of a tokenizer.json.
 #include <array>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "model/tokenizer/bpe.h"

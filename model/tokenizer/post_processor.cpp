@@ -1,6 +1,7 @@
 #include "model/tokenizer/post_processor.h"
 
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace rotor {

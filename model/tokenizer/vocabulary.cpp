@@ -1,6 +1,7 @@
 #include "model/tokenizer/vocabulary.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "model/tokenizer/utf8.h"

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "ops/cli/exit_code.h"
 #include "quant/base/status_json.h"

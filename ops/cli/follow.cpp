@@ -1,5 +1,7 @@
 #include "ops/cli/follow.h"
 
+#include <nlohmann/json.hpp>
+
 #include "ops/cli/exit_code.h"
 #include "ops/cli/job_json.h"
 #include "ops/cli/progress.h"

@@ -1,6 +1,7 @@
 #include "ops/cli/inspect_view.h"
 
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "ops/cli/report_table.h"
 #include "ops/cli/units.h"

@@ -1,7 +1,7 @@
 // What `rotor inspect` shows, for scripts and for people. Pure functions, thread-safe.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "quant/checkpoint/inspect.h"

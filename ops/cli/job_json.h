@@ -2,7 +2,7 @@
 // command line: they are added to, never renamed. Pure functions, thread-safe.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "rotor/v1/jobs.pb.h"
 

@@ -1,5 +1,6 @@
 #include "quant/base/json.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 

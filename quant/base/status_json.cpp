@@ -1,5 +1,6 @@
 #include "quant/base/status_json.h"
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace rotor {

@@ -3,7 +3,7 @@
 // Thread-safety: free functions; never fail.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "quant/base/status.h"
 

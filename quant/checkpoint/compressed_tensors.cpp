@@ -1,5 +1,6 @@
 #include "quant/checkpoint/compressed_tensors.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "quant/checkpoint/compressed_tensors_config.h"

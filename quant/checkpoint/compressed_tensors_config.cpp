@@ -1,6 +1,7 @@
 #include "quant/checkpoint/compressed_tensors_config.h"
 
 #include <array>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 

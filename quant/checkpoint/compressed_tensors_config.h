@@ -3,7 +3,7 @@
 // Thread-safety: free functions.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "quant/base/status.h"

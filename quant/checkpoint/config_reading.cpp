@@ -1,6 +1,7 @@
 #include "quant/checkpoint/config_reading.h"
 
 #include <bit>
+#include <nlohmann/json.hpp>
 
 #include "quant/base/text.h"
 

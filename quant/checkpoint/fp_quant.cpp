@@ -1,5 +1,6 @@
 #include "quant/checkpoint/fp_quant.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "quant/checkpoint/fp_quant_config.h"

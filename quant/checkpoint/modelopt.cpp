@@ -1,5 +1,6 @@
 #include "quant/checkpoint/modelopt.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "quant/checkpoint/modelopt_config.h"

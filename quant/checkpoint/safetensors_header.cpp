@@ -1,6 +1,7 @@
 #include "quant/checkpoint/safetensors_header.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <utility>

@@ -1,7 +1,7 @@
 // The JSON that `rotor verify -o json` prints and that independent readers compare with.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "quant/checkpoint/verify.h"
 

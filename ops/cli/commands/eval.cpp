@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/executables.h"

@@ -1,5 +1,7 @@
 #include "quant/checkpoint/inspect.h"
 
+#include <nlohmann/json.hpp>
+
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/exit_code.h"
 #include "ops/cli/inspect_view.h"

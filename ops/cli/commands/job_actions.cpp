@@ -1,4 +1,6 @@
 // The commands that take a job and show it: status, cancel, pause, resume, delete.
+#include <nlohmann/json.hpp>
+
 #include "ops/cli/client.h"
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/exit_code.h"

@@ -1,3 +1,5 @@
+#include <nlohmann/json.hpp>
+
 #include "ops/cli/client.h"
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/exit_code.h"

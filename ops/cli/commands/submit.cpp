@@ -1,3 +1,4 @@
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "ops/cli/client.h"

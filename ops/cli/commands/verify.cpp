@@ -1,5 +1,6 @@
 #include "quant/checkpoint/verify.h"
 
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "ops/cli/commands/commands.h"

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "model/architecture.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/model/small_model.h"

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "tests/support/status_matchers.h"
 #include "tests/unit/model/small_model.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "model/model_files.h"
 #include "quant/checkpoint/safetensors_writer.h"

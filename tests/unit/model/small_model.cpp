@@ -1,5 +1,7 @@
 #include "tests/unit/model/small_model.h"
 
+#include <nlohmann/json.hpp>
+
 #include "model/model_files.h"
 #include "quant/checkpoint/safetensors_writer.h"
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "coordinator/assemble/report_file.h"
 #include "model/merged_tensor.h"

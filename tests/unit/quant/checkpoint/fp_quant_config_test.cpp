@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "quant/checkpoint/layout.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/quant/checkpoint/config_refusals.h"
