@@ -7,11 +7,6 @@
 #include "coordinator/staging/damaged_layer.h"
 
 namespace rotor::coordinator {
-namespace {
-
-constexpr std::chrono::seconds kRetryAfter{2};
-
-}  // namespace
 
 bool Core::assemble_next() {
   sweep_garbage();

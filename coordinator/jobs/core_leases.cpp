@@ -14,9 +14,6 @@ namespace {
 using std::chrono::duration;
 using std::chrono::seconds;
 
-/// After the source could not be looked at.
-constexpr seconds kRetryAfter{2};
-
 bool wants_workers(const OpenJob& job) {
   return job.record.state == v1::JOB_STATE_PENDING || job.record.state == v1::JOB_STATE_RUNNING;
 }

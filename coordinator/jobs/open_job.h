@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 
@@ -25,6 +26,9 @@ struct Lease {
   int commits = 0;  // running: they may take longer than a heartbeat, so the lease does not run out
   std::map<int32_t, std::shared_ptr<LayerStaging>> staging;  // by layer
 };
+
+/// OpenJob::retry_at, after the source could not be looked at or a checkpoint not be put together.
+inline constexpr std::chrono::seconds kRetryAfter{2};
 
 struct OpenJob {
   JobRecord record;

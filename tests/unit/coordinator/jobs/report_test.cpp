@@ -5,13 +5,13 @@
 namespace rotor::coordinator {
 namespace {
 
-LayerRecord layer(int32_t index, double seconds, int rotation) {
+LayerRecord layer(int32_t index, double solve_seconds, int rotation) {
   LayerRecord record;
   record.layer = index;
   record.report.set_layer(index);
   v1::PhaseTime* phase = record.report.add_phases();
   phase->set_phase("solve");
-  phase->set_seconds(seconds);
+  phase->set_seconds(solve_seconds);
   phase->set_flops(10.0);
   record.report.add_modules()->set_rotation(rotation);
   return record;
