@@ -20,9 +20,7 @@ namespace rotor::worker::bench {
 namespace {
 
 Result<ModelPlan> one_layer_plan(const LayerBenchOptions& options) {
-  ROTOR_ASSIGN_OR_RETURN(
-      const ModelConfig config,
-      parse_model_config(config_json(options.shape, 1), std::string(options.shape.name)));
+  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config, model_config(options.shape, 1));
   ROTOR_ASSIGN_OR_RETURN(const Architecture architecture, describe(config));
   return make_plan(architecture, options.quant);
 }

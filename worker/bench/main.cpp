@@ -70,8 +70,7 @@ Status complete(LayerCommand* command) {
   quant.rotation =
       command->rotation >= 0 ? command->rotation : recipe_rotation(quant.method, command->format);
   const LayerBenchOptions& bench = command->bench;
-  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config,
-                         parse_model_config(config_json(bench.shape, 1), command->shape));
+  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config, model_config(bench.shape, 1));
   quant.micro_batch_sequences =
       command->micro_batch > 0
           ? command->micro_batch

@@ -90,4 +90,8 @@ std::string config_json(const ModelShape& shape, int64_t layers) {
   return config.dump(2) + "\n";
 }
 
+Result<ModelConfig> model_config(const ModelShape& shape, int64_t layers) {
+  return parse_model_config(config_json(shape, layers), std::string(shape.name));
+}
+
 }  // namespace rotor::worker::bench

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "model/config.h"
 #include "quant/base/status.h"
 
 namespace rotor::worker::bench {
@@ -33,6 +34,9 @@ std::span<const ModelShape> model_shapes();
 
 /// INVALID_ARGUMENT (UNKNOWN_SHAPE), with the names that there are.
 Result<ModelShape> find_shape(std::string_view name);
+
+/// What config_json says, read.
+Result<ModelConfig> model_config(const ModelShape& shape, int64_t layers);
 
 /// The text of a BF16 model's config.json with this many layers.
 std::string config_json(const ModelShape& shape, int64_t layers);

@@ -187,17 +187,20 @@ Result<Tensor> sum_over_ranks(Backend& backend, Communicator& comm, Summation& s
   const std::vector<int64_t> row_begin = adders(sum, comm.size());
   Result<SliceExchange> plan = plan_exchange(backend, comm, owned, row_begin, parts);
   const bool for_all = sum.owner == HessianSum::kEveryRank;
-  Result<Tensor> whole = for_all || sum.owner == comm.rank()
-                             ? backend.allocate(DType::kF32, sum.width, sum.width)
-                             : Tensor();
+  // Where no lane had work, nothing is passed, and an owner has to make the zeros.
+  const bool needs_room = for_all || (owned.empty() && sum.owner == comm.rank());
+  Result<Tensor> whole =
+      needs_room ? backend.allocate(DType::kF32, sum.width, sum.width) : Tensor();
   ROTOR_RETURN_IF_ERROR(comm.agree(plan.ok() ? whole.status() : plan.status()));
   ROTOR_RETURN_IF_ERROR(comm.exchange(plan->sends, plan->receives));
-  if (whole->empty()) {
-    return whole;
+  if (!for_all && sum.owner != comm.rank()) {
+    return Tensor();
   }
   size_t next = 0;
-  ROTOR_ASSIGN_OR_RETURN(const Tensor slice,
-                         summation.sum_slices(summation.top(), plan->slices, &next));
+  ROTOR_ASSIGN_OR_RETURN(Tensor slice, summation.sum_slices(summation.top(), plan->slices, &next));
+  if (!needs_room) {
+    return slice;  // an owner's slice is the whole
+  }
   const auto rank = static_cast<size_t>(comm.rank());
   const Tensor mine = whole->row_range(row_begin[rank], row_begin[rank + 1] - row_begin[rank]);
   ROTOR_RETURN_IF_ERROR(slice.empty() ? backend.hessian_zero(mine) : backend.copy(slice, mine));

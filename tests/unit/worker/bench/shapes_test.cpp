@@ -11,8 +11,7 @@ namespace {
 /// Parameters of a model, in billions.
 double billions(std::string_view name) {
   const ModelShape shape = find_shape(name).value();
-  const auto config =
-      parse_model_config(config_json(shape, shape.layers), std::string(name)).value();
+  const ModelConfig config = model_config(shape, shape.layers).value();
   const Architecture architecture = describe(config).value();
   int64_t count = config.vocab_size * config.hidden_size * (shape.tied ? 1 : 2);
   for (const Layer& layer : architecture.layers) {
@@ -40,7 +39,7 @@ TEST(Shapes, HaveTheParametersThatTheirNamesSay) {
 
 TEST(Shapes, AreAllUnderstood) {
   for (const ModelShape& shape : model_shapes()) {
-    const auto config = parse_model_config(config_json(shape, 3), "config.json");
+    const auto config = model_config(shape, 3);
     ASSERT_OK(config);
     EXPECT_EQ(config->num_layers, 3);
     EXPECT_TRUE(config->windows.empty()) << shape.name;
