@@ -16,7 +16,6 @@
 namespace rotor {
 namespace {
 
-constexpr int64_t kMostSize = int64_t{1} << 31;
 constexpr int64_t kMostLayers = 10'000;
 constexpr const char* kReason = "BAD_CONFIG";
 

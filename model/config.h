@@ -69,6 +69,9 @@ struct GatedActivation {
   bool operator==(const GatedActivation&) const = default;
 };
 
+/// No count or width that a config.json gives is larger.
+inline constexpr int64_t kMostSize = int64_t{1} << 31;
+
 struct ModelConfig {
   std::string model_type;
   std::string architecture;  // first of "architectures"; may be empty

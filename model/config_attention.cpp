@@ -8,8 +8,6 @@
 namespace rotor {
 namespace {
 
-constexpr int64_t kMostSize = int64_t{1} << 31;
-
 /// Tokens; 0: the model has no window.
 Result<int64_t> parse_window(const JsonObject& object, const Family& family) {
   if (family.windows == WindowRule::kNone) {

@@ -8,7 +8,6 @@ namespace rotor {
 namespace {
 
 constexpr int64_t kMostExperts = 1 << 16;
-constexpr int64_t kMostSize = int64_t{1} << 31;
 
 /// Which layers are mixtures: every `decoder_sparse_step`-th but those of `mlp_only_layers`.
 Result<std::vector<bool>> parse_layers(const JsonObject& object, int64_t layers) {

@@ -12,10 +12,6 @@ namespace {
 constexpr int64_t kRowTile = 256;
 constexpr int64_t kVocabularyTile = 512;
 
-int64_t tiles(int64_t extent, int64_t tile) {
-  return (extent + tile - 1) / tile;
-}
-
 /// Of one row over one tile of the vocabulary.
 struct Part {
   float max = 0.0F;

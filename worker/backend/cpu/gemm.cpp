@@ -19,10 +19,6 @@ constexpr int64_t kGramTile = 256;
 // bits do not depend on how many there are: an expert's rows are as many as were routed to it.
 constexpr int64_t kRowRun = 16;
 
-int64_t tiles(int64_t extent, int64_t tile) {
-  return (extent + tile - 1) / tile;
-}
-
 blasint blas(int64_t value) {
   return static_cast<blasint>(value);
 }

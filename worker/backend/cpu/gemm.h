@@ -14,6 +14,11 @@
 
 namespace rotor::worker::cpu {
 
+/// How many tiles cover an extent.
+inline int64_t tiles(int64_t extent, int64_t tile) {
+  return (extent + tile - 1) / tile;
+}
+
 /// A weight [rows, cols] of BF16, F16 or F32.
 struct WeightView {
   const void* data = nullptr;
