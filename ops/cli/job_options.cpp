@@ -198,9 +198,8 @@ void add_work(CLI::App& command, v1::JobSpec& spec) {
                       [&spec](int32_t value) { spec.mutable_plan()->set_lanes(value); });
   add_number<int32_t>(
       command, "--micro-batch", kWork, 1, 65536,
-      "Sequences of a micro-batch; part of what decides the bytes (default: 8192 tokens' worth, of "
-      "a "
-      "mixture up to 32768)",
+      "Sequences of a micro-batch; part of what decides the bytes (default: 8192 tokens' worth; "
+      "of a mixture up to 32768)",
       [&spec](int32_t value) { spec.mutable_plan()->set_micro_batch_sequences(value); });
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <initializer_list>
 #include <map>
+#include <set>
 #include <string_view>
 
 #include "quant/checkpoint/layout.h"
@@ -54,7 +55,6 @@ struct ExpertName {
 
 ExpertName expert_of(const std::string& module) {
   constexpr std::string_view kMark = ".experts.";
-  constexpr int64_t kMostExperts = 1 << 20;
   const size_t mark = module.find(kMark);
   if (mark == std::string::npos) {
     return {};
@@ -63,8 +63,7 @@ ExpertName expert_of(const std::string& module) {
   const char* end = module.data() + module.size();
   ExpertName name;
   const auto [stop, error] = std::from_chars(begin, end, name.expert);
-  if (error != std::errc() || stop == end || *stop != '.' || name.expert < 0 ||
-      name.expert >= kMostExperts) {
+  if (error != std::errc() || stop == end || *stop != '.' || name.expert < 0) {
     return {};
   }
   name.leaf = std::string(stop + 1, end);
@@ -75,7 +74,7 @@ ExpertName expert_of(const std::string& module) {
 /// What there is of a mixture's experts.
 struct Mixture {
   std::string quantized;  // one of the linears that are
-  int64_t experts = 0;    // one more than the highest number
+  std::set<int64_t> experts;
   NameSet leaves;
 };
 
@@ -229,15 +228,17 @@ void check_experts(const CheckpointNames& names, std::vector<VerifyProblem>& pro
     if (!name.mixture.empty()) {
       Mixture& mixture = mixtures[name.mixture];
       mixture.quantized = module;
-      mixture.experts = std::max(mixture.experts, name.expert + 1);
+      mixture.experts.insert(name.expert);
       mixture.leaves.insert(name.leaf);
     }
   }
   NameSet plain;
   for (const TensorSpec& tensor : names.others) {
     const std::string module = linear_of(tensor);
-    const auto found = mixtures.find(expert_of(module).mixture);
+    const ExpertName name = expert_of(module);
+    const auto found = mixtures.find(name.mixture);
     if (found != mixtures.end() && !names.modules.contains(module)) {
+      found->second.experts.insert(name.expert);
       plain.insert(module);
       problems.push_back(
           {module,
@@ -246,7 +247,14 @@ void check_experts(const CheckpointNames& names, std::vector<VerifyProblem>& pro
     }
   }
   for (const auto& [name, mixture] : mixtures) {
-    for (int64_t expert = 0; expert < mixture.experts; ++expert) {
+    const int64_t last = *mixture.experts.rbegin();
+    if (std::ssize(mixture.experts) - 1 != last) {
+      problems.push_back({name,
+                          "holds " + std::to_string(mixture.experts.size()) +
+                              " experts, whose numbers go up to " + std::to_string(last),
+                          kQuantizeAgain});
+    }
+    for (const int64_t expert : mixture.experts) {
       for (const std::string& leaf : mixture.leaves) {
         std::string module = name;
         module.append(".").append(std::to_string(expert)).append(".").append(leaf);

@@ -292,7 +292,7 @@ TEST_F(Damaged, HalfQuantizedAndMissingExperts) {
   change([&](auto& tensors) {
     for (auto& tensor : tensors) {
       for (const auto& [from, to] :
-           {std::pair{"gate_proj", "0.gate_proj"}, std::pair{"up_proj", "2.gate_proj"},
+           {std::pair{"gate_proj", "0.gate_proj"}, std::pair{"up_proj", "3.gate_proj"},
             std::pair{"down_proj", "0.down_proj"}}) {
         if (tensor.spec.name.starts_with(kMlp + from)) {
           tensor.spec.name = experts + to + tensor.spec.name.substr((kMlp + from).size());
@@ -304,7 +304,8 @@ TEST_F(Damaged, HalfQuantizedAndMissingExperts) {
   });
   expect_problem(experts + "1.gate_proj | is not quantized, though engines hold it in one weight");
   expect_problem(experts + "1.down_proj | is missing, and other experts of the layer have it");
-  expect_problem(experts + "2.down_proj | is missing, and other experts of the layer have it");
+  expect_problem(experts + "3.down_proj | is missing, and other experts of the layer have it");
+  expect_problem(kMlp + "experts | holds 3 experts, whose numbers go up to 3");
 }
 
 TEST_F(Damaged, RotationMatrices) {
