@@ -4,6 +4,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "model/merge_plan.h"
+
 namespace rotor {
 namespace {
 
@@ -13,6 +15,8 @@ constexpr int64_t kDefaultSequences = 128;
 constexpr int64_t kDefaultSeqLen = 2048;
 constexpr int64_t kDefaultShardSize = 5'000'000'000;
 constexpr int64_t kSmallestShardSize = 1'000'000;
+constexpr int kLargestMergedBlock = 128;
+constexpr int kSmallestMergedBlock = 16;
 
 std::string strip_enum(const std::string& name, std::string_view prefix) {
   // Numbers that this version does not know have no name at all.
@@ -105,11 +109,27 @@ Status settle_enums(v1::JobSpec* spec) {
   return {};
 }
 
-int default_rotation(const v1::JobSpec& spec) {
-  if (spec.method() != v1::METHOD_MR_GPTQ || spec.merged_rotation() != 0) {
-    return 0;
+/// The largest block that can be merged into the model; 0: none can.
+int largest_merged_block(const Architecture& architecture) {
+  for (int block = kLargestMergedBlock; block >= kSmallestMergedBlock; block /= 2) {
+    if (architecture.config.hidden_size % block == 0) {
+      return plan_merge(architecture, block).ok() ? block : 0;
+    }
   }
-  return spec.format() == v1::FORMAT_NVFP4 ? 16 : 128;
+  return 0;
+}
+
+void settle_rotation(const Architecture& architecture, v1::JobSpec* spec) {
+  if (spec->has_rotation()) {
+    return;
+  }
+  const bool mr_gptq = spec->method() == v1::METHOD_MR_GPTQ;
+  const bool online = mr_gptq && spec->layout() == v1::LAYOUT_FP_QUANT;
+  const bool given = spec->merged_rotation() != 0;
+  spec->set_rotation(!online || given ? 0 : spec->format() == v1::FORMAT_NVFP4 ? 16 : 128);
+  if (mr_gptq && !online && !given && spec->format() == v1::FORMAT_MXFP4) {
+    spec->set_merged_rotation(largest_merged_block(architecture));
+  }
 }
 
 Status settle_plan(v1::JobSpec* spec) {
@@ -207,9 +227,6 @@ Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec) {
   }
   ROTOR_RETURN_IF_ERROR(settle_enums(&full));
   ROTOR_RETURN_IF_ERROR(settle_calibration(full.mutable_calibration()));
-  if (!full.has_rotation()) {
-    full.set_rotation(default_rotation(full));
-  }
   if (full.format() == v1::FORMAT_INT4 && full.group_size() == 0) {
     full.set_group_size(128);
   }
@@ -256,10 +273,11 @@ Layout to_plain(v1::Layout value) {
   }
 }
 
-void fit_to_model(const ModelConfig& config, v1::JobSpec* spec) {
+void fit_to_model(const Architecture& architecture, v1::JobSpec* spec) {
+  settle_rotation(architecture, spec);
   if (spec->plan().micro_batch_sequences() == 0) {
     spec->mutable_plan()->set_micro_batch_sequences(
-        default_micro_batch_sequences(config, spec->calibration().sequences(),
+        default_micro_batch_sequences(architecture.config, spec->calibration().sequences(),
                                       spec->calibration().seq_len(), spec->plan().lanes()));
   }
 }

@@ -14,16 +14,17 @@ namespace rotor {
 /// alters them; a job is never resumed under another one.
 inline constexpr int kAlgorithmVersion = 2;
 
-/// The spec with every default filled in. Defaults follow the format: NVFP4 mr-gptq with rotation
-/// 16, MXFP4 mr-gptq with rotation 128, INT4 gptq with group 128 and no rotation; all with mse
-/// scales and act-order; a merged rotation takes the place of the default one. Errors:
-/// INVALID_ARGUMENT for a format that is missing or unknown, unknown enum values, counts that are
-/// negative or absurd, an evaluation with PROPAGATE_ORIGINAL.
-/// plan.micro_batch_sequences stays 0 where it is: fit_to_model.
+/// The spec with every default filled in that does not depend on the model (fit_to_model). Defaults
+/// follow the format: NVFP4 and MXFP4 mr-gptq, INT4 gptq with group 128; all with mse scales and
+/// act-order. Errors: INVALID_ARGUMENT for a format that is missing or unknown, unknown enum
+/// values, counts that are negative or absurd, an evaluation with PROPAGATE_ORIGINAL.
 Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec);
 
-/// The defaults that depend on the model, in a spec that has the others.
-void fit_to_model(const ModelConfig& config, v1::JobSpec* spec);
+/// The defaults that depend on the model, in a spec that has the others: the size of a micro-batch,
+/// and of mr-gptq the rotation. MXFP4's is merged, in the largest block up to 128 that the model
+/// takes, and NVFP4 has none, so that every engine runs the checkpoint with any tensor parallelism;
+/// what is written as fp-quant is rotated online, since its loaders want that.
+void fit_to_model(const Architecture& architecture, v1::JobSpec* spec);
 
 /// The options of a spec that has its defaults; `model_dtype` is what INT4 scales are stored in.
 Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype);

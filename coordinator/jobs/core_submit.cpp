@@ -73,9 +73,10 @@ Result<v1::Job> Core::existing_job(const JobRecord& record, const v1::SubmitJobR
   if (request.spec().SerializeAsString() != record.request.SerializeAsString()) {
     // What the request leaves to the defaults may be spelled out in the other one.
     Result<v1::JobSpec> spec = with_defaults(request.spec());
-    if (spec.ok() && spec->plan().micro_batch_sequences() == 0) {
-      // What that job's model gave it; another model is a difference of its own.
-      spec->mutable_plan()->set_micro_batch_sequences(record.spec.plan().micro_batch_sequences());
+    if (spec.ok()) {
+      // By that job's model; another model is a difference of its own.
+      ROTOR_ASSIGN_OR_RETURN(const ModelFiles model, open_model(fs_, record.model_path));
+      fit_to_model(model.architecture, &*spec);
     }
     const std::vector<std::string> differences =
         spec_differences(record.spec, spec.ok() ? *spec : request.spec());

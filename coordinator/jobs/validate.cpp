@@ -67,7 +67,7 @@ class Validator {
     if (!model_) {
       return;
     }
-    fit_to_model(model_->architecture.config, &result_.record.spec);
+    fit_to_model(model_->architecture, &result_.record.spec);
     Result<std::shared_ptr<const PreparedJob>> prepared = prepare_job(result_.record.spec, *model_);
     if (note(prepared.status())) {
       result_.prepared = std::move(prepared).value();

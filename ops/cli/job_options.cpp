@@ -87,7 +87,9 @@ void add_recipe(CLI::App& command, v1::JobSpec& spec) {
             spec.set_merged_rotation(merged ? std::stoi(block) : 0);
           },
           "Hadamard block on the inputs of linears at run time, or merged into the model, so that "
-          "any engine runs it (default: nvfp4 16, mxfp4 128, else none)")
+          "any engine runs it (default: mxfp4 merged:128, where the model takes it; layout "
+          "fp-quant "
+          "nvfp4 16, mxfp4 128; else none)")
       ->check(CLI::IsMember({"none", "16", "32", "64", "128", "256", "merged:16", "merged:32",
                              "merged:64", "merged:128", "merged:256"})
                   .description(""))

@@ -17,22 +17,21 @@ def seq_len(model):
 
 # By name: what `rotor quantize` is told. Calibration is short: this is about bytes, not quality.
 RECIPES = {
-    "ct-nvfp4-a16": ["--format", "nvfp4", "--rotation", "none"],
-    "ct-nvfp4-a16-rotated": ["--format", "nvfp4"],
-    "ct-nvfp4-a4": ["--format", "nvfp4", "--activations", "a4", "--rotation", "none"],
-    "ct-nvfp4-a4-rotated": ["--format", "nvfp4", "--activations", "a4"],
+    "ct-nvfp4-a16": ["--format", "nvfp4"],
+    "ct-nvfp4-a16-rotated": ["--format", "nvfp4", "--rotation", "16"],
+    "ct-nvfp4-a4": ["--format", "nvfp4", "--activations", "a4"],
+    "ct-nvfp4-a4-rotated": ["--format", "nvfp4", "--activations", "a4", "--rotation", "16"],
     "ct-nvfp4-a4-merged": ["--format", "nvfp4", "--activations", "a4", "--rotation", "merged:16"],
     "ct-mxfp4-a16": ["--format", "mxfp4", "--rotation", "none"],
-    "ct-mxfp4-a16-rotated": ["--format", "mxfp4"],
+    "ct-mxfp4-a16-rotated": ["--format", "mxfp4", "--rotation", "128"],
     "ct-mxfp4-a4": ["--format", "mxfp4", "--activations", "a4", "--rotation", "none"],
-    "ct-mxfp4-a4-rotated": ["--format", "mxfp4", "--activations", "a4"],
+    "ct-mxfp4-a4-rotated": ["--format", "mxfp4", "--activations", "a4", "--rotation", "128"],
     "ct-int4-a16": ["--format", "int4", "--group-size", "32"],
     "ct-int4-a16-rotated": ["--format", "int4", "--group-size", "32", "--rotation", "16"],
     "fp-quant-nvfp4-a4": ["--layout", "fp-quant", "--format", "nvfp4", "--activations", "a4"],
     "fp-quant-mxfp4-a4": ["--layout", "fp-quant", "--format", "mxfp4", "--activations", "a4"],
-    "modelopt-nvfp4-a16": ["--layout", "modelopt", "--format", "nvfp4", "--rotation", "none"],
-    "modelopt-nvfp4-a4": ["--layout", "modelopt", "--format", "nvfp4", "--rotation", "none",
-                          "--activations", "a4"],
+    "modelopt-nvfp4-a16": ["--layout", "modelopt", "--format", "nvfp4"],
+    "modelopt-nvfp4-a4": ["--layout", "modelopt", "--format", "nvfp4", "--activations", "a4"],
 }
 
 

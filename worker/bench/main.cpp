@@ -25,7 +25,6 @@ struct LayerCommand {
   DeviceOptions device;
   Format format = Format::kNvfp4;
   int64_t group_size = 0;
-  int rotation = -1;    // the recipe's
   int micro_batch = 0;  // a job's default
   bool block = false;
 };
@@ -55,20 +54,11 @@ void add_choice(CLI::App* app, const std::string& name, Enum& choice,
       ->check(CLI::IsMember(names));
 }
 
-int recipe_rotation(Method method, Format format) {
-  if (method != Method::kMrGptq) {
-    return 0;
-  }
-  return format == Format::kNvfp4 ? 16 : 128;
-}
-
 Status complete(LayerCommand* command) {
   ROTOR_ASSIGN_OR_RETURN(command->bench.shape, find_shape(command->shape));
   QuantOptions& quant = command->bench.quant;
   ROTOR_ASSIGN_OR_RETURN(quant.scheme,
                          make_scheme(command->format, command->group_size, DType::kBf16));
-  quant.rotation =
-      command->rotation >= 0 ? command->rotation : recipe_rotation(quant.method, command->format);
   const LayerBenchOptions& bench = command->bench;
   ROTOR_ASSIGN_OR_RETURN(const ModelConfig config, model_config(bench.shape, 1));
   quant.micro_batch_sequences =
@@ -132,8 +122,7 @@ CLI::App* add_layer(CLI::App& app, LayerCommand& command) {
              "How codes are found");
   add_choice(layer, "--activations", quant.activations, {Activations::kA16, Activations::kA4},
              "Of the quantized model");
-  layer->add_option("--rotation", command.rotation,
-                    "Hadamard block; 0: none; default: the recipe's");
+  layer->add_option("--rotation", quant.rotation, "Hadamard block of online rotations; 0: none");
   add_choice(layer, "--scale-search", quant.scale_search, {ScaleSearch::kAbsmax, ScaleSearch::kMse},
              "How scales are found");
   layer->add_flag("--act-order,!--no-act-order", quant.act_order, "Columns by importance");

@@ -34,7 +34,8 @@ def layer(ranks, *options):
 
 class Layer(unittest.TestCase):
     def test_any_number_of_ranks_gives_the_same_digest(self):
-        for options in ([], ["--format", "mxfp4", "--activations", "a4"],
+        for options in (["--rotation", "16"],
+                        ["--format", "mxfp4", "--activations", "a4", "--rotation", "128"],
                         ["--format", "int4", "--method", "gptq", "--group-size", "32", "--block"]):
             with self.subTest(options=options):
                 one = layer(1, *options)

@@ -114,7 +114,8 @@ class Service(Case):
         self.assertEqual(job["state"], "PENDING")
         self.assertEqual(job["layers"], 4)
         self.assertEqual(job["spec"]["method"], "mr-gptq")
-        self.assertEqual(job["spec"]["rotation"], 16)
+        self.assertEqual(job["spec"]["rotation"], 0)
+        self.assertEqual(job["spec"]["merged_rotation"], 0)
         name = job["job"]
         self.assertEqual([j["job"] for j in self.json_of("jobs", *self.at)["jobs"]], [name])
         self.assertEqual(self.json_of("jobs", "--state", "RUNNING", *self.at)["jobs"], [])
@@ -165,7 +166,7 @@ class Quantize(Case):
         for module in result["modules"]:
             self.assertGreater(module["relative_error"], 0)
             self.assertLess(module["relative_error"], 0.5)
-            self.assertEqual(module["rotation"], 16)
+            self.assertEqual(module["rotation"], 0)
             self.assertEqual(module["method"], "mr-gptq")
         self.assertGreater(result["perplexity"], 1)
         self.assertTrue((self.out / "model.safetensors").exists())

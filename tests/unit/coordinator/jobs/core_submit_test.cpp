@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "tests/support/coordinator/core_fixture.h"
@@ -73,6 +74,7 @@ TEST_F(CoreSubmit, DefaultsSpelledOutAreTheSameSpec) {
   v1::SubmitJobRequest request = demo_.request("r1");
   request.mutable_spec()->mutable_plan()->set_lanes(8);
   request.mutable_spec()->mutable_plan()->set_micro_batch_sequences(1);
+  request.mutable_spec()->set_rotation(0);
   const Result<v1::Job> same = core_->submit(request);
   ASSERT_OK(same);
   EXPECT_EQ(same->name(), name);
@@ -116,11 +118,60 @@ TEST_F(CoreSubmit, RefusesWhatALayoutCannotSayWithTheRemedy) {
                  }),
                  Code::kInvalidArgument, "UNSUPPORTED_COMBINATION", words);
   };
-  // Nothing else is given: the defaults, too, are refused rather than changed in silence.
-  refuse(v1::LAYOUT_MODELOPT, v1::FORMAT_NVFP4, "add --rotation none");
   refuse(v1::LAYOUT_MODELOPT, v1::FORMAT_MXFP4, "holds nvfp4, not mxfp4");
   refuse(v1::LAYOUT_FP_QUANT, v1::FORMAT_MXFP4, "add --activations a4");
   refuse(v1::LAYOUT_FP_QUANT, v1::FORMAT_INT4, "not int4");
+}
+
+TEST_F(CoreSubmit, TheDefaultRotationIsOneThatEveryEngineRuns) {
+  struct Case {
+    const char* model;
+    v1::Format format;
+    v1::Layout layout;
+    int online;
+    int merged;
+  };
+  constexpr v1::Layout kCt = v1::LAYOUT_COMPRESSED_TENSORS;
+  const Case cases[] = {
+      {"demo", v1::FORMAT_NVFP4, kCt, 0, 0},
+      {"demo", v1::FORMAT_NVFP4, v1::LAYOUT_MODELOPT, 0, 0},
+      {"demo", v1::FORMAT_NVFP4, v1::LAYOUT_FP_QUANT, 16, 0},
+      {"demo", v1::FORMAT_MXFP4, v1::LAYOUT_FP_QUANT, 128, 0},
+      {"demo", v1::FORMAT_MXFP4, kCt, 0, 128},
+      {"demo", v1::FORMAT_INT4, kCt, 0, 0},
+      {"mistral", v1::FORMAT_MXFP4, kCt, 0, 64},  // is 64 wide
+      {"gemma2", v1::FORMAT_MXFP4, kCt, 0, 0},    // has a norm that no rotation can be merged past
+  };
+  const std::filesystem::path families =
+      std::filesystem::path(ROTOR_SOURCE_DIR) / "tests/data/families";
+  for (const char* family : {"mistral", "gemma2"}) {
+    std::filesystem::copy(families / family, demo_.root() / (std::string("models/") + family));
+  }
+  std::ofstream(demo_.root() / "data/ids.jsonl") << R"({"input_ids": [1, 2, 3, 4, 5, 6, 7, 8]})";
+  for (const Case& c : cases) {
+    v1::SubmitJobRequest request = demo_.request("r1");
+    v1::JobSpec& spec = *request.mutable_spec();
+    spec.set_model(c.model);
+    spec.clear_method();
+    spec.set_format(c.format);
+    spec.set_layout(c.layout);
+    spec.set_activations(c.layout == v1::LAYOUT_FP_QUANT ? v1::ACTIVATIONS_A4
+                                                         : v1::ACTIVATIONS_A16);
+    spec.mutable_calibration()->set_files(0, "ids.jsonl");
+    spec.mutable_calibration()->set_sequences(1);
+    spec.mutable_calibration()->set_seq_len(8);
+    if (c.format == v1::FORMAT_INT4) {
+      spec.set_group_size(32);
+    }
+    request.set_validate_only(true);
+    const Result<v1::Job> job = core_->submit(request);
+    ASSERT_OK(job);
+    for (const v1::Cause& problem : job->problems()) {
+      ADD_FAILURE() << c.model << ": " << problem.message();
+    }
+    EXPECT_EQ(job->spec().rotation(), c.online) << c.model << " " << v1::Format_Name(c.format);
+    EXPECT_EQ(job->spec().merged_rotation(), c.merged) << c.model;
+  }
 }
 
 // faults.25
