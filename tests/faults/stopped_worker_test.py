@@ -5,17 +5,14 @@ checkpoint has the bytes of an undisturbed run.
 faults.05 (a straggler is not flagged yet), faults.06.
 """
 
-import contextlib
-import json
 import os
 import pathlib
 import signal
-import subprocess
 import sys
-import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
-import harness  # noqa: E402
+sys.path.insert(0, os.path.dirname(__file__))
+import service  # noqa: E402
+from service import harness  # noqa: E402
 
 LAYERS = 4
 LEASE_SECONDS = 3.0
@@ -23,54 +20,24 @@ LEASE_SECONDS = 3.0
 CALIBRATION = ["--calibration", str(harness.TEXT), "--sequences", "64", "--seq-len", "512"]
 
 
-@contextlib.contextmanager
-def running(command, **options):
-    with subprocess.Popen(list(map(str, command)), **options) as process:
-        try:
-            yield process
-        finally:
-            for pid in [p[0] for p in harness.descendants(process.pid)] + [process.pid]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-
-def start_coordinator(directory):
-    return running([harness.BIN / "rotor-coordinator", "--state-dir", directory / "state",
-                    "--listen", "127.0.0.1:0", "--port-file", directory / "port", "--model-root",
-                    harness.SOURCE, "--data-root", harness.SOURCE, "--output-root", directory,
-                    "--lease-seconds", LEASE_SECONDS, "--heartbeat-seconds", LEASE_SECONDS / 8,
-                    "--log-level", "off"])
-
-
-def start_gang(address):
-    as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-    return running(["mpirun", *as_root, "--oversubscribe", "--bind-to", "none", "-n", "2",
-                    harness.BIN / "rotor-worker", "--coordinator", address, "--device", "cpu",
-                    "--threads", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def signal_workers(gang, number):
-    workers = [p[0] for p in harness.descendants(gang.pid) if p[2] == "rotor-worker"]
-    if len(workers) != 2:
-        raise AssertionError(f"expected two workers, found {workers}")
-    for pid in workers:
-        os.kill(pid, number)
-
-
-def follow(watch, gang):
+def follow(events, ranks):
     """Stops the workers after the first commit until the lease is lost; returns every event."""
-    events, stopped = [], False
-    for line in watch.stdout:
-        event = json.loads(line)
-        events.append(event)
+    seen, stopped = [], False
+
+    def signal_workers(number):
+        for pid in ranks:
+            os.kill(pid, number)
+
+    for event in events:
+        seen.append(event)
         if event.get("event") == "lost":
             if not stopped:
-                raise AssertionError(f"a running group lost its lease: {events}")
-            signal_workers(gang, signal.SIGCONT)
+                raise AssertionError(f"a running group lost its lease: {seen}")
+            signal_workers(signal.SIGCONT)
         elif event.get("event") == "committed" and not stopped:
-            signal_workers(gang, signal.SIGSTOP)
+            signal_workers(signal.SIGSTOP)
             stopped = True
-    return events
+    return seen
 
 
 def check(events, report):
@@ -90,22 +57,12 @@ def main():
         reference = directory / "reference"
         harness.run(harness.quantize_command(reference, "--ranks", 1, "--threads", 2,
                                              calibration=CALIBRATION))
-        with start_coordinator(directory) as coordinator:
-            while not (directory / "port").exists():
-                if coordinator.poll() is not None:
-                    raise AssertionError("the coordinator did not start")
-                time.sleep(0.02)
-            address = "127.0.0.1:" + (directory / "port").read_text().strip()
-            at = ["--coordinator", address, "-o"]
-            rotor = str(harness.BIN / "rotor")
-            job = harness.run([rotor, "submit", str(harness.MODEL), "--output",
-                               str(directory / "out"), "--format", "nvfp4", *CALIBRATION, *at,
-                               "json"])["job"]
-            with start_gang(address) as gang, running(
-                    [rotor, "watch", job, *at, "jsonl"], stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL, text=True) as watch:
-                events = follow(watch, gang)
-            report = harness.run([rotor, "report", job, *at, "json"])
+        with service.coordinator(directory, "--lease-seconds", LEASE_SECONDS,
+                                 "--heartbeat-seconds", LEASE_SECONDS / 8) as address:
+            job = service.submit(address, directory / "out", CALIBRATION)
+            with service.gang(address) as gang, service.events(address, job) as coming:
+                events = follow(coming, service.ranks_of(gang, 2))
+            report = service.ask(address, "report", job)
         check(events, report)
         harness.assert_same_bytes(harness.digests(directory / "out"), harness.digests(reference),
                                   "workers stopped")

@@ -1,16 +1,11 @@
 #include "worker/comm/collective_watchdog.h"
 
-#include <charconv>
-#include <cstdlib>
-#include <string_view>
+#include <optional>
 #include <utility>
 
+#include "worker/comm/environment_seconds.h"
+
 namespace rotor::worker {
-namespace {
-
-constexpr int kMostSeconds = 1000000;
-
-}  // namespace
 
 CollectiveWatchdog::CollectiveWatchdog(Options options)
     : options_(std::move(options)), thread_([this] { run(); }) {}
@@ -82,23 +77,9 @@ Status CollectiveWatchdog::check_first() {
 }
 
 Result<std::chrono::seconds> collective_timeout() {
-  constexpr const char* kVariable = "ROTOR_COLLECTIVE_TIMEOUT_SECONDS";
-  const char* text = std::getenv(kVariable);
-  if (text == nullptr) {
-    return CollectiveWatchdog::kDefaultTimeout;
-  }
-  const std::string_view value(text);
-  int seconds = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-  if (error != std::errc() || end != value.data() + value.size() || seconds < 1 ||
-      seconds > kMostSeconds) {
-    return invalid_argument("the environment's " + std::string(kVariable) + " is \"" +
-                            std::string(value) + "\": it must be a whole number of seconds, 1 to " +
-                            std::to_string(kMostSeconds))
-        .with_reason("BAD_ENVIRONMENT")
-        .with_detail("key", kVariable);
-  }
-  return std::chrono::seconds(seconds);
+  ROTOR_ASSIGN_OR_RETURN(const std::optional<std::chrono::seconds> set,
+                         environment_seconds("ROTOR_COLLECTIVE_TIMEOUT_SECONDS"));
+  return set.value_or(CollectiveWatchdog::kDefaultTimeout);
 }
 
 }  // namespace rotor::worker

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "worker/comm/mpi_environment.h"
+#include "worker/comm/rank_monitor.h"
 
 namespace rotor::worker {
 namespace {
@@ -27,11 +28,17 @@ Status in_pieces(void* memory, size_t bytes, const char* what, const Call& call)
 
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(MPI_Comm comm) : comm_(comm) {
+  MpiCommunicator(MPI_Comm comm, const std::optional<RankTable::Options>& limits) : comm_(comm) {
     MPI_Comm_rank(comm_, &rank_);
     MPI_Comm_size(comm_, &size_);
+    if (limits.has_value()) {
+      monitor_ = std::make_unique<RankMonitor>(comm_, meter_, *limits);
+    }
   }
-  ~MpiCommunicator() override { MPI_Comm_free(&comm_); }
+  ~MpiCommunicator() override {
+    monitor_.reset();
+    MPI_Comm_free(&comm_);
+  }
   MpiCommunicator(const MpiCommunicator&) = delete;
   MpiCommunicator& operator=(const MpiCommunicator&) = delete;
 
@@ -39,6 +46,7 @@ class MpiCommunicator final : public Communicator {
   int size() const override { return size_; }
 
   Status agree(const Status& mine) override {
+    const WaitMeter::Scope scope(meter_);
     int failed = mine.ok() ? size_ : rank_;
     MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_MIN, comm_);
     if (failed == size_) {
@@ -76,6 +84,7 @@ class MpiCommunicator final : public Communicator {
 
   Status exchange(const std::vector<Transfer>& sends,
                   const std::vector<Transfer>& receives) override {
+    const WaitMeter::Scope scope(meter_);
     std::vector<MPI_Request> requests;
     for (const Transfer& transfer : receives) {
       ROTOR_RETURN_IF_ERROR(in_pieces(
@@ -100,6 +109,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   Status all_gather_rows(const Tensor& tensor, const std::vector<int64_t>& begin) override {
+    const WaitMeter::Scope scope(meter_);
     for (int root = 0; root < size_; ++root) {
       const int64_t first = begin[static_cast<size_t>(root)];
       const int64_t count = begin[static_cast<size_t>(root) + 1] - first;
@@ -111,12 +121,14 @@ class MpiCommunicator final : public Communicator {
   }
 
   Status broadcast_host(void* data, size_t bytes, int root) override {
+    const WaitMeter::Scope scope(meter_);
     return in_pieces(data, bytes, "broadcast", [&](char* piece, int count) {
       return MPI_Bcast(piece, count, MPI_BYTE, root, comm_);
     });
   }
 
   Status broadcast(std::string* bytes, int root) override {
+    const WaitMeter::Scope scope(meter_);
     uint64_t length = bytes->size();
     MPI_Bcast(&length, 1, MPI_UINT64_T, root, comm_);
     bytes->resize(length);
@@ -124,6 +136,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   Result<std::vector<std::string>> all_gather(const std::string& mine) override {
+    const WaitMeter::Scope scope(meter_);
     std::vector<std::string> all(static_cast<size_t>(size_));
     all[static_cast<size_t>(rank_)] = mine;
     for (int root = 0; root < size_; ++root) {
@@ -133,6 +146,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   Status all_reduce_max(std::vector<float>* values) override {
+    const WaitMeter::Scope scope(meter_);
     // MPI_MAX leaves open what it does with a NaN, so NaNs travel as +Inf beside a flag.
     std::vector<float> flags(values->size(), 0.0F);
     for (size_t i = 0; i < values->size(); ++i) {
@@ -168,12 +182,15 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm comm_;
   int rank_ = 0;
   int size_ = 1;
+  WaitMeter meter_;
+  std::unique_ptr<RankMonitor> monitor_;
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm comm) {
-  return std::make_unique<MpiCommunicator>(comm);
+std::unique_ptr<Communicator> make_mpi_communicator(
+    MPI_Comm comm, const std::optional<RankTable::Options>& limits) {
+  return std::make_unique<MpiCommunicator>(comm, limits);
 }
 
 }  // namespace rotor::worker

@@ -6,8 +6,8 @@ namespace rotor::worker {
 
 MpiEnvironment::MpiEnvironment() {
   int provided = 0;
-  // Funneled: uploads and heartbeats have threads of their own, and none of them calls MPI.
-  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  // Besides the main thread, that of the rank monitor calls MPI; those of uploads never do.
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &world_rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &world_size_);
   MPI_Comm local = MPI_COMM_NULL;
@@ -21,7 +21,8 @@ MpiEnvironment::~MpiEnvironment() {
   MPI_Finalize();
 }
 
-Result<std::unique_ptr<Communicator>> MpiEnvironment::make_group(int group_size) const {
+Result<std::unique_ptr<Communicator>> MpiEnvironment::make_group(
+    int group_size, const std::optional<RankTable::Options>& limits) const {
   if (group_size == 0) {
     group_size = world_size_;
   }
@@ -33,7 +34,7 @@ Result<std::unique_ptr<Communicator>> MpiEnvironment::make_group(int group_size)
   }
   MPI_Comm group = MPI_COMM_NULL;
   MPI_Comm_split(MPI_COMM_WORLD, world_rank_ / group_size, world_rank_, &group);
-  return make_mpi_communicator(group);
+  return make_mpi_communicator(group, limits);
 }
 
 }  // namespace rotor::worker

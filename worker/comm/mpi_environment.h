@@ -4,9 +4,11 @@
 #include <mpi.h>
 
 #include <memory>
+#include <optional>
 
 #include "quant/base/status.h"
 #include "worker/comm/communicator.h"
+#include "worker/comm/rank_table.h"
 
 namespace rotor::worker {
 
@@ -25,9 +27,10 @@ class MpiEnvironment {
   int local_rank() const { return local_rank_; }
   int local_size() const { return local_size_; }
 
-  /// The group of `group_size` consecutive ranks that this one belongs to; 0: the whole world.
-  /// Error: the world size is no multiple of it.
-  Result<std::unique_ptr<Communicator>> make_group(int group_size) const;
+  /// The group of `group_size` consecutive ranks that this one belongs to; 0: the whole world. With
+  /// `limits` its ranks watch over each other. Error: the world size is no multiple of it.
+  Result<std::unique_ptr<Communicator>> make_group(
+      int group_size, const std::optional<RankTable::Options>& limits = std::nullopt) const;
 
  private:
   int world_rank_ = 0;
@@ -36,7 +39,9 @@ class MpiEnvironment {
   int local_size_ = 1;
 };
 
-/// Collectives over host memory on `comm`, which it owns and frees.
-std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm comm);
+/// Collectives over host memory on `comm`, which it owns and frees; with `limits` the ranks watch
+/// over each other (rank_monitor.h), and making it is collective.
+std::unique_ptr<Communicator> make_mpi_communicator(
+    MPI_Comm comm, const std::optional<RankTable::Options>& limits);
 
 }  // namespace rotor::worker

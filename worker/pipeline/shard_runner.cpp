@@ -65,7 +65,7 @@ Result<std::optional<EvalResult>> ShardRunner::run() {
   for (int index = 0; index < task_.end_layer; ++index) {
     const LayerPlan& layer = plan_.layers[static_cast<size_t>(index)];
     const bool open = index >= task_.first_layer && !is_committed(index);
-    const Status go = comm_.agree(comm_.rank() == 0 ? sink_.check(true) : Status());
+    const Status go = comm_.agree(sink_.check(true));
     if (!open || !go.ok()) {
       ROTOR_RETURN_IF_ERROR(settle());
       ROTOR_RETURN_IF_ERROR(go);

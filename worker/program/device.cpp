@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "worker/comm/rank_monitor.h"
+
 #ifdef ROTOR_HAVE_CUDA
 #include <unistd.h>
 
@@ -126,7 +128,9 @@ Result<std::unique_ptr<Backend>> make_backend(const DeviceOptions& options,
 Result<RankSetup> set_up_rank(const MpiEnvironment& mpi, const DeviceOptions& options,
                               int group_size) {
   ROTOR_ASSIGN_OR_RETURN(const std::unique_ptr<Communicator> world, mpi.make_group(0));
-  ROTOR_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, mpi.make_group(group_size));
+  const Result<RankTable::Options> limits = rank_limits();
+  ROTOR_RETURN_IF_ERROR(world->agree(limits.status()));
+  ROTOR_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, mpi.make_group(group_size, *limits));
   Result<std::unique_ptr<Backend>> backend =
       make_backend(options, mpi.local_rank(), mpi.local_size());
   ROTOR_RETURN_IF_ERROR(world->agree(backend.status()));

@@ -14,6 +14,7 @@
 #include "proto/errors.h"
 #include "quant/base/exit_codes.h"
 #include "worker/rpc/channel.h"
+#include "worker/rpc/job_sink.h"
 #include "worker/rpc/lease_runner.h"
 
 namespace rotor::worker {
@@ -126,6 +127,9 @@ class Leader {
   void report(const v1::Lease& lease, const Result<std::optional<EvalResult>>& result) {
     const Status status = result.status();
     client_->set_lease(0);
+    if (status.reason() == kReasonDraining) {
+      drain_.request();  // whichever rank the signal came to
+    }
     if (status.ok()) {
       v1::WorkerMessage message;
       v1::ShardFinished* finished = message.mutable_finished();

@@ -20,9 +20,9 @@ JobSink::JobSink(std::shared_ptr<grpc::Channel> channel, AttachClient* client, s
 
 Status JobSink::check(bool at_boundary) {
   if (at_boundary && draining_()) {
-    return cancelled("the worker was asked to stop").with_reason("DRAINING");
+    return cancelled("the worker was asked to stop").with_reason(kReasonDraining);
   }
-  return client_->lease_status(fence_);
+  return client_ == nullptr ? Status() : client_->lease_status(fence_);
 }
 
 Status JobSink::stage_done(int layer, int stage, int stages,

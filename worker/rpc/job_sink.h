@@ -16,6 +16,9 @@
 
 namespace rotor::worker {
 
+/// The process was asked to stop; code CANCELLED.
+inline constexpr char kReasonDraining[] = "DRAINING";
+
 class JobSink final : public LayerSink {
  public:
   /// `client` is null on all ranks but the first. `draining` tells whether the process was asked to
