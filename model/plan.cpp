@@ -288,7 +288,8 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
       for (const Linear& linear : stage.linears) {
         example = example.empty() ? linear.name : example;
         ModulePlan module = plan_module(linear, options);
-        module.quantized = !ignore.match(linear.name);
+        module.quantized =
+            !ignore.match(linear.name) && (stage.has_experts() || !limits->stacked_experts_alone);
         overrides.match(linear.name);
         if (module.quantized) {
           ROTOR_RETURN_IF_ERROR(check_width(linear, options.scheme));
@@ -305,7 +306,7 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
       note_merge(plan.merge, &stage_plan);
       layer_plan.stages.push_back(std::move(stage_plan));
     }
-    ROTOR_RETURN_IF_ERROR(check_experts(layer_plan));
+    ROTOR_RETURN_IF_ERROR(check_experts(*limits, layer_plan));
     plan.layers.push_back(std::move(layer_plan));
   }
   ROTOR_RETURN_IF_ERROR(ignore.check("--ignore", example));

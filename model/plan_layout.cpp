@@ -33,6 +33,21 @@ Result<const LayoutLimits*> check_layout(const Architecture& architecture,
   if (mixture && limits->dense_bf16_only) {
     return unsupported(*limits, "its loaders take dense models alone, and this one has experts");
   }
+  const auto stacks_with_bias = [](const Stage& stage) {
+    return !stage.stacked.empty() && stage.linears.front().has_bias;
+  };
+  const bool stacked =
+      std::all_of(architecture.layers.begin(), architecture.layers.end(), [&](const Layer& layer) {
+        return std::any_of(layer.stages.begin(), layer.stages.end(), stacks_with_bias);
+      });
+  if (limits->stacked_experts_alone && !stacked) {
+    return unsupported(*limits,
+                       "it is that of gpt-oss, whose experts are one tensor a layer, with "
+                       "biases, and a \"" +
+                           architecture.config.model_type +
+                           "\" model has none of these: "
+                           "leave --layout out");
+  }
   return limits;
 }
 
@@ -66,7 +81,7 @@ Status check_fused(const LayoutLimits& limits, const StagePlan& stage) {
   return {};
 }
 
-Status check_experts(const LayerPlan& layer) {
+Status check_experts(const LayoutLimits& limits, const LayerPlan& layer) {
   const ModulePlan* ignored = nullptr;
   const ModulePlan* quantized = nullptr;
   for (const StagePlan& stage : layer.stages) {
@@ -75,6 +90,10 @@ Status check_experts(const LayerPlan& layer) {
         (module.quantized ? quantized : ignored) = &module;
       }
     }
+  }
+  if (limits.stacked_experts_alone && ignored != nullptr) {
+    return unsupported(limits, "it has words for experts of every layer, and " +
+                                   ignored->linear.name + " is ignored: quantize it");
   }
   if (ignored == nullptr || quantized == nullptr) {
     return {};

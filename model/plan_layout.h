@@ -18,8 +18,9 @@ Result<const LayoutLimits*> check_layout(const Architecture& architecture,
 /// (reason SPLIT_FUSION), and not none where the layout's loaders would not see it.
 Status check_fused(const LayoutLimits& limits, const StagePlan& stage);
 
-/// The same for the experts of a layer, all their linears together.
-Status check_experts(const LayerPlan& layer);
+/// The same for the experts of a layer, all their linears together; and those that a layout holds
+/// as one tensor are all quantized.
+Status check_experts(const LayoutLimits& limits, const LayerPlan& layer);
 
 /// For a layout that rotates all linears in blocks of `asked`: whether `divides`, the largest
 /// power of two up to it that divides the stage's width, is just that.

@@ -268,6 +268,8 @@ Layout to_plain(v1::Layout value) {
       return Layout::kFpQuant;
     case v1::LAYOUT_MODELOPT:
       return Layout::kModelOpt;
+    case v1::LAYOUT_GPT_OSS:
+      return Layout::kGptOss;
     default:
       return Layout::kCompressedTensors;
   }

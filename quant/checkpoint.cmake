@@ -11,6 +11,7 @@ target_sources(rotor_quant PRIVATE
   checkpoint/config_reading.cpp
   checkpoint/fp_quant.cpp
   checkpoint/fp_quant_config.cpp
+  checkpoint/gpt_oss.cpp
   checkpoint/inspect.cpp
   checkpoint/layout.cpp
   checkpoint/layout_limits.cpp
@@ -27,6 +28,7 @@ target_sources(rotor_quant PRIVATE
   checkpoint/safetensors_writer.cpp
   checkpoint/serving_modes.cpp
   checkpoint/sharding.cpp
+  checkpoint/stacked_modules.cpp
   checkpoint/tensor_spec.cpp
   checkpoint/verify.cpp
   checkpoint/verify_files.cpp

@@ -93,6 +93,8 @@ std::string_view to_string(Layout value) {
       return "fp-quant";
     case Layout::kModelOpt:
       return "modelopt";
+    case Layout::kGptOss:
+      return "gpt-oss";
   }
   return "?";
 }

@@ -14,7 +14,7 @@ enum class Format { kNvfp4, kMxfp4, kInt4 };
 enum class Method { kRtn, kGptq, kMrGptq };
 enum class ScaleSearch { kAbsmax, kMse };
 enum class Activations { kA16, kA4 };
-enum class Layout { kCompressedTensors, kFpQuant, kModelOpt };
+enum class Layout { kCompressedTensors, kFpQuant, kModelOpt, kGptOss };
 
 /// What a stored group scale is worth: how it goes together with the global scale that the layout
 /// keeps for the whole tensor. The solver searches scales by this, so that what it uses is what the
@@ -44,7 +44,7 @@ Result<QuantScheme> make_scheme(Format format, int64_t int4_group, DType model_d
 bool has_global_scale(const QuantScheme& scheme);
 
 /// "nvfp4", "mxfp4", "int4"; "rtn", "gptq", "mr-gptq"; "absmax", "mse"; "a16", "a4";
-/// "compressed-tensors", "fp-quant", "modelopt": as the command line writes them.
+/// "compressed-tensors", "fp-quant", "modelopt", "gpt-oss": as the command line writes them.
 std::string_view to_string(Format value);
 std::string_view to_string(Method value);
 std::string_view to_string(ScaleSearch value);

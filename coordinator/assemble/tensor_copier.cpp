@@ -26,6 +26,10 @@ TensorCopier::TensorCopier(FileSystem& fs, const AssemblyInput& input, const Ten
       staged_[tensor.name()] = {i, tensor.sha256()};
     }
   }
+  for (StackedTensor& tensor : input.prepared->layout->stacked_tensors(input.prepared->info)) {
+    std::string name = tensor.spec.name;
+    stacked_.emplace(std::move(name), std::move(tensor));
+  }
   for (RotationTensor& rotation : input.prepared->layout->rotation_tensors(input.prepared->info)) {
     in_memory_[rotation.tensor.spec.name] = std::move(rotation.tensor.bytes);
   }
@@ -34,6 +38,9 @@ TensorCopier::TensorCopier(FileSystem& fs, const AssemblyInput& input, const Ten
 Status TensorCopier::copy(const TensorSpec& spec, SafetensorsWriter* writer) {
   if (const auto staged = staged_.find(spec.name); staged != staged_.end()) {
     return copy_staged(spec, staged->second, writer);
+  }
+  if (const auto stacked = stacked_.find(spec.name); stacked != stacked_.end()) {
+    return copy_stacked(stacked->second, writer);
   }
   if (const auto memory = in_memory_.find(spec.name); memory != in_memory_.end()) {
     return writer->write(spec.name, 0, memory->second.data(), memory->second.size());
@@ -86,11 +93,46 @@ Status TensorCopier::copy_staged(const TensorSpec& spec, const Staged& staged,
                                    layer, layer_file_->read(*entry, offset, dst, n));
                              },
                              writer));
-  if (digest != staged.sha256) {
-    return damaged_layer(layer, "tensor " + spec.name + " in " + layer_file_->path() +
-                                    " has sha256 " + digest + ", committed was " + staged.sha256);
+  return check_digest(spec.name, staged, digest);
+}
+
+Status TensorCopier::check_digest(const std::string& name, const Staged& staged,
+                                  const std::string& digest) const {
+  if (digest == staged.sha256) {
+    return {};
   }
-  return {};
+  return damaged_layer(input_.layers[staged.layer].layer,
+                       "tensor " + name + " in " + layer_file_->path() + " has sha256 " + digest +
+                           ", committed was " + staged.sha256);
+}
+
+Status TensorCopier::copy_stacked(const StackedTensor& stacked, SafetensorsWriter* writer) {
+  return write_stacked(
+      stacked, [&](const std::string& name) { return read_piece(name); },
+      [&](int64_t offset, std::span<const uint8_t> bytes) {
+        return writer->write(stacked.spec.name, offset, bytes.data(), bytes.size());
+      });
+}
+
+Result<std::vector<uint8_t>> TensorCopier::read_piece(const std::string& name) {
+  ROTOR_RETURN_IF_ERROR(check_stopped());
+  const auto staged = staged_.find(name);
+  if (staged == staged_.end()) {
+    return read_tensor(source_, name);
+  }
+  ROTOR_RETURN_IF_ERROR(open_layer(staged->second.layer));
+  const int32_t layer = input_.layers[staged->second.layer].layer;
+  const SafetensorsEntry* const entry = layer_file_->find(name);
+  if (entry == nullptr) {
+    return damaged_layer(layer, layer_file_->path() + " does not hold " + name);
+  }
+  std::vector<uint8_t> bytes(static_cast<size_t>(entry->spec.byte_size()));
+  ROTOR_RETURN_IF_ERROR(
+      damage_unless_passing(layer, layer_file_->read(*entry, 0, bytes.data(), bytes.size())));
+  Sha256 digest;
+  digest.update(bytes.data(), bytes.size());
+  ROTOR_RETURN_IF_ERROR(check_digest(name, staged->second, digest.hex()));
+  return bytes;
 }
 
 Status TensorCopier::copy_merged(const TensorSpec& spec, const TensorMerge& merge,

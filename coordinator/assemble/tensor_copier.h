@@ -36,8 +36,13 @@ class TensorCopier {
   /// The digest of what was copied.
   Result<std::string> stream(const TensorSpec& spec, const Reader& read, SafetensorsWriter* writer);
   Status copy_staged(const TensorSpec& spec, const Staged& staged, SafetensorsWriter* writer);
+  Status check_digest(const std::string& name, const Staged& staged,
+                      const std::string& digest) const;
   /// A tensor that a merged rotation alters and that is not quantized.
   Status copy_merged(const TensorSpec& spec, const TensorMerge& merge, SafetensorsWriter* writer);
+  /// Experts of a layer that the layout holds as one tensor.
+  Status copy_stacked(const StackedTensor& stacked, SafetensorsWriter* writer);
+  Result<std::vector<uint8_t>> read_piece(const std::string& name);
   Status open_layer(size_t layer);
 
   FileSystem& fs_;
@@ -45,6 +50,7 @@ class TensorCopier {
   const TensorSource& source_;
   std::function<bool()> stopped_;
   std::unordered_map<std::string, Staged> staged_;
+  std::unordered_map<std::string, StackedTensor> stacked_;
   std::unordered_map<std::string, std::vector<uint8_t>> in_memory_;  // rotation matrices
   size_t open_layer_ = SIZE_MAX;
   std::unique_ptr<SafetensorsFile> layer_file_;

@@ -3,12 +3,25 @@
 #include <utility>
 
 #include "proto/convert.h"
+#include "quant/checkpoint/layout_limits.h"
 #include "quant/checkpoint/linear_names.h"
 
 namespace rotor::coordinator {
 namespace {
 
-QuantizationInfo describe_quantization(const ModelPlan& plan, const ModelFiles& model) {
+/// The stage's experts as one; the number of its first module is `first`.
+ModuleStack stack_of(const StagePlan& stage, size_t first, const ModelFiles& model) {
+  ModuleStack stack{
+      stage.stage.stacked, first, std::ssize(stage.modules), stage.stage.linears_per_input(), {}};
+  const TensorSpec* const bias = model.weights->find(stage.stage.linears.front().name + ".bias");
+  if (bias != nullptr) {
+    stack.bias = bias->dtype;
+  }
+  return stack;
+}
+
+QuantizationInfo describe_quantization(const ModelPlan& plan, const LayoutLimits& limits,
+                                       const ModelFiles& model) {
   QuantizationInfo info;
   info.scheme = plan.options.scheme;
   info.activations = plan.options.activations;
@@ -18,6 +31,9 @@ QuantizationInfo describe_quantization(const ModelPlan& plan, const ModelFiles& 
     for (const StagePlan& stage : layer.stages) {
       if (!stage.stage.router.empty()) {
         info.ignored.push_back(stage.stage.router);
+      }
+      if (limits.stacked_experts_alone && stage.stage.has_experts()) {
+        info.stacks.push_back(stack_of(stage, info.modules.size(), model));
       }
       for (const ModulePlan& module : stage.modules) {
         const Linear& linear = module.linear;
@@ -89,7 +105,9 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
                          to_options(spec, model.architecture.config.dtype));
   ROTOR_ASSIGN_OR_RETURN(job->plan, make_plan(model.architecture, options));
   job->layout = &find_layout(options.layout);
-  job->info = describe_quantization(job->plan, model);
+  ROTOR_ASSIGN_OR_RETURN(const LayoutLimits* limits,
+                         find_limits(options.layout, options.scheme.format, options.activations));
+  job->info = describe_quantization(job->plan, *limits, model);
   job->quantized_modules = static_cast<int64_t>(job->info.modules.size());
   job->layer_tensors = tensors_by_layer(*job);
   ROTOR_ASSIGN_OR_RETURN(

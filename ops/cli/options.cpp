@@ -97,6 +97,11 @@ void add_local_options(CLI::App& command, LocalOptions& options) {
 }
 
 void add_eval_options(CLI::App& command, EvalOptions& options) {
+  command
+      .add_option("--losses", options.losses,
+                  "Write the loss of every predicted token, in nats, to this file (.npy, F32 "
+                  "[windows, seq-len - 1])")
+      ->type_name("FILE");
   command.add_option("directory", options.directory, "Original or quantized checkpoint")
       ->required()
       ->type_name("DIR");

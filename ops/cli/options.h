@@ -39,7 +39,7 @@ struct LocalOptions {
   int threads = 0;          // a rank; 0: the cores shared out over the ranks
   std::string device = "auto";
   int64_t device_memory = 0;  // bytes of its device's that a rank may take; 0: all
-  std::string state_dir;  // empty: .NAME.rotor beside the output directory NAME
+  std::string state_dir;      // empty: .NAME.rotor beside the output directory NAME
   bool restart = false;
 };
 
@@ -48,6 +48,7 @@ struct EvalOptions {
   std::vector<std::string> texts;
   int64_t sequences = 0;  // 0: all
   int64_t seq_len = 0;    // 0: rotor-worker's default
+  std::string losses;     // empty: not written
   std::string device = "auto";
   int threads = 0;
 };

@@ -12,6 +12,7 @@
 #include "quant/checkpoint/config_reading.h"
 #include "quant/checkpoint/fp_quant.h"
 #include "quant/checkpoint/fp_quant_config.h"
+#include "quant/checkpoint/gpt_oss.h"
 #include "quant/checkpoint/modelopt.h"
 #include "quant/checkpoint/modelopt_config.h"
 
@@ -47,6 +48,11 @@ Result<QuantizedMatrix> CheckpointLayout::decode(const std::string& module,
                                                  const TensorSource& source) const {
   ROTOR_ASSIGN_OR_RETURN(const QuantizedModule shape, stored_shape(module, scheme, source));
   return decode_rows(module, scheme, source, 0, shape.rows);
+}
+
+std::vector<StackedTensor> CheckpointLayout::stacked_tensors(
+    const QuantizationInfo& /*info*/) const {
+  return {};
 }
 
 Result<std::vector<TextFile>> CheckpointLayout::other_files(
@@ -88,11 +94,14 @@ const CheckpointLayout& find_layout(Layout kind) {
   static const CompressedTensorsLayout compressed_tensors;
   static const FpQuantLayout fp_quant;
   static const ModelOptLayout modelopt;
+  static const GptOssLayout gpt_oss;
   switch (kind) {
     case Layout::kFpQuant:
       return fp_quant;
     case Layout::kModelOpt:
       return modelopt;
+    case Layout::kGptOss:
+      return gpt_oss;
     case Layout::kCompressedTensors:
       break;
   }
@@ -129,6 +138,9 @@ Result<StoredQuantization> parse_quantization_config(std::string_view config_tex
   if (method == "modelopt") {
     return parse_modelopt_config(quantization, path);
   }
+  if (method == "mxfp4") {
+    return parse_gpt_oss_config(quantization, path);
+  }
   if (method == "fp8") {
     return not_found(path +
                      ": quant_method \"fp8\" is that of a source model, which is read as BF16; "
@@ -136,9 +148,10 @@ Result<StoredQuantization> parse_quantization_config(std::string_view config_tex
         .with_reason("NOT_QUANTIZED")
         .with_detail("file", path);
   }
-  return invalid_argument(path + ": quantization_config: quant_method " + printable(method.dump()) +
-                          "; Rotor reads \"compressed-tensors\", \"fp_quant\" and \"modelopt\" "
-                          "checkpoints")
+  return invalid_argument(
+             path + ": quantization_config: quant_method " + printable(method.dump()) +
+             "; Rotor reads \"compressed-tensors\", \"fp_quant\", \"modelopt\" and \"mxfp4\" "
+             "checkpoints")
       .with_reason("BAD_CONFIG")
       .with_detail("file", path)
       .with_detail("key", "quant_method");
@@ -197,7 +210,7 @@ Result<std::vector<TensorSpec>> checkpoint_tensors(const CheckpointLayout& layou
       return bad_source(module.name + ".weight", "missing");
     }
   }
-  return out;
+  return with_stacked(layout.stacked_tensors(info), std::move(out));
 }
 
 }  // namespace rotor

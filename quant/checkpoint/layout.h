@@ -13,6 +13,7 @@
 #include "quant/base/status.h"
 #include "quant/checkpoint/module_tensors.h"
 #include "quant/checkpoint/quantization_info.h"
+#include "quant/checkpoint/stacked_modules.h"
 #include "quant/checkpoint/tensor_spec.h"
 #include "quant/io/file.h"
 #include "quant/quantized_matrix.h"
@@ -46,6 +47,9 @@ class CheckpointLayout {
   /// The tensors that the rotations of `info` need besides the modules' own, in model order.
   virtual std::vector<RotationTensor> rotation_tensors(const QuantizationInfo& info) const = 0;
 
+  /// The tensors of the file that hold those of several modules; none in most layouts.
+  virtual std::vector<StackedTensor> stacked_tensors(const QuantizationInfo& info) const;
+
   /// The source's config.json with every key in its order and `quantization_config` put at its end.
   /// Errors: INVALID_ARGUMENT if the source is no JSON object or is quantized already, or if the
   /// layout has no words for `info` (reason UNSUPPORTED_COMBINATION).
@@ -64,11 +68,11 @@ class CheckpointLayout {
   /// encode_module, decode_module_rows and stored_module (module_tensors.h) by this layout's table.
   Result<std::vector<StoredTensor>> encode(const std::string& module, Activations activations,
                                            QuantizedMatrix&& matrix) const;
-  Result<QuantizedMatrix> decode_rows(const std::string& module, const QuantScheme& scheme,
-                                      const TensorSource& source, int64_t first_row,
-                                      int64_t rows) const;
-  Result<QuantizedModule> stored_shape(const std::string& module, const QuantScheme& scheme,
-                                       const TensorSource& source) const;
+  virtual Result<QuantizedMatrix> decode_rows(const std::string& module, const QuantScheme& scheme,
+                                              const TensorSource& source, int64_t first_row,
+                                              int64_t rows) const;
+  virtual Result<QuantizedModule> stored_shape(const std::string& module, const QuantScheme& scheme,
+                                               const TensorSource& source) const;
   /// Whole module.
   Result<QuantizedMatrix> decode(const std::string& module, const QuantScheme& scheme,
                                  const TensorSource& source) const;
@@ -94,9 +98,9 @@ Result<std::string> add_quantization_config(std::string_view source_config,
                                             nlohmann::ordered_json quantization);
 
 /// Every tensor of the written checkpoint, in order: the source's, with each quantized module's
-/// weight giving way to its own, and a rotation tensor behind those of the module it is named
-/// after. Errors: INVALID_ARGUMENT for a module whose weight the source lacks or holds in another
-/// shape.
+/// weight giving way to its own or to the stack it belongs to, and a rotation tensor behind those
+/// of the module it is named after. Errors: INVALID_ARGUMENT for a module whose weight the source
+/// lacks or holds in another shape.
 Result<std::vector<TensorSpec>> checkpoint_tensors(const CheckpointLayout& layout,
                                                    const QuantizationInfo& info,
                                                    const std::vector<TensorSpec>& source);

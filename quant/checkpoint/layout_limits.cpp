@@ -12,14 +12,15 @@ using F = Format;
 // The order of LayoutLimits' members.
 // clang-format off
 constexpr LayoutLimits kRows[] = {
-    //                                                          rotates dense,  ignores
-    // layout              format     a16    a4     rotation    all     bf16    unfused only
-    {L::kCompressedTensors, F::kNvfp4, true,  true,  2,  4096,   false,  false,  false},
-    {L::kCompressedTensors, F::kMxfp4, true,  true,  2,  4096,   false,  false,  false},
-    {L::kCompressedTensors, F::kInt4,  true,  false, 2,  4096,   false,  false,  false},
-    {L::kFpQuant,           F::kNvfp4, false, true,  16, 128,    true,   true,   true},
-    {L::kFpQuant,           F::kMxfp4, false, true,  32, 128,    true,   true,   true},
-    {L::kModelOpt,          F::kNvfp4, true,  true,  0,  0,      false,  false,  false},
+    //                                                          rotates dense,  ignores  stacked
+    // layout              format     a16    a4     rotation    all     bf16    unfused  experts
+    {L::kCompressedTensors, F::kNvfp4, true,  true,  2,  4096,   false,  false,  false,   false},
+    {L::kCompressedTensors, F::kMxfp4, true,  true,  2,  4096,   false,  false,  false,   false},
+    {L::kCompressedTensors, F::kInt4,  true,  false, 2,  4096,   false,  false,  false,   false},
+    {L::kFpQuant,           F::kNvfp4, false, true,  16, 128,    true,   true,   true,   false},
+    {L::kFpQuant,           F::kMxfp4, false, true,  32, 128,    true,   true,   true,   false},
+    {L::kModelOpt,          F::kNvfp4, true,  true,  0,  0,      false,  false,  false,   false},
+    {L::kGptOss,           F::kMxfp4, true,  false, 0,  0,      false,  false,  false,   true},
 };
 // clang-format on
 

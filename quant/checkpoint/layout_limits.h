@@ -25,6 +25,8 @@ struct LayoutLimits {
   /// Loaders find an ignored linear by its own name alone, so they quantize one that they fuse with
   /// others whatever the list says.
   bool ignores_unfused_only;
+  /// Experts that the model stacks are quantized, all of them, and nothing else is.
+  bool stacked_experts_alone;
 };
 
 /// Errors: INVALID_ARGUMENT, reason UNSUPPORTED_COMBINATION, for a format or activations that the

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,6 +25,16 @@ struct QuantizedModule {
   int rotation = 0;  // Hadamard block on its inputs, a power of two that divides cols; 0: none
 };
 
+/// Experts of a layer that a layout holds as one tensor of each kind: `count` modules from the one
+/// numbered `first` on. The rows of `interleaved` of them, an expert's, take turns.
+struct ModuleStack {
+  std::string name;  // "model.layers.0.mlp.experts.gate_up_proj"
+  size_t first = 0;
+  int64_t count = 0;
+  int64_t interleaved = 1;
+  std::optional<DType> bias;  // of the modules' biases; nothing: they have none
+};
+
 /// What a job writes.
 struct QuantizationInfo {
   QuantScheme scheme;
@@ -32,6 +43,7 @@ struct QuantizationInfo {
   bool act_order = true;
   std::vector<QuantizedModule> modules;  // in model order
   std::vector<std::string> ignored;      // linear modules left unquantized, in model order
+  std::vector<ModuleStack> stacks;       // for layouts that stack experts
 };
 
 /// How files hold the matrix of an online rotation.

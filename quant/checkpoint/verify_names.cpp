@@ -183,7 +183,8 @@ void check_ignore_lists(const CheckpointNames& names, std::vector<VerifyProblem>
                             "is left beside the tensors of the quantized module " + module,
                             "remove it from the shard and the index, or quantize again"});
       }
-    } else if (is_linear_weight(names, tensor) && !ignored.contains(module)) {
+    } else if (!names.limits.stacked_experts_alone && is_linear_weight(names, tensor) &&
+               !ignored.contains(module)) {
       problems.push_back({tensor.name,
                           "is a linear's weight that is neither quantized nor in `ignore`; engines "
                           "would look for its packed codes",

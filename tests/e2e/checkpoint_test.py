@@ -8,8 +8,14 @@ import sys
 import unittest
 
 import harness
+import jsonschema
+
+sys.path.insert(0, str(harness.SOURCE / "tests" / "python"))
+import loader_tables  # noqa: E402
 
 READER = harness.SOURCE / "tests" / "python" / "independent_reader.py"
+SCHEMAS = sorted((harness.SOURCE / "tests" / "data" / "compressed_tensors").glob("schema-*.json"))
+assert len(SCHEMAS) == 3, SCHEMAS
 RECIPES = {
     "nvfp4-a16": ["--format", "nvfp4"],
     "nvfp4-a4-online": ["--format", "nvfp4", "--activations", "a4", "--rotation", "16"],
@@ -24,6 +30,23 @@ RECIPES = {
     "nvfp4-a4-merged": ["--format", "nvfp4", "--activations", "a4", "--rotation", "merged:16"],
     "int4": ["--format", "int4", "--group-size", "32", "--ignore", "*.layers.0.mlp.down_proj"],
 }
+
+
+def loader_problems(output, verified, options):
+    """What the loader of the checkpoint's layout would miss, or find in another shape."""
+    group = int(options[options.index("--group-size") + 1]) if "--group-size" in options else 0
+    modules = {name: {"group_size": group, "rotation": module["rotation"]}
+               for name, module in verified["modules"].items()}
+    return loader_tables.problems(verified["layout"], verified["format"], verified["activations"], "BF16",
+                                  harness.tensors_of(harness.MODEL), harness.tensors_of(output), modules)
+
+
+def check_schemas(config):
+    """Every version of the library that engines pin takes the config."""
+    for path in SCHEMAS:
+        schema = json.loads(path.read_text())
+        jsonschema.validate(config, schema["quantization_config"])
+        jsonschema.validate(config["transform_config"], schema["transform_config"])
 
 
 class Checkpoint(unittest.TestCase):
@@ -52,6 +75,9 @@ class Checkpoint(unittest.TestCase):
                                   capture_output=True, text=True, check=False)
             self.assertEqual(read.returncode, 0, read.stdout + read.stderr)
 
+            self.assertEqual(loader_problems(output, verified, RECIPES[recipe]), [])
+            if verified["layout"] == "compressed-tensors":
+                check_schemas(json.loads((output / "config.json").read_text())["quantization_config"])
             inspected = harness.run([rotor, "inspect", str(output), "-o", "json"])
             self.assertEqual(len(inspected["modules"]), len(report["modules"]))
             self.assertEqual(inspected["layout"], verified["layout"])

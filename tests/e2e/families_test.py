@@ -20,22 +20,11 @@ def perplexity(directory):
                         str(harness.TEXT), "--device", "cpu", *WINDOWS, "-o", "json"])["perplexity"]
 
 
-def tensors_of(directory):
-    """Name -> (dtype, shape) of every tensor, from the files' headers."""
-    tensors = {}
-    for path in directory.glob("*.safetensors"):
-        data = path.read_bytes()
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        header.pop("__metadata__", None)
-        tensors |= {name: (entry["dtype"], entry["shape"]) for name, entry in header.items()}
-    return tensors
-
-
 def check_stacks(model, out):
     """A source's stacks of experts are gone, each expert has its bias, and the source's config has given way."""
-    stacked = [n for n in tensors_of(model) if ".experts.gate_up_proj" in n or ".experts.down_proj" in n]
+    stacked = [n for n in harness.tensors_of(model) if ".experts.gate_up_proj" in n or ".experts.down_proj" in n]
     assert stacked, model
-    written = tensors_of(out)
+    written = harness.tensors_of(out)
     assert not set(stacked) & set(written), sorted(written)
     for projection in ("gate_proj", "up_proj", "down_proj"):
         packed = {n.rsplit(".", 1)[0] for n in written if n.endswith(f"{projection}.weight_packed")}
@@ -49,10 +38,10 @@ def check_stacks(model, out):
 def check_copied(model, out):
     """What lies behind the model's last layer is there, in BF16 and in the ignore list; nothing is in FP8."""
     config = json.loads((out / "config.json").read_text())
-    ignored, written = config["quantization_config"]["ignore"], tensors_of(out)
+    ignored, written = config["quantization_config"]["ignore"], harness.tensors_of(out)
     assert not any(name.endswith("_scale_inv") for name in written), sorted(written)
     behind = f"model.layers.{config['num_hidden_layers']}."
-    for name, (_, shape) in tensors_of(model).items():
+    for name, (_, shape) in harness.tensors_of(model).items():
         if name.startswith(behind) and not name.endswith("_scale_inv"):
             assert written[name] == ("BF16", shape), (name, written.get(name))
             module = name.removesuffix(".weight")
@@ -80,12 +69,38 @@ def check(family, folder):
     assert abs(after / before - 1.0) < 0.15, (family, before, after)
 
 
+def check_gpt_oss_layout(folder):
+    """The layout that gpt-oss is published in holds the codes that compressed-tensors holds, and is read as a source."""
+    model, perplexities = folder / "gpt_oss", {}
+    for name, options in {"gpt-oss": ["--layout", "gpt-oss"],
+                          "compressed-tensors": ["--ignore", "*self_attn*"]}.items():
+        out = folder / f"layout-{name}"
+        done = harness.run(harness.quantize_command(
+            out, "--format", "mxfp4", "--rotation", "none", *options, model=model, calibration=CALIBRATION))
+        assert done["state"] == "SUCCEEDED", done
+        assert all(".experts." in module["name"] for module in done["modules"]), done["modules"]
+        verified = harness.run([str(harness.BIN / "rotor"), "verify", str(out), "-o", "json"])
+        assert verified["ok"], verified
+        perplexities[name] = perplexity(out)
+    source, written = harness.tensors_of(model), harness.tensors_of(folder / "layout-gpt-oss")
+    stacks = [name for name in source if name.endswith(("experts.gate_up_proj", "experts.down_proj"))]
+    for name in stacks:
+        experts, inputs, outputs = source[name][1]
+        assert written[name + "_blocks"] == ("U8", [experts, outputs, inputs // 32, 16]), written[name + "_blocks"]
+        assert written[name + "_scales"] == ("U8", [experts, outputs, inputs // 32]), written[name + "_scales"]
+        assert written[name + "_bias"] == source[name + "_bias"], written[name + "_bias"]
+    assert stacks and set(written) - set(source) == {f"{name}_{end}" for name in stacks for end in ("blocks", "scales")}
+    # The same codes; the layout's reader rounds nothing that BF16 does not hold.
+    assert perplexities["gpt-oss"] == perplexities["compressed-tensors"], perplexities
+
+
 def main():
     families = sorted(path.name for path in FAMILIES.iterdir() if (path / "config.json").exists())
     assert len(families) >= 11, families
     with harness.temporary_directory() as folder:
         for family in families:
             check(family, pathlib.Path(folder))
+        check_gpt_oss_layout(pathlib.Path(folder))
 
 
 main()

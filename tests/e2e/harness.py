@@ -86,3 +86,14 @@ def descendants(root):
         below += children
         frontier = {p[0] for p in children}
     return below
+
+
+def tensors_of(directory):
+    """Name -> (dtype, shape) of every tensor, from the files' headers."""
+    tensors = {}
+    for path in directory.glob("*.safetensors"):
+        data = path.read_bytes()
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        header.pop("__metadata__", None)
+        tensors |= {name: (entry["dtype"], entry["shape"]) for name, entry in header.items()}
+    return tensors

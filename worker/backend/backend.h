@@ -121,11 +121,6 @@ struct RowsToSolve {
   Tensor codes;   // U8 [n, K/2]
 };
 
-struct Loss {
-  double sum = 0.0;  // of next-token cross entropy, nats
-  int64_t tokens = 0;
-};
-
 /// A copy on its way from the device to the host. May be taken, and destroyed, on any thread.
 class Download {
  public:
@@ -213,11 +208,12 @@ class Backend {
   virtual Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) = 0;
   /// x[t, :] += sum over j of weights[t, j] * y[places[t, j], :], in F32 and in order of j.
   virtual Status add_routed(const Tensor& x, const Tensor& y, const Routing& routing) = 0;
-  /// Sum over all next-token predictions of the micro-batch: logits = x head^T, never kept whole,
-  /// and `soft_cap` * tanh(logits / soft_cap) of them unless it is 0.
-  virtual Result<Loss> next_token_loss(const Tensor& x, const Tensor& head,
-                                       std::span<const int32_t> ids, int64_t seq_len,
-                                       double soft_cap) = 0;
+  /// Cross entropy of every next-token prediction of the micro-batch, nats: seq_len - 1 of each
+  /// sequence, in order. logits = x head^T, never kept whole, and `soft_cap` * tanh(logits /
+  /// soft_cap) of them unless it is 0. Waits.
+  virtual Result<std::vector<double>> next_token_losses(const Tensor& x, const Tensor& head,
+                                                        std::span<const int32_t> ids,
+                                                        int64_t seq_len, double soft_cap) = 0;
 
   // --- the input of a quantized linear ---
   /// out = x R, R the normalized Sylvester Hadamard of `block` on every block of columns. out may

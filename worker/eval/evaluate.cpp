@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "quant/io/file.h"
 #include "worker/eval/runnable_checkpoint.h"
@@ -71,16 +72,15 @@ int64_t eval_batch_sequences(int64_t sequences, int64_t seq_len) {
   return std::clamp<int64_t>(kBatchRows / seq_len, 1, sequences);
 }
 
-Status add_loss(Decoder& decoder, const EndWeights& ends, const BatchShape& shape,
-                std::span<const int32_t> ids, const Tensor& x, Loss& sum) {
-  ROTOR_ASSIGN_OR_RETURN(const Loss loss, decoder.loss(ends, shape, ids, x));
-  sum.sum += loss.sum;
-  sum.tokens += loss.tokens;
-  return {};
+void Loss::add(std::span<const double> losses) {
+  for (const double loss : losses) {
+    sum += loss;
+  }
+  tokens += std::ssize(losses);
 }
 
 EvalResult finish_loss(const Loss& sum, int64_t sequences) {
-  return {std::exp(sum.sum / static_cast<double>(sum.tokens)), sum.tokens, sequences};
+  return {std::exp(sum.sum / static_cast<double>(sum.tokens)), sum.tokens, sequences, {}};
 }
 
 Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
@@ -105,12 +105,22 @@ Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
     }
     progress(++done, total);
   }
+  // Added up by micro-batches, as the pipeline does it.
   Loss sum;
+  std::vector<double> losses;
   for (const Batch& batch : batches) {
-    ROTOR_RETURN_IF_ERROR(add_loss(decoder, ends, batch.shape, batch.ids, batch.x, sum));
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<double> part,
+                           decoder.losses(ends, batch.shape, batch.ids, batch.x));
+    Loss of_batch;
+    of_batch.add(part);
+    sum.sum += of_batch.sum;
+    sum.tokens += of_batch.tokens;
+    losses.insert(losses.end(), part.begin(), part.end());
   }
   progress(total, total);
-  return finish_loss(sum, windows.sequences());
+  EvalResult result = finish_loss(sum, windows.sequences());
+  result.losses = std::move(losses);
+  return result;
 }
 
 }  // namespace rotor::worker

@@ -10,6 +10,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "model/calibration/token_windows.h"
 #include "worker/backend/backend.h"
@@ -17,10 +18,19 @@
 
 namespace rotor::worker {
 
+/// Next-token losses added up, in their order.
+struct Loss {
+  double sum = 0.0;  // nats
+  int64_t tokens = 0;
+
+  void add(std::span<const double> losses);
+};
+
 struct EvalResult {
   double perplexity = 0.0;  // exp of the mean next-token loss
   int64_t tokens = 0;       // predicted positions: (seq_len - 1) a window
   int64_t sequences = 0;
+  std::vector<double> losses;  // of each predicted position, nats; evaluate alone fills them in
 };
 
 /// Called after every layer, and once more after the head: `done` of `total` steps.
@@ -30,10 +40,7 @@ using EvalProgress = std::function<void(int64_t done, int64_t total)>;
 /// where the GEMMs are at their rate. A function of the shapes, so results are the same anywhere.
 int64_t eval_batch_sequences(int64_t sequences, int64_t seq_len);
 
-/// The evaluation of windows whose residual streams are behind the last layer: adds `x` of one
-/// micro-batch to `sum`. The pipeline ends its in-memory evaluation with the same two calls.
-Status add_loss(Decoder& decoder, const EndWeights& ends, const BatchShape& shape,
-                std::span<const int32_t> ids, const Tensor& x, Loss& sum);
+/// How the pipeline ends its in-memory evaluation, too.
 EvalResult finish_loss(const Loss& sum, int64_t sequences);
 
 /// `windows`: one or more of 2 tokens or more, every id below the model's vocabulary. A checkpoint

@@ -213,12 +213,12 @@ Status Decoder::final_norm(const EndWeights& ends, const Tensor& x, const Tensor
   return backend_->rms_norm(x, ends.final_norm, config_.rms_norm_eps, out);
 }
 
-Result<Loss> Decoder::loss(const EndWeights& ends, const BatchShape& shape,
-                           std::span<const int32_t> ids, const Tensor& x) {
+Result<std::vector<double>> Decoder::losses(const EndWeights& ends, const BatchShape& shape,
+                                            std::span<const int32_t> ids, const Tensor& x) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor normed,
                          scratch_.take(*backend_, Slot::kNormed, x.rows(), x.cols()));
   ROTOR_RETURN_IF_ERROR(final_norm(ends, x, normed));
-  return backend_->next_token_loss(normed, ends.head, ids, shape.seq_len, config_.logit_cap);
+  return backend_->next_token_losses(normed, ends.head, ids, shape.seq_len, config_.logit_cap);
 }
 
 }  // namespace rotor::worker

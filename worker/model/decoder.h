@@ -77,9 +77,10 @@ class Decoder {
   /// Gives back what is kept between calls; the next ones take what they need.
   void release_scratch() { scratch_ = DecoderScratch(); }
 
-  /// Next-token loss of the micro-batch after the last layer, soft cap included; x stays as it is.
-  Result<Loss> loss(const EndWeights& ends, const BatchShape& shape, std::span<const int32_t> ids,
-                    const Tensor& x);
+  /// Next-token losses of the micro-batch after the last layer (Backend::next_token_losses), soft
+  /// cap included; x stays as it is.
+  Result<std::vector<double>> losses(const EndWeights& ends, const BatchShape& shape,
+                                     std::span<const int32_t> ids, const Tensor& x);
 
  private:
   Decoder(Backend& backend, const ModelConfig& config, Rope rope, std::optional<Rope> local_rope);

@@ -300,11 +300,13 @@ Result<EvalResult> ShardRunner::evaluate() {
   Status mine;
   for (const MicroBatch& batch : evaluation_batches_) {
     Loss sum;
-    mine =
-        add_loss(*decoder_, ends, batch.shape, batch_ids(*task_.evaluation, batch), batch.x, sum);
-    if (!mine.ok()) {
+    const Result<std::vector<double>> losses =
+        decoder_->losses(ends, batch.shape, batch_ids(*task_.evaluation, batch), batch.x);
+    if (!losses.ok()) {
+      mine = losses.status();
       break;
     }
+    sum.add(*losses);
     mine_text.append(reinterpret_cast<const char*>(&sum), sizeof(sum));
   }
   ROTOR_RETURN_IF_ERROR(comm_.agree(mine));

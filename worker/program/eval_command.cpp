@@ -13,6 +13,7 @@
 #include "model/tokenizer/tokenizer.h"
 #include "quant/io/file.h"
 #include "worker/eval/evaluate.h"
+#include "worker/eval/losses_file.h"
 
 namespace rotor::worker {
 namespace {
@@ -47,6 +48,10 @@ Status run_eval(Backend& backend, const EvalOptions& options) {
   ROTOR_ASSIGN_OR_RETURN(const TokenWindows windows, read_windows(options));
   ROTOR_ASSIGN_OR_RETURN(const EvalResult result,
                          evaluate(backend, options.directory, windows, show_progress));
+  if (!options.losses.empty()) {
+    ROTOR_RETURN_IF_ERROR(
+        write_losses(posix_file_system(), options.losses, result.losses, result.sequences));
+  }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const nlohmann::json out = {{"perplexity", result.perplexity},
                               {"tokens", result.tokens},

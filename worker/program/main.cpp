@@ -96,6 +96,8 @@ int main(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   eval->add_option("--seq-len", options.eval.seq_len, "Tokens a window")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 20));
+  eval->add_option("--losses", options.eval.losses,
+                   "File to write every token's loss to (.npy, F32 [windows, seq_len - 1])");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -23,6 +23,9 @@ std::vector<std::string> eval_argv(const std::string& worker, const EvalOptions&
   if (options.seq_len > 0) {
     argv.insert(argv.end(), {"--seq-len", std::to_string(options.seq_len)});
   }
+  if (!options.losses.empty()) {
+    argv.insert(argv.end(), {"--losses", options.losses});
+  }
   if (options.threads > 0) {
     argv.insert(argv.end(), {"--threads", std::to_string(options.threads)});
   }

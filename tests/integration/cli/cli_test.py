@@ -4,6 +4,7 @@ ROTOR_BIN names the folder of the programs, ROTOR_SOURCE_DIR the repository.
 """
 
 import json
+import math
 import os
 import pathlib
 import pty
@@ -12,6 +13,8 @@ import subprocess
 import tempfile
 import time
 import unittest
+
+import numpy
 
 BIN = pathlib.Path(os.environ["ROTOR_BIN"])
 MODEL = pathlib.Path(os.environ["ROTOR_SOURCE_DIR"]) / "demo" / "model"
@@ -265,7 +268,11 @@ class Checkpoint(Case):
 
     def test_before_and_after(self):
         evaluation = ["--text", TEXT, "--sequences", "4", "--seq-len", "256", "--device", "cpu"]
-        before = self.json_of("eval", MODEL, *evaluation)
+        losses = self.folder / "losses.npy"
+        before = self.json_of("eval", MODEL, *evaluation, "--losses", losses)
+        each = numpy.load(losses)
+        self.assertEqual((each.shape, each.dtype), ((4, 255), numpy.float32))
+        self.assertAlmostEqual(math.log(before["perplexity"]), each.mean(dtype=float), places=6)
         for key in ("perplexity", "tokens", "sequences", "seconds"):
             self.assertIn(key, before)
         self.assertEqual(before["tokens"], 4 * 255)

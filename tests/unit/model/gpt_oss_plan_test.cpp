@@ -95,5 +95,30 @@ TEST(GptOssPlan, OtherLayoutsSayWhatTheyCannotHold) {
   EXPECT_OK(make_plan(one_layer(), asked));
 }
 
+TEST(GptOssPlan, ItsOwnLayoutHoldsExpertsAlone) {
+  QuantOptions asked = options(Format::kMxfp4);
+  asked.layout = Layout::kGptOss;
+  const auto plan = make_plan(one_layer(), asked);
+  ASSERT_OK(plan);
+  for (const StagePlan& stage : plan->layers[0].stages) {
+    for (const ModulePlan& module : stage.modules) {
+      EXPECT_EQ(module.quantized, stage.stage.has_experts()) << module.linear.name;
+    }
+  }
+  asked.ignore = {"*.experts.*"};
+  EXPECT_FAILS(make_plan(one_layer(), asked), Code::kInvalidArgument, "UNSUPPORTED_COMBINATION",
+               "words for experts of every layer");
+  asked = options(Format::kNvfp4);
+  asked.layout = Layout::kGptOss;
+  EXPECT_FAILS(make_plan(one_layer(), asked), Code::kInvalidArgument, "UNSUPPORTED_COMBINATION",
+               "holds mxfp4, not nvfp4");
+  asked = options(Format::kMxfp4);
+  asked.layout = Layout::kGptOss;
+  const auto dense = testing::parse_config(testing::family_config("llama", {}));
+  ASSERT_OK(dense);
+  EXPECT_FAILS(make_plan(*describe(*dense), asked), Code::kInvalidArgument,
+               "UNSUPPORTED_COMBINATION", "one tensor a layer");
+}
+
 }  // namespace
 }  // namespace rotor

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "quant/format/bf16.h"
@@ -86,10 +87,11 @@ void expect_golden(const Model& model, const Golden& golden, double tolerance) {
           << "behind layer " << i;
     }
   }
-  const auto loss = decoder.loss(model.ends, shape, golden.input_ids, x);
-  ASSERT_OK(loss);
-  EXPECT_EQ(loss->tokens, tokens - 1);
-  EXPECT_NEAR(loss->sum / loss_of(golden), 1.0, tolerance);
+  const auto losses = decoder.losses(model.ends, shape, golden.input_ids, x);
+  ASSERT_OK(losses);
+  EXPECT_EQ(std::ssize(*losses), tokens - 1);
+  EXPECT_NEAR(std::accumulate(losses->begin(), losses->end(), 0.0) / loss_of(golden), 1.0,
+              tolerance);
 
   const Tensor normed = model.rows(tokens, model.config().hidden_size);
   ASSERT_OK(decoder.final_norm(model.ends, x, normed));

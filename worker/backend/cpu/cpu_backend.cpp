@@ -287,15 +287,15 @@ Status CpuBackend::add_routed(const Tensor& x, const Tensor& y, const Routing& r
   return {};
 }
 
-Result<Loss> CpuBackend::next_token_loss(const Tensor& x, const Tensor& head,
-                                         std::span<const int32_t> ids, int64_t seq_len,
-                                         double soft_cap) {
+Result<std::vector<double>> CpuBackend::next_token_losses(const Tensor& x, const Tensor& head,
+                                                          std::span<const int32_t> ids,
+                                                          int64_t seq_len, double soft_cap) {
   const auto tokens = static_cast<int64_t>(ids.size());
   ROTOR_RETURN_IF_ERROR(expect(is_f32(x, tokens, head.cols()) && is_wide_float(head.dtype()) &&
                                    seq_len > 0 && tokens % seq_len == 0,
-                               "next_token_loss"));
-  return cpu::next_token_loss(x.as<float>(), view(head), ids, seq_len, static_cast<float>(soft_cap),
-                              scratch_, *parallel_);
+                               "next_token_losses"));
+  return cpu::next_token_losses(x.as<float>(), view(head), ids, seq_len,
+                                static_cast<float>(soft_cap), scratch_, *parallel_);
 }
 
 Status CpuBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {

@@ -54,8 +54,9 @@ class CpuBackend final : public Backend {
                         const RoutingRule& rule) override;
   Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) override;
   Status add_routed(const Tensor& x, const Tensor& y, const Routing& routing) override;
-  Result<Loss> next_token_loss(const Tensor& x, const Tensor& head, std::span<const int32_t> ids,
-                               int64_t seq_len, double soft_cap) override;
+  Result<std::vector<double>> next_token_losses(const Tensor& x, const Tensor& head,
+                                                std::span<const int32_t> ids, int64_t seq_len,
+                                                double soft_cap) override;
 
   Status rotate(const Tensor& x, int64_t block, const Tensor& out) override;
   Status quantize_activations(const Tensor& x, const ActivationQuant& quant,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "worker/backend/cpu/lanes.h"
 
@@ -20,8 +19,9 @@ struct Part {
 
 }  // namespace
 
-Loss next_token_loss(const float* x, const WeightView& head, std::span<const int32_t> ids,
-                     int64_t seq_len, float soft_cap, ScratchPool& pool, Parallel& parallel) {
+std::vector<double> next_token_losses(const float* x, const WeightView& head,
+                                      std::span<const int32_t> ids, int64_t seq_len, float soft_cap,
+                                      ScratchPool& pool, Parallel& parallel) {
   const auto tokens = static_cast<int64_t>(ids.size());
   const int64_t vocabulary_tiles = tiles(head.rows, kVocabularyTile);
   std::vector<Part> parts(static_cast<size_t>(tokens * vocabulary_tiles));
@@ -56,7 +56,8 @@ Loss next_token_loss(const float* x, const WeightView& head, std::span<const int
     }
   });
 
-  Loss loss;
+  std::vector<double> losses;
+  losses.reserve(static_cast<size_t>(tokens));
   for (int64_t row = 0; row < tokens; ++row) {
     if (next_of(row) < 0) {
       continue;
@@ -71,10 +72,9 @@ Loss next_token_loss(const float* x, const WeightView& head, std::span<const int
     for (const Part* part = begin; part != end; ++part) {
       sum += part->sum * std::exp(static_cast<double>(part->max) - max);
     }
-    loss.sum += max + std::log(sum) - static_cast<double>(targets[static_cast<size_t>(row)]);
-    ++loss.tokens;
+    losses.push_back(max + std::log(sum) - static_cast<double>(targets[static_cast<size_t>(row)]));
   }
-  return loss;
+  return losses;
 }
 
 }  // namespace rotor::worker::cpu

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "quant/base/parallel.h"
 #include "worker/backend/backend.h"
@@ -15,11 +16,12 @@
 
 namespace rotor::worker::cpu {
 
-/// Sum of -log softmax(cap(x head^T))[next id], cap(l) = soft_cap * tanh(l / soft_cap) and l itself
-/// for a soft_cap of 0, over the rows of x [T, head.cols] that have a next token
-/// in their sequence of `seq_len` rows. ids: T of them, each below head.rows. Logits and
-/// exponentials in F32, all sums across tiles and rows in F64, in row order.
-Loss next_token_loss(const float* x, const WeightView& head, std::span<const int32_t> ids,
-                     int64_t seq_len, float soft_cap, ScratchPool& pool, Parallel& parallel);
+/// -log softmax(cap(x head^T))[next id], cap(l) = soft_cap * tanh(l / soft_cap) and l itself
+/// for a soft_cap of 0, of the rows of x [T, head.cols] that have a next token
+/// in their sequence of `seq_len` rows, in row order. ids: T of them, each below head.rows. Logits
+/// and exponentials in F32, sums across tiles in F64.
+std::vector<double> next_token_losses(const float* x, const WeightView& head,
+                                      std::span<const int32_t> ids, int64_t seq_len, float soft_cap,
+                                      ScratchPool& pool, Parallel& parallel);
 
 }  // namespace rotor::worker::cpu

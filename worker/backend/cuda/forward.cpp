@@ -179,14 +179,14 @@ Status CudaBackend::add(const Tensor& x, const Tensor& y) {
   return kernels::add(x.data(), y.data(), x.dtype(), x.size(), stream());
 }
 
-Result<Loss> CudaBackend::next_token_loss(const Tensor& x, const Tensor& head,
-                                          std::span<const int32_t> ids, int64_t seq_len,
-                                          double soft_cap) {
+Result<std::vector<double>> CudaBackend::next_token_losses(const Tensor& x, const Tensor& head,
+                                                           std::span<const int32_t> ids,
+                                                           int64_t seq_len, double soft_cap) {
   const int64_t tokens = x.rows();
   const int64_t vocabulary = head.rows();
   ROTOR_RETURN_IF_ERROR(
       expect(static_cast<int64_t>(ids.size()) == tokens && head.cols() == x.cols() && seq_len > 0,
-             "next_token_loss"));
+             "next_token_losses"));
   const std::vector<int32_t> next = next_ids(ids, seq_len);
   ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch targets,
                          uploaded(std::span<const int32_t>(next), stream()));
@@ -217,12 +217,14 @@ Result<Loss> CudaBackend::next_token_loss(const Tensor& x, const Tensor& head,
   }
   std::vector<float> host(static_cast<size_t>(tokens));
   ROTOR_RETURN_IF_ERROR(download(losses, host.data(), losses.bytes()));
-  Loss loss;
+  std::vector<double> predicted;
+  predicted.reserve(host.size());
   for (size_t t = 0; t < host.size(); ++t) {
-    loss.sum += double{host[t]};
-    loss.tokens += next[t] >= 0 ? 1 : 0;
+    if (next[t] >= 0) {
+      predicted.push_back(double{host[t]});
+    }
   }
-  return loss;
+  return predicted;
 }
 
 Status CudaBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {

@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Holds vLLM against `rotor eval` on Rotor's checkpoints, token by token: engines.py --work DIR [options]
+
+Needs GPUs, vLLM and a built Rotor. Every row of rows.py is quantized, evaluated by Rotor, and run by vLLM; the losses of
+all tokens are compared. README.md says how rows are judged.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import math
+import os
+import pathlib
+import queue
+import subprocess
+import sys
+import time
+
+import numpy
+import rows as table
+
+HERE = pathlib.Path(__file__).resolve().parent
+WINDOWS, SEQ_LEN = 24, 1024  # of trained models
+TINY_WINDOWS, TINY_SEQ_LEN = 8, 256
+SAME_PERPLEXITY = 0.002
+# A tiny model's losses differ by rounding alone: by as much as those of its source do in the same engine, twice at most.
+SAME_LOSS = 2.0
+
+
+class Gpus:
+    """Hands out GPUs: each takes `share` programs at a time, or one that has several GPUs to itself."""
+
+    def __init__(self, count, share):
+        self.free = queue.Queue()
+        self.count = count
+        for _ in range(share):
+            for gpu in range(count):
+                self.free.put(gpu)
+
+    def run(self, task):
+        gpu = self.free.get()
+        try:
+            return task(str(gpu))
+        finally:
+            self.free.put(gpu)
+
+
+def run_logged(command, log, environment, timeout=400):
+    """Its exit code, and what it said."""
+    with open(log, "w", encoding="utf-8") as out:
+        try:
+            code = subprocess.run([str(word) for word in command], stdout=out, stderr=subprocess.STDOUT, check=False,
+                                  env=os.environ | environment, timeout=timeout).returncode
+        except subprocess.TimeoutExpired:
+            code = -1
+    return code, pathlib.Path(log).read_text(encoding="utf-8", errors="replace")
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.work = pathlib.Path(options.work)
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.rotor = pathlib.Path(options.bin) / "rotor"
+
+    def data(self, *parts):
+        return pathlib.Path(self.options.data).joinpath(*parts)
+
+    def is_trained(self, model):
+        return self.options.data and self.data("models", model).is_dir()
+
+    def source(self, model):
+        return self.data("models", model) if self.is_trained(model) else self.work / "models" / model
+
+    def ids(self, model):
+        """Token ids [windows, seq_len] that both evaluate, in a file for each of them."""
+        path = self.work / f"{model}.ids.npy"
+        if self.is_trained(model):
+            ids = numpy.load(self.data("golden", model, "eval_ids.npy")).reshape(-1)[:WINDOWS * SEQ_LEN]
+            ids = ids.reshape(WINDOWS, SEQ_LEN)
+        else:
+            ids = numpy.random.default_rng(7).integers(0, 256, (TINY_WINDOWS, TINY_SEQ_LEN))
+        numpy.save(path, ids.astype(numpy.int64))
+        text = self.work / f"{model}.ids.jsonl"
+        text.write_text("".join(json.dumps({"input_ids": row.tolist()}) + "\n" for row in ids))
+        return path, text, ids.shape
+
+    def calibration(self, model):
+        if self.is_trained(model):
+            return [self.data("text", "calib.txt"), "--sequences", 128, "--seq-len", 1024]
+        return [self.ids(model)[1], "--sequences", TINY_WINDOWS, "--seq-len", TINY_SEQ_LEN]
+
+    def make(self, row, gpu):
+        """Quantizes the row's checkpoint and lets Rotor evaluate it; what went wrong, or nothing."""
+        place = {"CUDA_VISIBLE_DEVICES": gpu}
+        output = self.source(row.model)
+        if row.setting != "source":
+            output = self.work / row.checkpoint
+            code, said = run_logged(
+                [self.rotor, "quantize", self.source(row.model), "--output", output, "--ranks", 1, "--device", "cuda",
+                 "--restart", "--calibration", *self.calibration(row.model), *row.options()],
+                self.work / f"{row.checkpoint}.quantize.log", place)
+            if code != 0:
+                return said[-1500:]
+        _, text, shape = self.ids(row.model)
+        code, said = run_logged(
+            [self.rotor, "eval", output, "--text", text, "--sequences", shape[0], "--seq-len", shape[1], "--device",
+             "cuda", "--losses", self.work / f"{row.checkpoint}.rotor.npy"],
+            self.work / f"{row.checkpoint}.eval.log", place)
+        return "" if code == 0 else said[-1500:]
+
+    def serve(self, row, gpu):
+        """Losses as vLLM has them, and what it said where it has none."""
+        checkpoint = self.source(row.model) if row.setting == "source" else self.work / row.checkpoint
+        name = "-".join([row.checkpoint, *(word.replace("=", "") for word in row.run)])
+        out = self.work / f"{name}.vllm.npy"
+        out.unlink(missing_ok=True)
+        code, said = run_logged(
+            [self.options.python, HERE / "vllm_losses.py", checkpoint, self.ids(row.model)[0], out, *row.run],
+            self.work / f"{name}.vllm.log", {"CUDA_VISIBLE_DEVICES": gpu})
+        return numpy.load(out) if code == 0 and out.exists() else None, said
+
+    def judge(self, row, served, said, yardstick):
+        """A line of the result."""
+        result = {"model": row.model, "setting": row.setting, "rotation": row.rotation, "run": " ".join(row.run)}
+        if served is None:
+            reason = next((line.strip() for line in reversed(said.splitlines()) if "Error" in line), said[-300:])
+            as_expected = bool(row.fails) and row.fails.lower() in said.lower()
+            return result | {"ok": as_expected, "vllm": reason[:200]}
+        ours = numpy.load(self.work / f"{row.checkpoint}.rotor.npy").reshape(served.shape)
+        difference = (served - ours).astype(float)
+        by_window = difference.mean(axis=1)
+        result |= {"rotor": math.exp(ours.mean(dtype=float)), "vllm": math.exp(served.mean(dtype=float)),
+                   "token": abs(difference).mean(), "error": by_window.std(ddof=1) / len(by_window) ** 0.5,
+                   "mean": difference.mean()}
+        if row.fails:
+            return result | {"ok": False, "note": "runs, though it should not"}
+        if self.is_trained(row.model):
+            ok = abs(result["vllm"] / result["rotor"] - 1) <= SAME_PERPLEXITY
+        else:
+            ok = result["token"] <= SAME_LOSS * yardstick.get(row.model, {}).get("token", 0)
+        return result | {"ok": ok or row.setting == "source"}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--bin", default=HERE.parents[1] / "build" / "bin")
+    parser.add_argument("--data", default=os.environ.get("ROTOR_DATA_DIR", ""), help="trained models and their texts")
+    parser.add_argument("--python", default=sys.executable, help="that has vLLM")
+    parser.add_argument("--gpus", type=int, default=1)
+    parser.add_argument("--share", type=int, default=3, help="programs on a GPU at a time")
+    parser.add_argument("--only", default="", help="rows whose checkpoint's name holds this")
+    options = parser.parse_args()
+    bench = Bench(options)
+
+    import models
+
+    rows = []
+    for name, kind in (("llama-22m", table.trained), ("qwen3moe-20m", table.mixture)):
+        rows += kind(name) if bench.is_trained(name) else []
+    for name in models.FAMILIES:
+        if not (bench.work / "models" / name).exists():
+            models.make(bench.work / "models", name)
+        rows += table.family(name)
+    rows = [row for row in rows if options.only in row.checkpoint and row.tensor_parallel <= options.gpus]
+
+    start = time.monotonic()
+    gpus = Gpus(options.gpus, options.share)
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(options.gpus * options.share) as pool:
+        checkpoints = {row.checkpoint: row for row in rows}
+        made = dict(zip(checkpoints, pool.map(lambda row: gpus.run(lambda gpu: bench.make(row, gpu)),
+                                              checkpoints.values())))
+        print(f"made {len(made)} checkpoints in {time.monotonic() - start:.0f} s", flush=True)
+        alone = [row for row in rows if row.tensor_parallel == 1 and not made[row.checkpoint]]
+        served = dict(zip(alone, pool.map(lambda row: gpus.run(lambda gpu: bench.serve(row, gpu)), alone)))
+    for row in rows:
+        if row.tensor_parallel > 1 and not made[row.checkpoint]:
+            served[row] = bench.serve(row, ",".join(map(str, range(row.tensor_parallel))))
+    yardstick = {}
+    for row in rows:
+        if made[row.checkpoint]:
+            results.append({"model": row.model, "setting": row.setting, "rotation": row.rotation, "ok": False,
+                            "note": made[row.checkpoint]})
+            continue
+        result = bench.judge(row, *served[row], yardstick)
+        if row.setting == "source" and not row.run:
+            yardstick[row.model] = result
+        results.append(result)
+    (bench.work / "results.json").write_text(json.dumps(results, indent=1))
+    for result in results:
+        print(" ".join(f"{key}={value:.5g}" if isinstance(value, float) else f"{key}={value}"
+                       for key, value in result.items()))
+    bad = sum(not result["ok"] for result in results)
+    print(f"{len(results) - bad} passed, {bad} failed, in {time.monotonic() - start:.0f} s")
+    return bad > 0 or not results
+
+
+if __name__ == "__main__":
+    sys.exit(main())
