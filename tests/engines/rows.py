@@ -9,9 +9,11 @@ SETTINGS = {
     "int4": ["--format", "int4"],
     "int4-g32": ["--format", "int4", "--group-size", "32"],
     "modelopt": ["--format", "nvfp4", "--layout", "modelopt"],
+    "gpt-oss": ["--format", "mxfp4", "--layout", "gpt-oss"],
     "modelopt-a4": ["--format", "nvfp4", "--layout", "modelopt", "--activations", "a4"],
 }
 ROTATIONS = ("none", "16", "32", "64", "128", "merged:16", "merged:128")
+WRONG = "wrong"
 EMULATED = ("linear=emulation",)
 
 
@@ -21,7 +23,7 @@ class Row:
     setting: str  # of SETTINGS; "source": the model as it is, the yardstick
     rotation: str = ""  # of ROTATIONS; empty: the default
     run: tuple = ()  # of vllm_losses.py
-    fails: str = ""  # what its message says; empty: it runs
+    fails: str = ""  # what its message says; WRONG: it answers nonsense; empty: it runs
 
     @property
     def checkpoint(self):
@@ -56,4 +58,11 @@ def mixture(model):
 
 def family(model):
     """The defaults of every format."""
-    return [Row(model, setting) for setting in ("source", "nvfp4", "mxfp4", "int4-g32", "modelopt")]
+    if model == "gpt_oss":
+        return [Row(model, "source"), Row(model, "gpt-oss"), Row(model, "nvfp4", fails=WRONG),
+                Row(model, "int4-g32", fails=WRONG), Row(model, "gpt-oss", run=("tp=2",)),
+                Row(model, "source", run=("tp=2",))]
+    rows = [Row(model, setting) for setting in ("source", "nvfp4", "mxfp4", "int4-g32", "modelopt")]
+    if model == "phi3":
+        rows.append(Row(model, "nvfp4", "128", fails="KeyError"))
+    return rows
