@@ -92,7 +92,9 @@ class Bench:
         return [self.ids(model)[1], "--sequences", TINY_WINDOWS, "--seq-len", TINY_SEQ_LEN]
 
     def make(self, row, gpu):
-        """Quantizes the row's checkpoint and lets Rotor evaluate it; what went wrong, or nothing."""
+        """Quantizes the row's checkpoint and lets Rotor evaluate it, unless that was done; what went wrong, or nothing."""
+        if (self.work / f"{row.checkpoint}.rotor.npy").exists():
+            return ""
         place = {"CUDA_VISIBLE_DEVICES": gpu}
         output = self.source(row.model)
         if row.setting != "source":
@@ -153,6 +155,7 @@ def main():
     parser.add_argument("--python", default=sys.executable, help="that has vLLM")
     parser.add_argument("--gpus", type=int, default=1)
     parser.add_argument("--share", type=int, default=3, help="programs on a GPU at a time")
+    parser.add_argument("--tensor-parallel", type=int, default=0, help="only rows of so many GPUs")
     parser.add_argument("--only", default="", help="rows whose checkpoint's name holds this")
     options = parser.parse_args()
     bench = Bench(options)
@@ -166,7 +169,8 @@ def main():
         if not (bench.work / "models" / name).exists():
             models.make(bench.work / "models", name)
         rows += table.family(name)
-    rows = [row for row in rows if options.only in row.checkpoint and row.tensor_parallel <= options.gpus]
+    rows = [row for row in rows if options.only in row.checkpoint and row.tensor_parallel <= options.gpus and
+            options.tensor_parallel in (0, row.tensor_parallel)]
 
     start = time.monotonic()
     gpus = Gpus(options.gpus, options.share)
