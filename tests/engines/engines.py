@@ -112,23 +112,41 @@ class Bench:
             self.work / f"{row.checkpoint}.eval.log", place)
         return "" if code == 0 else said[-1500:]
 
-    def serve(self, row, gpu):
-        """Losses as vLLM has them, and what it said where it has none."""
-        checkpoint = self.source(row.model) if row.setting == "source" else self.work / row.checkpoint
-        name = "-".join([row.checkpoint, *(word.replace("=", "") for word in row.run)])
-        out = self.work / f"{name}.vllm.npy"
-        out.unlink(missing_ok=True)
-        code, said = run_logged(
-            [self.options.python, HERE / "vllm_losses.py", checkpoint, self.ids(row.model)[0], out, *row.run],
-            self.work / f"{name}.vllm.log", {"CUDA_VISIBLE_DEVICES": gpu})
-        return numpy.load(out) if code == 0 and out.exists() else None, said
+    def name(self, row):
+        return "-".join([row.checkpoint, *(word.replace("=", "") for word in row.run)])
 
-    def judge(self, row, served, said, yardstick):
+    def serve(self, rows, gpu):
+        """Lets vLLM run rows of the same tensor parallelism, in as few processes as live."""
+        left = list(rows)
+        while left:
+            jobs = [{"checkpoint": str(self.source(row.model) if row.setting == "source" else self.work / row.checkpoint),
+                     "ids": str(self.ids(row.model)[0]), "out": str(self.work / self.name(row)),
+                     "options": dict(word.split("=") for word in row.run)} for row in left]
+            path = self.work / f"{self.name(left[0])}.jobs.json"
+            path.write_text(json.dumps(jobs))
+            _, said = run_logged([self.options.python, HERE / "vllm_losses.py", path], path.with_suffix(".log"),
+                                 {"CUDA_VISIBLE_DEVICES": gpu}, timeout=90 + 60 * len(left))
+            ended = [row for row in left if self.served(row) is not None]
+            left = [row for row in left if self.served(row) is None]
+            if left and not ended:  # it took the process with it
+                (self.work / f"{self.name(left[0])}.error").write_text(said)
+                left = left[1:]
+
+    def served(self, row):
+        """Losses as vLLM has them, or what it said instead; None: it has not run."""
+        out = self.work / self.name(row)
+        if out.with_name(out.name + ".npy").exists():
+            return numpy.load(out.with_name(out.name + ".npy"))
+        error = out.with_name(out.name + ".error")
+        return error.read_text(errors="replace") if error.exists() else None
+
+    def judge(self, row, yardstick):
         """A line of the result."""
+        served = self.served(row)
         result = {"model": row.model, "setting": row.setting, "rotation": row.rotation, "run": " ".join(row.run)}
-        if served is None:
-            reason = next((line.strip() for line in reversed(said.splitlines()) if "Error" in line), said[-300:])
-            as_expected = bool(row.fails) and row.fails.lower() in said.lower()
+        if isinstance(served, str):
+            reason = next((line.strip() for line in reversed(served.splitlines()) if "Error" in line), served[-300:])
+            as_expected = bool(row.fails) and row.fails.lower() in served.lower()
             return result | {"ok": as_expected, "vllm": reason[:200]}
         ours = numpy.load(self.work / f"{row.checkpoint}.rotor.npy").reshape(served.shape)
         difference = (served - ours).astype(float)
@@ -143,7 +161,7 @@ class Bench:
         if self.is_trained(row.model):
             ok = abs(result["vllm"] / result["rotor"] - 1) <= SAME_PERPLEXITY
         else:
-            ok = result["token"] <= SAME_LOSS * yardstick.get(row.model, {}).get("token", 0)
+            ok = result["token"] <= SAME_LOSS * yardstick[row.model]["token"]
         return result | {"ok": ok or row.setting == "source"}
 
 
@@ -180,18 +198,19 @@ def main():
         made = dict(zip(checkpoints, pool.map(lambda row: gpus.run(lambda gpu: bench.make(row, gpu)),
                                               checkpoints.values())))
         print(f"made {len(made)} checkpoints in {time.monotonic() - start:.0f} s", flush=True)
-        alone = [row for row in rows if row.tensor_parallel == 1 and not made[row.checkpoint]]
-        served = dict(zip(alone, pool.map(lambda row: gpus.run(lambda gpu: bench.serve(row, gpu)), alone)))
-    for row in rows:
-        if row.tensor_parallel > 1 and not made[row.checkpoint]:
-            served[row] = bench.serve(row, ",".join(map(str, range(row.tensor_parallel))))
+        ready = [row for row in rows if not made[row.checkpoint]]
+        alone = sorted((row for row in ready if row.tensor_parallel == 1), key=lambda row: bool(row.fails))
+        shares = [alone[i::options.gpus * options.share] for i in range(options.gpus * options.share)]
+        list(pool.map(lambda share: gpus.run(lambda gpu: bench.serve(share, gpu)), shares))
+    for count in sorted({row.tensor_parallel for row in ready} - {1}):
+        bench.serve([row for row in ready if row.tensor_parallel == count], ",".join(map(str, range(count))))
     yardstick = {}
     for row in rows:
         if made[row.checkpoint]:
             results.append({"model": row.model, "setting": row.setting, "rotation": row.rotation, "ok": False,
                             "note": made[row.checkpoint]})
             continue
-        result = bench.judge(row, *served[row], yardstick)
+        result = bench.judge(row, yardstick)
         if row.setting == "source" and not row.run:
             yardstick[row.model] = result
         results.append(result)

@@ -1,11 +1,17 @@
-"""The loss of every token as vLLM computes it: vllm_losses.py CHECKPOINT IDS.npy OUT.npy [key=value...]
+"""The loss of every token as vLLM computes it: vllm_losses.py JOBS.json
 
-IDS.npy holds token ids [windows, seq_len]; OUT.npy gets F32 [windows, seq_len - 1], nats. Keys: tp=N, linear=BACKEND,
-moe=BACKEND (vLLM's own names; `emulation` computes NVFP4 activations in 4 bits on any GPU).
+JOBS.json lists jobs {"checkpoint", "ids", "out", "options"} that one process runs in turn, since to start vLLM takes longer
+than to run a small model. `ids` names token ids [windows, seq_len] (.npy); `out`.npy gets F32 [windows, seq_len - 1], nats,
+or `out`.error what went wrong. Options: tp, linear, moe; the latter two are vLLM's names of backends (`emulation`
+computes NVFP4 activations in 4 bits on any GPU). All jobs of a process have the same tp.
 """
 
+import gc
+import json
 import os
 import sys
+import time
+import traceback
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
@@ -18,16 +24,11 @@ def losses(checkpoint, ids, options):
     import numpy
     from vllm import LLM, SamplingParams
 
-    tensor_parallel = int(options.get("tp", 1))
-    settings = {}
-    if "linear" in options:
-        settings["linear_backend"] = options["linear"]
-    if "moe" in options:
-        settings["moe_backend"] = options["moe"]
+    settings = {f"{name}_backend": options[name] for name in ("linear", "moe") if name in options}
     engine = LLM(model=checkpoint, dtype="bfloat16", enforce_eager=True, skip_tokenizer_init=True,
                  max_model_len=ids.shape[1] + 8, max_num_batched_tokens=2048, max_num_seqs=8,
                  kv_cache_memory_bytes=1 << 28, attention_backend="TRITON_ATTN", enable_prefix_caching=False,
-                 disable_log_stats=True, tensor_parallel_size=tensor_parallel, **settings)
+                 disable_log_stats=True, tensor_parallel_size=int(options.get("tp", 1)), **settings)
     outputs = engine.generate([{"prompt_token_ids": row.tolist()} for row in ids],
                               SamplingParams(max_tokens=1, temperature=0, prompt_logprobs=0, detokenize=False),
                               use_tqdm=False)
@@ -35,13 +36,30 @@ def losses(checkpoint, ids, options):
                         for row, out in zip(ids, outputs)], dtype=numpy.float32)
 
 
+def forget():
+    """Leaves nothing of one engine to the next."""
+    from vllm.distributed import cleanup_dist_env_and_memory
+
+    gc.collect()
+    cleanup_dist_env_and_memory()
+
+
 def main():
-    options = dict(argument.split("=", 1) for argument in sys.argv[4:])
-    # One process is quicker to start; several GPUs need theirs.
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0" if options.get("tp", "1") == "1" else "1")
+    with open(sys.argv[1], encoding="utf-8") as file:
+        jobs = json.load(file)
+    # In one process vLLM is quicker to start; several GPUs need one each.
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0" if int(jobs[0]["options"].get("tp", 1)) == 1 else "1")
     import numpy
 
-    numpy.save(sys.argv[3], losses(sys.argv[1], numpy.load(sys.argv[2]), options))
+    for job in jobs:
+        start = time.monotonic()
+        try:
+            numpy.save(job["out"] + ".npy", losses(job["checkpoint"], numpy.load(job["ids"]), job["options"]))
+        except Exception:  # whatever it is, it is this checkpoint's result
+            with open(job["out"] + ".error", "w", encoding="utf-8") as file:
+                file.write(traceback.format_exc())
+        print(f"{job['out']}: {time.monotonic() - start:.1f} s", flush=True)
+        forget()
 
 
 if __name__ == "__main__":
