@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "model/plan_layout.h"
+#include "model/settings.h"
 
 namespace rotor {
 namespace {
@@ -52,32 +53,6 @@ Status check_rotation_options(const QuantOptions& options) {
   if (options.rotation != 0 && options.merged_rotation != 0) {
     return invalid_argument("an online rotation and a merged one: choose one of the two")
         .with_reason("BAD_ROTATION");
-  }
-  return {};
-}
-
-Status check_options(const QuantOptions& options) {
-  ROTOR_RETURN_IF_ERROR(check_rotation_options(options));
-  if (!(options.damping > 0.0) || options.damping > 1.0) {
-    return invalid_argument("damping " + std::to_string(options.damping) +
-                            ": it is a share of the mean diagonal, above 0 and at most 1")
-        .with_reason("BAD_DAMPING");
-  }
-  if (!(options.least_expert_share >= 0.0) || options.least_expert_share > 1.0) {
-    return invalid_argument("least expert share " + std::to_string(options.least_expert_share) +
-                            ": it is a share of what an expert sees on average, 0 to 1")
-        .with_reason("BAD_EXPERT_SHARE");
-  }
-  if (options.refine_passes < 0 || options.refine_passes > 16) {
-    return invalid_argument("refine passes " + std::to_string(options.refine_passes) +
-                            ": choose 0 to 16")
-        .with_reason("BAD_REFINE_PASSES");
-  }
-  if (options.lanes < 1 || options.lanes > 1024 || options.micro_batch_sequences < 1) {
-    return invalid_argument(
-               "the plan needs 1 to 1024 lanes and micro-batches of at least one "
-               "sequence")
-        .with_reason("BAD_PLAN");
   }
   return {};
 }
@@ -257,7 +232,8 @@ bool glob_match(const std::string& pattern, const std::string& name) {
 }
 
 Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions& options) {
-  ROTOR_RETURN_IF_ERROR(check_options(options));
+  ROTOR_RETURN_IF_ERROR(check_rotation_options(options));
+  ROTOR_RETURN_IF_ERROR(check_ranges(options));
   ROTOR_ASSIGN_OR_RETURN(const LayoutLimits* limits, check_layout(architecture, options));
   ModelPlan plan;
   plan.options = options;

@@ -1,23 +1,21 @@
-// rotor.v1.JobSpec and the plain rotor::QuantOptions: the one place that knows both, and the one
-// place that knows every default of a job.
+// rotor.v1.JobSpec and the plain rotor::QuantOptions: the one place that knows both, and the
+// defaults that follow from other settings; all others are rows of model/settings.h.
 #pragma once
 
 #include <string>
 
+#include "model/algorithm_version.h"
 #include "model/plan.h"
+#include "proto/enum_names.h"
 #include "quant/base/status.h"
 #include "rotor/v1/job.pb.h"
 
 namespace rotor {
 
-/// Version of everything that decides the bytes of a checkpoint. Raised with every change that
-/// alters them; a job is never resumed under another one.
-inline constexpr int kAlgorithmVersion = 2;
-
 /// The spec with every default filled in that does not depend on the model (fit_to_model). Defaults
 /// follow the format: NVFP4 and MXFP4 mr-gptq, INT4 gptq with group 128; all with mse scales and
 /// act-order. Errors: INVALID_ARGUMENT for a format that is missing or unknown, unknown enum
-/// values, counts that are negative or absurd, an evaluation with PROPAGATE_ORIGINAL.
+/// values, numbers out of their settings' ranges, an evaluation with PROPAGATE_ORIGINAL.
 Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec);
 
 /// The defaults that depend on the model, in a spec that has the others: the size of a micro-batch,
@@ -31,20 +29,8 @@ Result<QuantOptions> to_options(const v1::JobSpec& spec, DType model_dtype);
 
 /// Enum values of a spec that has its defaults.
 Format to_plain(v1::Format value);
+Method to_plain(v1::Method value);
 Activations to_plain(v1::Activations value);
 Layout to_plain(v1::Layout value);
-
-/// Enum values as the command line writes them ("nvfp4", "mr-gptq", "stage", ...): the enum's name
-/// in lower case without its prefix, '_' as '-'. UNSPECIFIED gives "".
-std::string cli_name(v1::Format value);
-std::string cli_name(v1::Method value);
-std::string cli_name(v1::Activations value);
-std::string cli_name(v1::ScaleSearch value);
-std::string cli_name(v1::Propagate value);
-std::string cli_name(v1::Sequential value);
-std::string cli_name(v1::Layout value);
-std::string cli_name(v1::CalibrationMode value);
-/// "RUNNING" and so on, as scripts read it.
-std::string state_name(v1::JobState value);
 
 }  // namespace rotor

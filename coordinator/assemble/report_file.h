@@ -10,9 +10,9 @@
 
 namespace rotor::coordinator {
 
-/// {"algorithm_version", "options": {...}, "serving_modes": [...], "modules": [{"name", "method",
-/// "relative_error", "rtn_relative_error", "damping", "rotation", "tokens", "fallbacks": [{"kind",
-/// "detail"}]}]}, modules in model order.
+/// {"algorithm_version", "options": {...}, "serving_modes": [...], "modules": [...]}: options are
+/// the settings that decide bytes and "calibration_digest"; a module is rotor.v1.ModuleReport;
+/// modules in model order.
 std::string report_file(const JobRecord& job, const PreparedJob& prepared,
                         const std::vector<LayerRecord>& layers);
 

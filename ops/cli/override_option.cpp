@@ -1,39 +1,46 @@
 #include "ops/cli/override_option.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
-#include "ops/cli/enum_option.h"
+#include "proto/spec_fields.h"
 
 namespace rotor::cli {
 namespace {
 
-constexpr char kForm[] =
-    "write PATTERN:key=value[,key=value] with the keys method, scale-search, act-order (on|off) "
-    "and "
-    "damping, such as '*.down_proj:method=gptq,damping=0.05'";
+using google::protobuf::FieldDescriptor;
 
-Status set_key(const std::string& key, const std::string& value, v1::Override& result) {
-  if (key == "method") {
-    ROTOR_ASSIGN_OR_RETURN(const v1::Method method, parse_enum<v1::Method>(value));
-    result.set_method(method);
-  } else if (key == "scale-search") {
-    ROTOR_ASSIGN_OR_RETURN(const v1::ScaleSearch search, parse_enum<v1::ScaleSearch>(value));
-    result.set_scale_search(search);
-  } else if (key == "act-order") {
-    if (value != "on" && value != "off") {
-      return invalid_argument("act-order is 'on' or 'off', not '" + value + "'");
+std::string flag_of(const FieldDescriptor& field) {
+  std::string name = field.name();
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+/// The keys are the fields of the message, but for its pattern.
+std::string form() {
+  std::string keys;
+  const auto* type = v1::Override::descriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    if (type->field(i)->name() != "pattern") {
+      keys += (keys.empty() ? "" : ", ") + flag_of(*type->field(i));
     }
-    result.set_act_order(value == "on");
-  } else if (key == "damping") {
-    double damping = 0;
-    if (!CLI::detail::lexical_cast(value, damping)) {
-      return invalid_argument("damping is a number, not '" + value + "'");
-    }
-    result.set_damping(damping);
-  } else {
-    return invalid_argument("no key '" + key + "'; " + kForm);
   }
-  return {};
+  return "write PATTERN:key=value[,key=value] with the keys " + keys +
+         ", such as '*.down_proj:method=gptq,damping=0.05'";
+}
+
+/// A key is a setting of the job, of the same name, and takes the same values.
+Status set_key(const std::string& key, const std::string& value, v1::Override& result) {
+  const auto* type = v1::Override::descriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    if (field->name() == "pattern" || flag_of(*field) != key) {
+      continue;
+    }
+    ROTOR_RETURN_IF_ERROR(set_value(&result, *field, value));
+    return check_value(result, *field, setting(field->name()));
+  }
+  return invalid_argument("no key '" + key + "'; " + form());
 }
 
 }  // namespace
@@ -41,14 +48,14 @@ Status set_key(const std::string& key, const std::string& value, v1::Override& r
 Result<v1::Override> parse_override(const std::string& text) {
   const size_t colon = text.find(':');
   if (colon == 0 || colon == std::string::npos || colon + 1 == text.size()) {
-    return invalid_argument("'" + text + "' is no override; " + kForm);
+    return invalid_argument("'" + text + "' is no override; " + form());
   }
   v1::Override result;
   result.set_pattern(text.substr(0, colon));
   for (const std::string& setting : CLI::detail::split(text.substr(colon + 1), ',')) {
     const size_t equals = setting.find('=');
     if (equals == std::string::npos) {
-      return invalid_argument("'" + setting + "' has no '='; " + kForm);
+      return invalid_argument("'" + setting + "' has no '='; " + form());
     }
     ROTOR_RETURN_IF_ERROR(set_key(setting.substr(0, equals), setting.substr(equals + 1), result));
   }

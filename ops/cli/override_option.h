@@ -8,8 +8,9 @@
 
 namespace rotor::cli {
 
-/// PATTERN:key=value[,key=value...] with the keys method, scale-search, act-order (on|off) and
-/// damping, e.g. "*.down_proj:method=gptq,damping=0.05". INVALID_ARGUMENT names what is wrong.
+/// PATTERN:key=value[,key=value...], e.g. "*.down_proj:method=gptq,damping=0.05". The keys are the
+/// fields of rotor.v1.Override, as flags are written; their values are those of the job's settings
+/// of that name. INVALID_ARGUMENT names what is wrong.
 Result<v1::Override> parse_override(const std::string& text);
 
 }  // namespace rotor::cli

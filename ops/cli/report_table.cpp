@@ -6,7 +6,7 @@
 
 #include "ops/cli/job_json.h"
 #include "ops/cli/units.h"
-#include "proto/convert.h"
+#include "proto/enum_names.h"
 
 namespace rotor::cli {
 namespace {

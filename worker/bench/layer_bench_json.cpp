@@ -4,7 +4,9 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "model/settings.h"
 #include "worker/bench/layer_bench.h"
+#include "worker/pipeline/result_text.h"
 
 namespace rotor::worker::bench {
 namespace {
@@ -29,23 +31,34 @@ Json shape_json(const ModelShape& shape) {
   return json;
 }
 
+Json member_json(const QuantOptions& quant, const Setting& setting) {
+  return std::visit(
+      [&](auto member) -> Json {
+        if constexpr (std::is_same_v<decltype(member), std::monostate>) {
+          return {};
+        } else if constexpr (std::is_enum_v<std::remove_reference_t<decltype(quant.*member)>>) {
+          return member_text(quant, setting);
+        } else {
+          return quant.*member;
+        }
+      },
+      setting.member);
+}
+
 Json settings_json(const LayerBenchOptions& options) {
   const QuantOptions& quant = options.quant;
-  return {{"sequences", options.sequences},
-          {"seq_len", options.seq_len},
-          {"format", to_string(quant.scheme.format)},
-          {"group_size", quant.scheme.group_size},
-          {"method", to_string(quant.method)},
-          {"activations", to_string(quant.activations)},
-          {"rotation", quant.rotation},
-          {"scale_search", to_string(quant.scale_search)},
-          {"act_order", quant.act_order},
-          {"damping", quant.damping},
-          {"refine_passes", quant.refine_passes},
-          {"sequential", quant.sequential == Sequential::kStage ? "stage" : "block"},
-          {"micro_batch", quant.micro_batch_sequences},
-          {"lanes", quant.lanes},
-          {"seed", options.seed}};
+  Json json = {{"sequences", options.sequences},
+               {"seq_len", options.seq_len},
+               {"format", to_string(quant.scheme.format)},
+               {"group_size", quant.scheme.group_size},
+               {"micro_batch", quant.micro_batch_sequences},
+               {"seed", options.seed}};
+  for (const Setting& setting : settings()) {
+    if (setting.has_member()) {
+      json[std::string(setting.key)] = member_json(quant, setting);
+    }
+  }
+  return json;
 }
 
 /// Rate and share of the ceiling for what the phase is about: operations, else bytes.
@@ -59,19 +72,6 @@ Json phase_json(const PhaseTime& time, const Ceilings& ceilings) {
     const double rate = time.bytes / time.seconds;
     json["gb_per_second"] = rounded(rate * 1e-9);
     json["share_of_copy"] = rounded(rate / ceilings.bytes_per_second);
-  }
-  return json;
-}
-
-Json module_json(const ModuleResult& module) {
-  Json json = {{"name", module.name},
-               {"relative_error", module.relative_error},
-               {"rtn_relative_error", module.rtn_relative_error},
-               {"damping", module.damping},
-               {"rotation", module.rotation},
-               {"method", to_string(module.method)}};
-  for (const FallbackNote& note : module.fallbacks) {
-    json["fallbacks"].push_back(note.kind);
   }
   return json;
 }
@@ -106,7 +106,7 @@ std::string layer_bench_json(const LayerBenchOptions& options, const LayerBenchR
   json["peak_bytes"] = result.peak_bytes;
   json["uploaded_bytes"] = result.uploaded_bytes;
   for (const ModuleResult& module : result.waited.modules) {
-    json["modules"].push_back(module_json(module));
+    json["modules"].push_back(result_json(module));
   }
   json["digest"] = result.digest;
   return json.dump(2);

@@ -5,11 +5,11 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <initializer_list>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "model/settings.h"
 #include "quant/base/exit_codes.h"
 #include "worker/bench/layer_bench.h"
 #include "worker/bench/make_checkpoint.h"
@@ -26,7 +26,6 @@ struct LayerCommand {
   Format format = Format::kNvfp4;
   int64_t group_size = 0;
   int micro_batch = 0;  // a job's default
-  bool block = false;
 };
 
 struct CheckpointCommand {
@@ -39,19 +38,45 @@ int fail(const Status& status) {
   return exit_code_of(status.code());
 }
 
-/// An option whose values are the names of an enum.
-template <typename Enum>
-void add_choice(CLI::App* app, const std::string& name, Enum& choice,
-                std::initializer_list<Enum> values, const std::string& what) {
-  std::map<std::string, Enum> by_name;
-  std::vector<std::string> names;
-  for (const Enum value : values) {
-    names.emplace_back(to_string(value));
-    by_name.emplace(names.back(), value);
+const std::map<std::string, Format>& formats() {
+  static const std::map<std::string, Format> formats = {
+      {"nvfp4", Format::kNvfp4}, {"mxfp4", Format::kMxfp4}, {"int4", Format::kInt4}};
+  return formats;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) {
+    text += (text.empty() ? "" : "|") + name;
   }
-  app->add_option_function<std::string>(
-         name, [&choice, by_name](const std::string& text) { choice = by_name.at(text); }, what)
-      ->check(CLI::IsMember(names));
+  return text;
+}
+
+/// The settings of a job that one layer has by itself; the others have options of their own below.
+bool is_of_a_layer(const Setting& setting) {
+  return setting.has_member() && !setting.flag.empty() && setting.form == SettingForm::kValue &&
+         setting.path != "propagate" && setting.path != "layout" &&
+         setting.path != "plan.micro_batch_sequences";
+}
+
+void add_setting(CLI::App* app, const Setting& setting, QuantOptions& quant) {
+  const std::string flag(setting.flag);
+  const auto set = [&setting, &quant, flag](const std::string& text) {
+    if (const Status status = set_member(&quant, setting, text); !status.ok()) {
+      throw CLI::ValidationError(flag, status.message());
+    }
+  };
+  const std::string help =
+      std::string(setting.help) + " (default: " + member_text(quant, setting) + ")";
+  if (std::holds_alternative<bool QuantOptions::*>(setting.member)) {
+    app->add_flag_function(
+        flag + ",!--no-" + flag.substr(2), [set](int64_t given) { set(given > 0 ? "on" : "off"); },
+        help);
+    return;
+  }
+  const std::string choices = joined(member_choices(setting));
+  app->add_option_function<std::string>(flag, set, help)
+      ->type_name(choices.empty() ? "N" : choices);
 }
 
 Status complete(LayerCommand* command) {
@@ -65,7 +90,6 @@ Status complete(LayerCommand* command) {
       command->micro_batch > 0
           ? command->micro_batch
           : default_micro_batch_sequences(config, bench.sequences, bench.seq_len, quant.lanes);
-  quant.sequential = command->block ? Sequential::kBlock : Sequential::kStage;
   return {};
 }
 
@@ -115,24 +139,24 @@ CLI::App* add_layer(CLI::App& app, LayerCommand& command) {
       ->check(CLI::PositiveNumber);
   layer->add_option("--seq-len", command.bench.seq_len, "Tokens a sequence")
       ->check(CLI::PositiveNumber);
-  add_choice(layer, "--format", command.format, {Format::kNvfp4, Format::kMxfp4, Format::kInt4},
-             "Of the weights");
-  layer->add_option("--group-size", command.group_size, "Of int4; 0: 128");
-  add_choice(layer, "--method", quant.method, {Method::kRtn, Method::kGptq, Method::kMrGptq},
-             "How codes are found");
-  add_choice(layer, "--activations", quant.activations, {Activations::kA16, Activations::kA4},
-             "Of the quantized model");
+  layer
+      ->add_option_function<std::string>(
+          "--format", [&command](const std::string& text) { command.format = formats().at(text); },
+          std::string(setting("format").help))
+      ->check(CLI::IsMember(formats()));
+  layer->add_option("--group-size", command.group_size,
+                    std::string(setting("group_size").help) + "; 0: 128");
   layer->add_option("--rotation", quant.rotation, "Hadamard block of online rotations; 0: none");
-  add_choice(layer, "--scale-search", quant.scale_search, {ScaleSearch::kAbsmax, ScaleSearch::kMse},
-             "How scales are found");
-  layer->add_flag("--act-order,!--no-act-order", quant.act_order, "Columns by importance");
-  layer->add_option("--refine", quant.refine_passes, "Passes of descent behind GPTQ; 0: none")
-      ->check(CLI::NonNegativeNumber);
-  layer->add_flag("--block", command.block, "All Hessians in one pass of the original weights");
+  for (const Setting& setting : settings()) {
+    if (is_of_a_layer(setting)) {
+      add_setting(layer, setting, quant);
+    }
+  }
+  layer->add_flag_callback(
+      "--block", [&quant] { quant.sequential = Sequential::kBlock; },
+      "The same as --sequential block");
   layer->add_option("--micro-batch", command.micro_batch, "Sequences a micro-batch; 0: a job's")
       ->check(CLI::NonNegativeNumber);
-  layer->add_option("--lanes", quant.lanes, "Partial Hessians that are summed in a tree")
-      ->check(CLI::PositiveNumber);
   layer->add_option("--repeat", command.bench.repeat, "Timed runs; the best one counts")
       ->check(CLI::PositiveNumber);
   layer->add_option("--seed", command.bench.seed, "Of weights and activations");

@@ -2,40 +2,75 @@
 
 #include <nlohmann/json.hpp>
 
-namespace rotor::worker {
+#include "worker/pipeline/result_fields.h"
 
-using nlohmann::json;
+namespace rotor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_value(const std::vector<FallbackNote>& notes) {
+  Json list = Json::array();
+  for (const FallbackNote& note : notes) {
+    list.push_back({{"kind", note.kind}, {"detail", note.detail}});
+  }
+  return list;
+}
+
+Json to_value(Method method) {
+  return std::string(to_string(method));
+}
+
+template <typename T>
+Json to_value(const T& value) {
+  return value;
+}
+
+void from_value(const Json& json, std::vector<FallbackNote>* notes) {
+  for (const Json& note : json) {
+    notes->push_back({note.at("kind"), note.at("detail")});
+  }
+}
+
+void from_value(const Json& json, Method* method) {
+  for (const Method value : {Method::kRtn, Method::kGptq, Method::kMrGptq}) {
+    if (json == to_string(value)) {
+      *method = value;
+    }
+  }
+}
+
+template <typename T>
+void from_value(const Json& json, T* value) {
+  json.get_to(*value);
+}
+
+}  // namespace
+
+namespace worker {
+
+Json result_json(const ModuleResult& result) {
+  Json json;
+  each_field(result, [&](const char* name, const auto& value) { json[name] = to_value(value); });
+  return json;
+}
 
 std::string serialize_results(const std::vector<ModuleResult>& results) {
-  json list = json::array();
+  Json list = Json::array();
   for (const ModuleResult& result : results) {
-    json notes = json::array();
-    for (const FallbackNote& note : result.fallbacks) {
-      notes.push_back({note.kind, note.detail});
-    }
-    list.push_back({result.name, result.relative_error, result.rtn_relative_error, result.damping,
-                    result.rotation, static_cast<int>(result.method), result.tokens, notes});
+    list.push_back(result_json(result));
   }
   return list.dump();
 }
 
 std::vector<ModuleResult> parse_results(const std::string& text) {
   std::vector<ModuleResult> results;
-  for (const json& entry : json::parse(text)) {
-    ModuleResult result;
-    result.name = entry[0];
-    result.relative_error = entry[1];
-    result.rtn_relative_error = entry[2];
-    result.damping = entry[3];
-    result.rotation = entry[4];
-    result.method = static_cast<Method>(entry[5].get<int>());
-    result.tokens = entry[6];
-    for (const json& note : entry[7]) {
-      result.fallbacks.push_back({note[0], note[1]});
-    }
-    results.push_back(std::move(result));
+  for (const Json& json : Json::parse(text)) {
+    ModuleResult& result = results.emplace_back();
+    each_field(result, [&](const char* name, auto& value) { from_value(json.at(name), &value); });
   }
   return results;
 }
 
-}  // namespace rotor::worker
+}  // namespace worker
+}  // namespace rotor

@@ -1,9 +1,10 @@
-// The results of modules on their way from the rank that solved them to the others.
+// The results of modules as JSON: on their way from the rank that solved them to the others, and as
+// rotor-bench prints them. Numbers are written so that they are read back to the same bits.
 //
-// Format: JSON, an array with an object a module; numbers are written so that they are read back to
-// the same bits. Between ranks of one program alone. Thread-safety: plain functions.
+// Thread-safety: plain functions.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,10 @@
 
 namespace rotor::worker {
 
+/// An object with the fields of rotor.v1.ModuleReport.
+nlohmann::ordered_json result_json(const ModuleResult& result);
+
+/// An array of such objects. Between ranks of one program alone.
 std::string serialize_results(const std::vector<ModuleResult>& results);
 std::vector<ModuleResult> parse_results(const std::string& text);
 

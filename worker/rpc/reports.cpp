@@ -1,21 +1,60 @@
 #include "worker/rpc/reports.h"
 
+#include <google/protobuf/descriptor.h>
+
+#include <cstdlib>
+
+#include "worker/pipeline/result_fields.h"
+
 namespace rotor::worker {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+
+/// Puts values into the fields of their names. A name that the API does not have would be lost in
+/// silence: the process ends, and the unit test of reports finds it.
+class FieldSetter {
+ public:
+  explicit FieldSetter(v1::ModuleReport* report) : report_(report) {}
+
+  void operator()(const char* name, const std::string& value) const {
+    reflection().SetString(report_, field(name), value);
+  }
+  void operator()(const char* name, double value) const {
+    reflection().SetDouble(report_, field(name), value);
+  }
+  void operator()(const char* name, int value) const {
+    reflection().SetInt32(report_, field(name), value);
+  }
+  void operator()(const char* name, int64_t value) const {
+    reflection().SetInt64(report_, field(name), value);
+  }
+  void operator()(const char* name, Method value) const {
+    (*this)(name, std::string(to_string(value)));
+  }
+  void operator()(const char* /*name*/, const std::vector<FallbackNote>& notes) const {
+    for (const FallbackNote& note : notes) {
+      v1::Fallback* fallback = report_->add_fallbacks();
+      fallback->set_kind(note.kind);
+      fallback->set_detail(note.detail);
+    }
+  }
+
+ private:
+  const google::protobuf::Reflection& reflection() const { return *report_->GetReflection(); }
+  const FieldDescriptor* field(const char* name) const {
+    const FieldDescriptor* found = v1::ModuleReport::descriptor()->FindFieldByName(name);
+    return found != nullptr ? found : (std::abort(), nullptr);
+  }
+
+  v1::ModuleReport* report_;
+};
+
+}  // namespace
 
 v1::ModuleReport to_report(const ModuleResult& result) {
   v1::ModuleReport report;
-  report.set_name(result.name);
-  report.set_relative_error(result.relative_error);
-  report.set_rtn_relative_error(result.rtn_relative_error);
-  report.set_damping(result.damping);
-  report.set_rotation(result.rotation);
-  report.set_method(std::string(to_string(result.method)));
-  report.set_tokens(result.tokens);
-  for (const FallbackNote& note : result.fallbacks) {
-    v1::Fallback* fallback = report.add_fallbacks();
-    fallback->set_kind(note.kind);
-    fallback->set_detail(note.detail);
-  }
+  each_field(result, FieldSetter(&report));
   return report;
 }
 

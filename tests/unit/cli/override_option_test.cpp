@@ -33,8 +33,8 @@ TEST(ParseOverride, NamesWhatIsWrong) {
                                                        {":damping=1", "no override"},
                                                        {"a:", "no override"},
                                                        {"a:damping", "has no '='"},
-                                                       {"a:damping=much", "not 'much'"},
-                                                       {"a:act-order=maybe", "not 'maybe'"},
+                                                       {"a:damping=much", "'much' is not a number"},
+                                                       {"a:act-order=maybe", "not one of on|off"},
                                                        {"a:method=magic", "rtn|gptq|mr-gptq"},
                                                        {"a:rotation=16", "no key 'rotation'"}};
   for (const auto& [text, words] : cases) {
