@@ -33,6 +33,8 @@ enum class SettingForm {
   kPatterns,   // one glob, and the flag again for more
   kOverrides,  // settings of some modules alone
   kRotation,   // "none", a block, "merged:" and a block
+  kPreset,     // a name of proto/presets.h
+  kTargets,    // an engine and how it runs (quant/engines/serve_target.h), and the flag again
 };
 
 /// Numbers from `low` to `high`; without `low` itself where `above`. NaN is in no range.
@@ -70,10 +72,6 @@ const Setting& setting(std::string_view path);
 
 /// The default as text; empty where it follows from other settings (`rule`) or there is none.
 std::string default_text(const Setting& setting);
-
-/// The block of an online rotation where nothing else is asked for: the paper's best for the
-/// format.
-int default_rotation(Method method, Format format);
 
 /// INVALID_ARGUMENT (BAD_SPEC) with the value and the range.
 Status check_range(const Setting& setting, double value);

@@ -49,6 +49,13 @@ constexpr auto kSettings = std::to_array<Setting>({
      .group = kCalibration,
      .help = "Documents one after another, or a window from each",
      .fallback = "packed"},
+    {.path = "preset",
+     .key = "preset",
+     .flag = "--preset",
+     .group = kRecipe,
+     .help = "Recipe by what is to serve it, for what no other option says (docs/engines.md)",
+     .form = SettingForm::kPreset,
+     .decides_bytes = false},  // what it fills in does
     {.path = "format",
      .key = "format",
      .flag = "--format",
@@ -75,8 +82,8 @@ constexpr auto kSettings = std::to_array<Setting>({
      .help = "Hadamard block on the inputs of linears at run time, or merged into the model, so "
              "that any engine runs it",
      .form = SettingForm::kRotation,
-     .rule = "mxfp4 merged:128, where the model takes it; layout fp-quant nvfp4 16, mxfp4 128; "
-             "else none",
+     .rule = "mxfp4 merged:128, where the model takes it, or 128, where the engine of --serve-on "
+             "runs that; layout fp-quant nvfp4 16, mxfp4 128; else none",
      .member = &QuantOptions::rotation},
     {.path = "merged_rotation",
      .key = "merged_rotation",
@@ -152,6 +159,15 @@ constexpr auto kSettings = std::to_array<Setting>({
      .help = "Settings of some modules: method, scale-search, act-order, damping; may be given "
              "again",
      .form = SettingForm::kOverrides},
+    {.path = "serve_on",
+     .key = "serve_on",
+     .flag = "--serve-on",
+     .group = kCheckpoint,
+     .help = "What is to run it: vllm, sglang, tensorrt-llm or transformers; refuses what that "
+             "would not run; may be given again",
+     .form = SettingForm::kTargets,
+     .rule = "any",
+     .decides_bytes = false},  // the rotation that it decides does
     {.path = "layout",
      .key = "layout",
      .flag = "--layout",

@@ -1,12 +1,17 @@
 #include "model/merge_plan.h"
+#include "model/served_plan.h"
 #include "proto/convert.h"
+#include "proto/presets.h"
 #include "proto/spec_fields.h"
+#include "quant/engines/serving.h"
 
 namespace rotor {
 namespace {
 
 constexpr int kLargestMergedBlock = 128;
 constexpr int kSmallestMergedBlock = 16;
+constexpr int kOnlineBlockNvfp4 = 16;
+constexpr int kOnlineBlockMxfp4 = 128;
 
 /// Values that are known and in range; the defaults that no other setting decides.
 Status settle_fields(v1::JobSpec* spec) {
@@ -65,15 +70,34 @@ int largest_merged_block(const Architecture& architecture) {
   return 0;
 }
 
+/// Whether the one target that is named runs this model rotated online in blocks of `rotation`.
+/// What cannot be planned at all is reported by the job's own plan.
+bool one_target_runs(const Architecture& architecture, v1::JobSpec spec, int rotation) {
+  if (spec.serve_on_size() != 1) {
+    return false;
+  }
+  spec.set_rotation(rotation);
+  const Result<ServeTarget> target = parse_serve_target(spec.serve_on(0));
+  Result<QuantOptions> options = to_options(spec, architecture.config.dtype);
+  if (!target.ok() || !options.ok()) {
+    return false;
+  }
+  options->micro_batch_sequences = 1;  // not settled yet, and of no matter here
+  const Result<ModelPlan> plan = make_plan(architecture, *options);
+  return plan.ok() && check_target(served_checkpoint(*plan), *target).ok();
+}
+
 void settle_rotation(const Architecture& architecture, v1::JobSpec* spec) {
   if (spec->has_rotation()) {
     return;
   }
-  const bool mr_gptq = spec->method() == v1::METHOD_MR_GPTQ;
-  const bool online = mr_gptq && spec->layout() == v1::LAYOUT_FP_QUANT;
-  const bool given = spec->merged_rotation() != 0;
-  spec->set_rotation(!online || given ? 0 : spec->format() == v1::FORMAT_NVFP4 ? 16 : 128);
-  if (mr_gptq && !online && !given && spec->format() == v1::FORMAT_MXFP4) {
+  const int block = spec->format() == v1::FORMAT_NVFP4 ? kOnlineBlockNvfp4 : kOnlineBlockMxfp4;
+  const bool open = spec->method() == v1::METHOD_MR_GPTQ && spec->merged_rotation() == 0;
+  const bool mxfp4 = open && spec->format() == v1::FORMAT_MXFP4;
+  const bool online = open && (spec->layout() == v1::LAYOUT_FP_QUANT ||
+                               (mxfp4 && one_target_runs(architecture, *spec, block)));
+  spec->set_rotation(online ? block : 0);
+  if (mxfp4 && !online) {
     spec->set_merged_rotation(largest_merged_block(architecture));
   }
 }
@@ -81,9 +105,9 @@ void settle_rotation(const Architecture& architecture, v1::JobSpec* spec) {
 }  // namespace
 
 Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec) {
-  v1::JobSpec full = spec;
+  ROTOR_ASSIGN_OR_RETURN(v1::JobSpec full, with_preset(spec));
   ROTOR_RETURN_IF_ERROR(settle_fields(&full));
-  if (spec.format() == v1::FORMAT_UNSPECIFIED) {
+  if (full.format() == v1::FORMAT_UNSPECIFIED) {
     return bad_setting("format", "give nvfp4, mxfp4 or int4");
   }
   if (spec.calibration().files().empty()) {

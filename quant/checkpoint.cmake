@@ -1,4 +1,4 @@
-# Files and checkpoint formats: safetensors, layouts, verification.
+# Files and checkpoint formats: safetensors, layouts, verification; what engines make of them.
 target_sources(rotor_quant PRIVATE
   base/json.cpp
   base/json_sax.cpp
@@ -26,7 +26,6 @@ target_sources(rotor_quant PRIVATE
   checkpoint/safetensors_plan.cpp
   checkpoint/safetensors_reader.cpp
   checkpoint/safetensors_writer.cpp
-  checkpoint/serving_modes.cpp
   checkpoint/sharding.cpp
   checkpoint/stacked_modules.cpp
   checkpoint/tensor_spec.cpp
@@ -35,6 +34,12 @@ target_sources(rotor_quant PRIVATE
   checkpoint/verify_json.cpp
   checkpoint/verify_module.cpp
   checkpoint/verify_names.cpp
+  engines/engine_rules.cpp
+  engines/engine_rules_text.cpp
+  engines/serve_target.cpp
+  engines/served_checkpoint.cpp
+  engines/serving.cpp
+  engines/serving_lines.cpp
   io/file.cpp
   io/posix_file.cpp
   io/rooted.cpp)

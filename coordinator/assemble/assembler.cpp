@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "coordinator/assemble/model_card.h"
 #include "coordinator/assemble/report_file.h"
 #include "coordinator/assemble/tensor_copier.h"
 #include "coordinator/jobs/output_path.h"
@@ -20,6 +21,9 @@
 
 namespace rotor::coordinator {
 namespace {
+
+constexpr char kCardName[] = "README.md";
+constexpr char kSourceCardName[] = "README-source.md";  // the source's card
 
 /// Survives a rename, and nobody else's directory has it.
 std::string identity_of(const FileStat& stat) {
@@ -106,7 +110,14 @@ class Assembly {
 
   Status write_other_files(const ModelFiles& model) {
     const PreparedJob& prepared = *input_.prepared;
-    std::set<std::string> written = {kReportName};
+    const bool has_card = std::find(model.copied_files.begin(), model.copied_files.end(),
+                                    kCardName) != model.copied_files.end();
+    std::set<std::string> written = {kReportName, kCardName};
+    if (has_card) {
+      written.insert(kSourceCardName);
+      ROTOR_RETURN_IF_ERROR(copy_file(fs_, join_path(model.directory, kCardName),
+                                      join_path(partial_, kSourceCardName)));
+    }
     for (const TextFile& file : prepared.text_files) {
       ROTOR_RETURN_IF_ERROR(write_synced(fs_, join_path(partial_, file.name), file.text));
       written.insert(file.name);
@@ -118,6 +129,9 @@ class Assembly {
             copy_file(fs_, join_path(model.directory, name), join_path(partial_, name)));
       }
     }
+    ROTOR_RETURN_IF_ERROR(write_synced(
+        fs_, join_path(partial_, kCardName),
+        model_card(input_.job, prepared, input_.layers, has_card ? kSourceCardName : "")));
     return write_synced(fs_, join_path(partial_, kReportName),
                         report_file(input_.job, prepared, input_.layers));
   }

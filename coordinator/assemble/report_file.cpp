@@ -2,8 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "coordinator/jobs/report.h"
+#include "model/served_plan.h"
 #include "proto/json.h"
+#include "quant/engines/serving.h"
 
 namespace rotor::coordinator {
 std::string report_file(const JobRecord& job, const PreparedJob& prepared,
@@ -18,7 +19,7 @@ std::string report_file(const JobRecord& job, const PreparedJob& prepared,
   report["algorithm_version"] = job.algorithm_version;
   report["options"] = byte_settings_json(job.spec);
   report["options"]["calibration_digest"] = job.calibration_digest;
-  report["serving_modes"] = serving_modes(job.spec, layers);
+  report["serving_modes"] = serving_lines(served_checkpoint(prepared.plan));
   Json list = Json::array();
   for (const QuantizedModule& module : prepared.info.modules) {
     if (const auto found = modules.find(module.name); found != modules.end()) {

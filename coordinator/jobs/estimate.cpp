@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "model/served_plan.h"
 #include "quant/checkpoint/safetensors_plan.h"
 #include "quant/checkpoint/sharding.h"
+#include "quant/engines/serving.h"
 
 namespace rotor::coordinator {
 namespace {
@@ -123,6 +125,18 @@ Result<v1::Estimate> estimate_job(FileSystem& fs, const v1::JobSpec& spec, const
   estimate.set_worker_bytes_per_group(worker_bytes(job, calibration_tokens));
   estimate.set_calibration_tokens(calibration_tokens);
   estimate.set_flops(flops(job, calibration_tokens, spec.calibration().seq_len()));
+  const ServedCheckpoint served = served_checkpoint(job.plan);
+  for (std::string& line : serving_lines(served)) {
+    estimate.add_serving_modes(std::move(line));
+  }
+  for (const Engine engine : engines_that_run(served)) {
+    estimate.add_engines(std::string(to_string(engine)));
+  }
+  if (spec.serve_on().empty()) {
+    for (std::string& line : rotation_warnings(served)) {
+      estimate.add_warnings(std::move(line));
+    }
+  }
   return estimate;
 }
 

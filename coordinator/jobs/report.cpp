@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "proto/convert.h"
-#include "quant/checkpoint/serving_modes.h"
-
 namespace rotor::coordinator {
 namespace {
 
@@ -63,21 +60,9 @@ v1::Report build_report(const JobRecord& record, const std::vector<LayerRecord>&
     report.set_perplexity(*record.perplexity);
     report.set_perplexity_tokens(record.perplexity_tokens);
   }
-  for (std::string& mode : serving_modes(record.spec, layers)) {
-    report.add_serving_modes(std::move(mode));
-  }
+  *report.mutable_serving_modes() = record.estimate.serving_modes();
   report.set_output_bytes(record.output_bytes);
   return report;
-}
-
-std::vector<std::string> serving_modes(const v1::JobSpec& spec,
-                                       const std::vector<LayerRecord>& layers) {
-  const bool rotated = std::any_of(layers.begin(), layers.end(), [](const LayerRecord& layer) {
-    return std::any_of(layer.report.modules().begin(), layer.report.modules().end(),
-                       [](const v1::ModuleReport& module) { return module.rotation() > 0; });
-  });
-  return rotor::serving_modes(to_plain(spec.layout()), to_plain(spec.format()),
-                              to_plain(spec.activations()), rotated);
 }
 
 }  // namespace rotor::coordinator

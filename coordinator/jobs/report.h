@@ -14,9 +14,4 @@ namespace rotor::coordinator {
 v1::Report build_report(const JobRecord& record, const std::vector<LayerRecord>& layers,
                         const std::vector<LeaseRecord>& leases, int64_t now_us);
 
-/// How engines can serve the checkpoint that a job with its defaults makes of these layers
-/// (quant/checkpoint/serving_modes.h).
-std::vector<std::string> serving_modes(const v1::JobSpec& spec,
-                                       const std::vector<LayerRecord>& layers);
-
 }  // namespace rotor::coordinator

@@ -7,8 +7,10 @@
 #include "coordinator/jobs/output_path.h"
 #include "coordinator/jobs/source_check.h"
 #include "model/fingerprint.h"
+#include "model/served_plan.h"
 #include "proto/convert.h"
 #include "proto/windows.h"
+#include "quant/engines/serving.h"
 #include "quant/io/rooted.h"
 
 namespace rotor::coordinator {
@@ -71,6 +73,16 @@ class Validator {
     Result<std::shared_ptr<const PreparedJob>> prepared = prepare_job(result_.record.spec, *model_);
     if (note(prepared.status())) {
       result_.prepared = std::move(prepared).value();
+      check_targets();
+    }
+  }
+
+  /// That what is to run the checkpoint will.
+  void check_targets() {
+    const ServedCheckpoint served = served_checkpoint(result_.prepared->plan);
+    for (const std::string& text : result_.record.spec.serve_on()) {
+      const Result<ServeTarget> target = parse_serve_target(text);
+      note(target.ok() ? check_target(served, *target) : target.status());
     }
   }
 

@@ -9,7 +9,9 @@
 #include "ops/cli/override_option.h"
 #include "ops/cli/units.h"
 #include "ops/cli/value_or_throw.h"
+#include "proto/presets.h"
 #include "proto/spec_fields.h"
+#include "quant/engines/serve_target.h"
 
 namespace rotor::cli {
 namespace {
@@ -76,6 +78,14 @@ void set_rotation(v1::JobSpec& spec, const std::string& text) {
   spec.set_merged_rotation(merged ? std::stoi(block) : 0);
 }
 
+std::string preset_names() {
+  std::string names;
+  for (const Preset& preset : presets()) {
+    names += (names.empty() ? "" : "|") + std::string(preset.name);
+  }
+  return names;
+}
+
 CLI::Option* add_by_form(CLI::App& command, v1::JobSpec& spec, const Setting& setting) {
   const auto set = [&](const std::string& text) { take(spec, setting, text); };
   switch (setting.form) {
@@ -108,6 +118,21 @@ CLI::Option* add_by_form(CLI::App& command, v1::JobSpec& spec, const Setting& se
                                  "merged:64", "merged:128", "merged:256"})
                       .description(""))
           ->type_name("none|[merged:]16|32|64|128|256");
+    case SettingForm::kPreset:
+      return add_text(command, setting,
+                      [&](const std::string& name) {
+                        spec.set_preset(name);
+                        value_or_throw(std::string(setting.flag), with_preset(spec));
+                      })
+          ->type_name(preset_names());
+    case SettingForm::kTargets:
+      return add_list(command, setting,
+                      [&](const std::string& text) {
+                        spec.add_serve_on(to_string(
+                            value_or_throw(std::string(setting.flag), parse_serve_target(text))));
+                      })
+          ->type_name("ENGINE[,tp=N][,gpu=ampere|hopper|blackwell]")
+          ->allow_extra_args(false);
   }
   return nullptr;
 }
@@ -141,7 +166,6 @@ std::string absolute(const std::string& path) {
 void add_job_options(CLI::App& command, JobOptions& options) {
   v1::JobSpec& spec = options.spec;
   add_paths(command, spec);
-  spec.set_format(v1::FORMAT_NVFP4);
   CLI::Option* evaluation = nullptr;
   for (const Setting& setting : settings()) {
     if (setting.flag.empty()) {
@@ -165,6 +189,9 @@ Status finish_job_spec(v1::JobSpec& spec) {
   if (spec.model().empty() || spec.output().empty()) {
     return invalid_argument("an empty path for the model or for --output")
         .with_reason(kReasonUsage);
+  }
+  if (spec.format() == v1::FORMAT_UNSPECIFIED && spec.preset().empty()) {
+    spec.set_format(v1::FORMAT_NVFP4);
   }
   spec.set_model(absolute(spec.model()));
   spec.set_output(absolute(spec.output()));

@@ -27,7 +27,7 @@ struct ServiceOptions {
 };
 
 /// Of quantize and submit. What the user did not give stays unset: the coordinator fills it in, so
-/// a recipe's defaults exist in one place. Only the format has its default here.
+/// a recipe's defaults exist in one place. Only the format has its default in finish_job_spec.
 struct JobOptions {
   v1::JobSpec spec;
 };

@@ -61,6 +61,19 @@ std::string line(const std::string& key, const std::string& value) {
   return key + std::string(kKeyWidth - std::min(kKeyWidth - 1, key.size()), ' ') + value + "\n";
 }
 
+/// The engines that run the checkpoint, and the command of the first that has one.
+std::string serve_text(const v1::Job& job) {
+  std::string names;
+  for (const std::string& engine : job.estimate().engines()) {
+    names += (names.empty() ? "" : ", ") + engine;
+  }
+  if (names.empty()) {
+    return "no engine is known to run it";
+  }
+  const bool vllm = job.estimate().engines(0) == "vllm";
+  return vllm ? "vllm serve " + job.output_path() + "  (" + names + ")" : "with " + names;
+}
+
 std::string recipe_text(const v1::JobSpec& spec) {
   const std::string rotation = spec.merged_rotation() == 0
                                    ? rotation_text(spec.rotation())
@@ -149,11 +162,15 @@ std::string report_text(const v1::Report& report, bool all, const Console& conso
   text += line("time", format_duration(report.seconds()) +
                            (report.phases().empty() ? "" : ": " + phases_text(report)));
   for (const std::string& mode : report.serving_modes()) {
-    text += line("serves", mode);
+    text += line("engine", mode);
+  }
+  for (const std::string& warning : job.estimate().warnings()) {
+    text += line("warning", warning);
   }
   if (job.state() == v1::JOB_STATE_SUCCEEDED) {
     text += line("checkpoint", console.bold(job.output_path()) + " (" +
                                    format_bytes(report.output_bytes()) + ")");
+    text += line("serve", serve_text(job));
   }
   return text;
 }
@@ -196,6 +213,9 @@ std::string job_text(const v1::Job& job, const Console& console) {
   }
   for (const v1::Cause& problem : job.problems()) {
     text += line("problem", problem.message());
+  }
+  for (const std::string& warning : job.estimate().warnings()) {
+    text += line("warning", warning);
   }
   return text;
 }

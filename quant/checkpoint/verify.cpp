@@ -1,12 +1,13 @@
 #include "quant/checkpoint/verify.h"
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "quant/base/json.h"
 #include "quant/checkpoint/checkpoint_reader.h"
 #include "quant/checkpoint/layout.h"
 #include "quant/checkpoint/layout_limits.h"
-#include "quant/checkpoint/serving_modes.h"
 #include "quant/checkpoint/verify_files.h"
 #include "quant/checkpoint/verify_module.h"
 #include "quant/checkpoint/verify_names.h"
@@ -87,6 +88,21 @@ void check_modules(const CheckpointReader& reader, const CheckpointLayout& layou
   check_rotations(names, report.problems);
 }
 
+ServedCheckpoint served_by(const std::string& config_text, const StoredQuantization& quantization,
+                           const std::map<std::string, VerifiedModule>& verified) {
+  std::vector<QuantizedModule> modules;
+  modules.reserve(verified.size());
+  for (const auto& [name, module] : verified) {
+    modules.push_back({name, module.rows, module.cols, module.rotation});
+  }
+  // The text was parsed before, as that of a quantized checkpoint.
+  const Result<nlohmann::json> config = parse_json(config_text, "config.json");
+  const std::string family =
+      config.ok() ? config->value("model_type", std::string()) : std::string();
+  return served_checkpoint(family, quantization.layout, quantization.scheme,
+                           quantization.activations, modules);
+}
+
 // What is known to be quantized: its modules, the rules that span them, and the files.
 Status check_quantized(FileSystem& fs, const CheckpointReader& reader,
                        const StoredQuantization& quantization, const Contents& contents,
@@ -108,8 +124,6 @@ Status check_quantized(FileSystem& fs, const CheckpointReader& reader,
   if (contents.modules.empty()) {
     report.problems.push_back({"config.json", "says quantized, and no module is", kQuantizeAgain});
   }
-  report.serving_modes = serving_modes(quantization.layout, quantization.scheme.format,
-                                       quantization.activations, !quantization.rotations.empty());
   return {};
 }
 
@@ -141,6 +155,9 @@ Result<VerifyReport> verify_checkpoint(FileSystem& fs, const std::string& direct
     ROTOR_RETURN_IF_ERROR(check_quantized(fs, reader, quantization, contents, parallel, report));
   }
   digest_others(reader, contents.others, parallel, report);
+  if (report.quantized) {
+    report.served = served_by(config, quantization, report.modules);
+  }
   return report;
 }
 

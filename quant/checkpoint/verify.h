@@ -10,6 +10,7 @@
 
 #include "quant/base/parallel.h"
 #include "quant/base/status.h"
+#include "quant/engines/served_checkpoint.h"
 #include "quant/io/file.h"
 #include "quant/scheme.h"
 
@@ -35,7 +36,7 @@ struct VerifyReport {
   Activations activations = Activations::kA16;
   std::vector<VerifyProblem> problems;
   std::map<std::string, VerifiedModule> modules;
-  std::vector<std::string> serving_modes;      // how engines run it; empty where not quantized
+  ServedCheckpoint served;  // what the rules of engines see of it, where it is quantized
   std::map<std::string, std::string> tensors;  // every other tensor: sha256 of its bytes
   bool ok() const { return problems.empty(); }
 };

@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "quant/engines/serving.h"
+
 namespace rotor {
 
 nlohmann::json verify_to_json(const VerifyReport& report) {
@@ -24,7 +26,7 @@ nlohmann::json verify_to_json(const VerifyReport& report) {
                         {"tensors", report.tensors}};
   if (report.quantized) {
     out["layout"] = to_string(report.layout);
-    out["serving_modes"] = report.serving_modes;
+    out["serving_modes"] = serving_lines(report.served);
     out["format"] = to_string(report.scheme.format);
     out["activations"] = to_string(report.activations);
   }

@@ -296,6 +296,17 @@ class Checkpoint(Case):
         self.assertEqual(damaged.returncode, 1)
         self.assertFalse(json.loads(damaged.stdout)["ok"])
 
+    def test_verify_asks_whether_an_engine_runs_it(self):
+        self.succeed("quantize", MODEL, "--output", self.out, *SMALL, *LOCAL, "--rotation", "128")
+        self.assertTrue(self.json_of("verify", self.out, "--serve-on", "vllm,gpu=hopper")["ok"])
+        error = self.error_of(1, "verify", self.out, "--serve-on", "vllm,tp=2")
+        self.assertEqual(error["reason"], "NOT_SERVABLE")
+        self.assertIn("choose --rotation none or merged:BLOCK, or serve with tp=1",
+                      error["message"])
+        text = self.succeed("verify", self.out).stdout
+        self.assertIn("sound, but not for every engine", text)
+        self.assertIn("SGLang 0.5.23: loads and is wrong", text)
+
     def test_what_cannot_be_evaluated(self):
         error = self.error_of(2, "eval", self.folder, "--text", TEXT, "--device", "cpu")
         self.assertEqual(error["code"], "NOT_FOUND")

@@ -40,6 +40,11 @@ TEST(JobOptions, EachOptionSetsItsField) {
       {"--activations a4", [](const auto& s) { return s.activations() == v1::ACTIVATIONS_A4; }},
       {"--rotation none", [](const auto& s) { return s.has_rotation() && s.rotation() == 0; }},
       {"--rotation 256", [](const auto& s) { return s.rotation() == 256; }},
+      {"--preset vllm-mxfp4", [](const auto& s) { return s.preset() == "vllm-mxfp4"; }},
+      {"--serve-on vllm,gpu=hopper,tp=2 --serve-on sglang",
+       [](const auto& s) {
+         return s.serve_on_size() == 2 && s.serve_on(0) == "vllm,tp=2,gpu=hopper";
+       }},
       {"--scale-search absmax",
        [](const auto& s) { return s.scale_search() == v1::SCALE_SEARCH_ABSMAX; }},
       {"--act-order", [](const auto& s) { return s.has_act_order() && s.act_order(); }},
@@ -88,7 +93,7 @@ TEST(JobOptions, WhatIsNotGivenIsLeftToTheCoordinator) {
   v1::JobSpec expected;
   expected.set_model("model");
   expected.set_output("out");
-  expected.set_format(v1::FORMAT_NVFP4);
+  expected.set_format(v1::FORMAT_UNSPECIFIED);  // finish_job_spec gives it, or the preset
   EXPECT_EQ(parse("").SerializeAsString(), expected.SerializeAsString());
 }
 
@@ -96,6 +101,8 @@ TEST(JobOptions, RefusesValuesByName) {
   const std::pair<const char*, const char*> cases[] = {
       {"--format fp5", "nvfp4|mxfp4|int4"},
       {"--rotation 48", "--rotation"},
+      {"--serve-on vllm,gpu=h100", "no GPU 'h100'"},
+      {"--preset fast", "there are any, vllm-blackwell"},
       {"--damping -1", "--damping"},
       {"--damping 0", "above 0, at most 1"},
       {"--micro-batch 4097", "1 to 4096"},

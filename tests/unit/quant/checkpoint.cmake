@@ -20,10 +20,12 @@ target_sources(rotor_quant_test PRIVATE
   checkpoint/safetensors_plan_test.cpp
   checkpoint/safetensors_reader_test.cpp
   checkpoint/safetensors_writer_test.cpp
-  checkpoint/serving_modes_test.cpp
   checkpoint/sharding_test.cpp
   checkpoint/small_checkpoint.cpp
   checkpoint/verify_json_test.cpp
   checkpoint/verify_test.cpp
+  engines/engine_rules_test.cpp
+  engines/serve_target_test.cpp
+  engines/serving_test.cpp
   io/file_test.cpp
   io/rooted_test.cpp)

@@ -13,6 +13,7 @@
 #include "quant/base/sha256.h"
 #include "quant/checkpoint/checkpoint_reader.h"
 #include "quant/checkpoint/verify.h"
+#include "quant/engines/serving.h"
 #include "tests/support/coordinator/core_fixture.h"
 
 namespace rotor::coordinator {
@@ -89,7 +90,7 @@ TEST_F(Assembler, CutsIntoShardsWithARotationTensor) {
   ASSERT_OK(made);
   EXPECT_GT((*made)->shards().size(), 1U);
   EXPECT_NE((*made)->find("model.layers.0.self_attn.q_proj.v_input.weight"), nullptr);
-  EXPECT_EQ(core_->report(name)->serving_modes(0), "vLLM with tensor parallel size 1");
+  EXPECT_EQ(core_->report(name)->serving_modes(0).substr(0, 16), "vLLM 0.25: fails");
 }
 
 TEST_F(Assembler, WritesTheOtherLayouts) {
@@ -123,7 +124,8 @@ TEST_F(Assembler, WritesTheOtherLayouts) {
     EXPECT_EQ(report->modules.size(), 28U);
     EXPECT_EQ(report->modules.begin()->second.rotation, recipe.rotation);
     const auto served = core_->report(name)->serving_modes();
-    EXPECT_EQ(std::vector<std::string>(served.begin(), served.end()), report->serving_modes);
+    EXPECT_EQ(std::vector<std::string>(served.begin(), served.end()),
+              serving_lines(report->served));
     const std::string other = testing::file_bytes(demo_.output(output) + "/hf_quant_config.json");
     EXPECT_EQ(other != "{}", recipe.layout == v1::LAYOUT_MODELOPT);
   }
@@ -153,7 +155,24 @@ TEST_F(Assembler, WritesWhatAMergedRotationMakesOfTheRestOfTheModel) {
     ASSERT_OK(merged->read(0, merged->rows(), expected.data()));
     EXPECT_EQ(*read_tensor(**checkpoint, tensor), expected) << tensor;
   }
-  EXPECT_EQ(core_->report(name)->serving_modes(1), "vLLM with any tensor parallel size");
+  EXPECT_EQ(core_->report(name)->serving_modes(0).substr(0, 21), "vLLM 0.25, 0.33: runs");
+}
+
+TEST_F(Assembler, WritesACardAndKeepsThatOfTheSource) {
+  std::ofstream(demo_.model() + "/README.md") << "# By another hand\n";
+  const std::string name = commit_all(demo_.request("r1"));
+  core_->assemble_next();
+  ASSERT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED) << job(name).cause().message();
+  EXPECT_EQ(testing::file_bytes(demo_.output() + "/README-source.md"), "# By another hand\n");
+  const std::string card = testing::file_bytes(demo_.output() + "/README.md");
+  for (const char* words :
+       {"# demo, mxfp4\n", "[README-source.md](README-source.md)", "| method | rtn, scales mse |",
+        "| rotation | none |", "| quantized modules | 28 |", "- vLLM 0.25, 0.33: runs",
+        "- SGLang 0.5.23: fails: it has no MXFP4", "    vllm serve DIRECTORY\n"}) {
+    EXPECT_NE(card.find(words), std::string::npos) << words << "\n" << card;
+  }
+  EXPECT_EQ(card.find("launch_server"), std::string::npos);
+  EXPECT_EQ(card.find(demo_.root().path()), std::string::npos) << "no path of this host";
 }
 
 TEST_F(Assembler, TwoRunsGiveTheSameBytes) {

@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
 
+#include "proto/presets.h"
 #include "tests/support/coordinator/core_fixture.h"
 
 namespace rotor::coordinator {
@@ -37,16 +39,16 @@ TEST_F(CoreSubmit, FillsInDefaultsAndEstimates) {
   EXPECT_GT(job.estimate().flops(), 0.0);
 }
 
-TEST_F(CoreSubmit, TheEstimateOfTheOutputIsExactButForTheReport) {
+TEST_F(CoreSubmit, TheEstimateOfTheOutputIsExactButForReportAndCard) {
   const std::string name = submit();
   run_to_end();
   const v1::Job job = CoreTest::job(name);
   ASSERT_EQ(job.state(), v1::JOB_STATE_SUCCEEDED) << job.cause().message();
   int64_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(demo_.output())) {
-    bytes += entry.path().filename() == "rotor_report.json"
-                 ? 0
-                 : static_cast<int64_t>(entry.file_size());
+    const std::string name = entry.path().filename();
+    const bool written_last = name == "rotor_report.json" || name == "README.md";
+    bytes += written_last ? 0 : static_cast<int64_t>(entry.file_size());
   }
   EXPECT_EQ(job.estimate().output_bytes(), bytes);
 }
@@ -172,6 +174,87 @@ TEST_F(CoreSubmit, TheDefaultRotationIsOneThatEveryEngineRuns) {
     EXPECT_EQ(job->spec().rotation(), c.online) << c.model << " " << v1::Format_Name(c.format);
     EXPECT_EQ(job->spec().merged_rotation(), c.merged) << c.model;
   }
+}
+
+TEST_F(CoreSubmit, RefusesWhatATargetWouldNotRunBeforeAnyWork) {
+  const auto refuse = [&](const char* target, int online, const char* reason, const char* words) {
+    EXPECT_FAILS(refused([&](v1::JobSpec& spec) {
+                   spec.add_serve_on("vllm");
+                   spec.add_serve_on(target);
+                   spec.set_rotation(online);
+                 }),
+                 Code::kInvalidArgument, reason, words);
+  };
+  refuse("vllm,tp=2", 128, "NOT_SERVABLE", "or serve with tp=1");
+  refuse("sglang", 128, "NOT_SERVABLE", "choose --rotation none");
+  refuse("sglang", 0, "NOT_SERVABLE", "choose --format nvfp4 or int4");
+  refuse("vllm,tp=64", 0, "NOT_SERVABLE", "serve with tp=8");
+  refuse("vllm,tp=none", 0, "BAD_TARGET", "tp is a number of GPUs");
+}
+
+TEST_F(CoreSubmit, ASingleTargetThatRunsItBringsTheOnlineRotation) {
+  const auto rotations = [&](const std::vector<const char*>& targets) {
+    v1::SubmitJobRequest request = demo_.request("r1");
+    request.set_validate_only(true);
+    request.mutable_spec()->clear_method();
+    for (const char* target : targets) {
+      request.mutable_spec()->add_serve_on(target);
+    }
+    const Result<v1::Job> job = core_->submit(request);
+    EXPECT_TRUE(job.ok() && job->problems().empty());
+    return job.ok() ? std::pair(job->spec().rotation(), job->spec().merged_rotation())
+                    : std::pair(-1, -1);
+  };
+  EXPECT_EQ(rotations({"vllm,gpu=hopper"}), std::pair(128, 0));
+  EXPECT_EQ(rotations({"vllm,tp=2"}), std::pair(0, 128));
+  EXPECT_EQ(rotations({"vllm", "transformers"}), std::pair(0, 128));
+  EXPECT_EQ(rotations({}), std::pair(0, 128));
+}
+
+TEST_F(CoreSubmit, APresetFillsWhatIsLeftUnset) {
+  const std::string page = testing::file_bytes(std::string(ROTOR_SOURCE_DIR) + "/docs/engines.md");
+  for (const Preset& preset : presets()) {
+    EXPECT_NE(page.find("| `" + std::string(preset.name) + "` | " + std::string(preset.use)),
+              std::string::npos)
+        << "docs/engines.md lacks preset " << preset.name;
+    v1::SubmitJobRequest request = demo_.request("r1");
+    request.set_validate_only(true);
+    request.mutable_spec()->clear_method();
+    request.mutable_spec()->clear_format();
+    request.mutable_spec()->set_preset(std::string(preset.name));
+    const Result<v1::Job> job = core_->submit(request);
+    ASSERT_OK(job);
+    EXPECT_TRUE(job->problems().empty()) << preset.name << ": " << job->problems(0).message();
+    EXPECT_EQ(job->spec().preset(), preset.name);
+    EXPECT_NE(job->spec().format(), v1::FORMAT_UNSPECIFIED);
+  }
+  v1::SubmitJobRequest request = demo_.request("r1");
+  request.set_validate_only(true);
+  request.mutable_spec()->clear_method();
+  request.mutable_spec()->set_preset("vllm-mxfp4");
+  EXPECT_EQ(core_->submit(request)->spec().rotation(), 128);
+  request.mutable_spec()->add_serve_on("vllm,tp=2");
+  const Result<v1::Job> job = core_->submit(request);
+  ASSERT_OK(job);
+  EXPECT_EQ(job->spec().serve_on_size(), 1) << "its own target takes the place of the preset's";
+  EXPECT_EQ(job->spec().merged_rotation(), 128);
+  EXPECT_FAILS(refused([](v1::JobSpec& spec) { spec.set_preset("fast"); }), Code::kInvalidArgument,
+               "BAD_SPEC", "no preset 'fast' is known; there are any,");
+}
+
+TEST_F(CoreSubmit, WarnsByNameOfEnginesThatRunNoOnlineRotation) {
+  v1::SubmitJobRequest request = demo_.request("r1");
+  request.set_validate_only(true);
+  EXPECT_TRUE(core_->submit(request)->estimate().warnings().empty());
+  request.mutable_spec()->set_rotation(128);
+  const v1::Estimate estimate = core_->submit(request)->estimate();
+  const auto warns = [&](const char* begin) {
+    return std::any_of(estimate.warnings().begin(), estimate.warnings().end(),
+                       [&](const std::string& text) { return text.starts_with(begin); });
+  };
+  EXPECT_TRUE(warns("vLLM 0.25, 0.33: fails: it raises NotImplementedError"));
+  EXPECT_TRUE(warns("SGLang 0.5.23: loads and is wrong"));
+  EXPECT_FALSE(warns("vLLM 0.25: runs"));
 }
 
 // faults.25

@@ -5,7 +5,7 @@
 namespace rotor::coordinator {
 namespace {
 
-LayerRecord layer(int32_t index, double solve_seconds, int rotation) {
+LayerRecord layer(int32_t index, double solve_seconds) {
   LayerRecord record;
   record.layer = index;
   record.report.set_layer(index);
@@ -13,7 +13,6 @@ LayerRecord layer(int32_t index, double solve_seconds, int rotation) {
   phase->set_phase("solve");
   phase->set_seconds(solve_seconds);
   phase->set_flops(10.0);
-  record.report.add_modules()->set_rotation(rotation);
   return record;
 }
 
@@ -26,8 +25,7 @@ TEST(Report, SumsPhasesAndTimeWithoutCountingOverlapsTwice) {
   const std::vector<LeaseRecord> leases{{1, 0, 1, "a", 1, 1'000'000, 3'000'000, ""},
                                         {2, 1, 2, "b", 1, 2'000'000, 4'000'000, ""},
                                         {3, 1, 2, "b", 1, 9'000'000, {}, ""}};
-  const v1::Report report =
-      build_report(job, {layer(0, 1.5, 0), layer(1, 2.0, 0)}, leases, 10'000'000);
+  const v1::Report report = build_report(job, {layer(0, 1.5), layer(1, 2.0)}, leases, 10'000'000);
   EXPECT_DOUBLE_EQ(report.seconds(), 4.0);
   ASSERT_EQ(report.phases_size(), 2);
   EXPECT_EQ(report.phases(0).phase(), "solve");
@@ -38,14 +36,6 @@ TEST(Report, SumsPhasesAndTimeWithoutCountingOverlapsTwice) {
   EXPECT_EQ(report.resumed_layers(), 1);
   EXPECT_EQ(report.computed_layers(), 2);
   EXPECT_EQ(report.perplexity(), 12.0);
-}
-
-TEST(Report, SaysHowARotatedCheckpointIsServed) {
-  v1::JobSpec spec;
-  EXPECT_EQ(serving_modes(spec, {layer(0, 1, 16)}).back(), "vLLM with tensor parallel size 1");
-  EXPECT_EQ(serving_modes(spec, {layer(0, 1, 0)}).back(), "vLLM with any tensor parallel size");
-  spec.set_layout(v1::LAYOUT_FP_QUANT);
-  EXPECT_EQ(serving_modes(spec, {layer(0, 1, 16)}).back().substr(0, 17), "vLLM on Blackwell");
 }
 
 }  // namespace

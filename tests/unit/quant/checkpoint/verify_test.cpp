@@ -13,6 +13,7 @@
 #include "quant/checkpoint/checkpoint_reader.h"
 #include "quant/checkpoint/safetensors_writer.h"
 #include "quant/checkpoint/sharding.h"
+#include "quant/engines/serving.h"
 #include "quant/format/codes.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
@@ -74,7 +75,7 @@ TEST(Verify, FindsNothingWrongWithWhatIsWritten) {
     EXPECT_EQ(report.activations, options.activations);
     EXPECT_EQ(report.modules.size(), 7U);
     EXPECT_EQ(report.layout, options.layout);
-    EXPECT_FALSE(report.serving_modes.empty());
+    EXPECT_FALSE(serving_lines(report.served).empty());
     const size_t matrices = options.layout == Layout::kFpQuant ? 7 : options.rotation == 0 ? 0 : 2;
     EXPECT_EQ(report.tensors.size(), 4 + matrices);
   }

@@ -1,0 +1,57 @@
+// A checkpoint as the rules of engines see it, planned or on disk, and which rule holds where.
+//
+// Thread-safety: plain data, pure functions.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "quant/checkpoint/quantization_info.h"
+#include "quant/engines/engine_rules.h"
+
+namespace rotor {
+
+struct ServedCheckpoint {
+  std::string model_type;  // of config.json
+  Layout layout = Layout::kCompressedTensors;
+  QuantScheme scheme;
+  Activations activations = Activations::kA16;
+  std::set<int> blocks = {0};  // of online rotations; 0 where a linear has none; never empty
+  std::set<Trait> traits;
+  /// Input widths of the linears that tensor parallelism cuts along them: o, down, experts' down.
+  std::set<int64_t> cut_widths;
+};
+
+ServedCheckpoint served_checkpoint(std::string model_type, Layout layout, const QuantScheme& scheme,
+                                   Activations activations,
+                                   const std::vector<QuantizedModule>& modules);
+
+/// One version (of engine_versions) of an engine on one kind of GPU.
+struct EnginePoint {
+  Engine engine;
+  int version;
+  Gpu gpu;
+  int tensor_parallel;
+};
+
+/// The rule that decides there: of several rotations the one with the worst verdict. Null: none
+/// matches.
+const EngineRule* find_rule(const ServedCheckpoint& checkpoint, const EnginePoint& point);
+
+/// kUnknown for no rule.
+Verdict verdict_of(const EngineRule* rule);
+/// Whether a checkpoint of that verdict may be served.
+bool serves(Verdict verdict);
+/// "fails: it has no fp_quant"; "runs"; "not known to run" for no rule.
+std::string describe(const EngineRule* rule);
+
+/// The columns of an input that every GPU has to hold a whole number of: a group, or a rotation.
+int64_t parallel_unit(const ServedCheckpoint& checkpoint);
+/// The first input width that `tensor_parallel` does not divide into such units; 0: none.
+int64_t indivisible_width(const ServedCheckpoint& checkpoint, int tensor_parallel);
+/// The largest power of two up to 64 that divides all of them.
+int largest_parallel(const ServedCheckpoint& checkpoint);
+
+}  // namespace rotor
