@@ -5,9 +5,12 @@
 
 #include <csignal>
 #include <cstdio>
+#include <string_view>
 
+#include "coordinator/access/make_token.h"
 #include "coordinator/options.h"
 #include "coordinator/server.h"
+#include "proto/transport/plain_log.h"
 #include "quant/base/exit_codes.h"
 
 namespace rotor::coordinator {
@@ -20,12 +23,16 @@ int fail(const Status& status) {
 }
 
 int run(int argc, const char* const* argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "make-token") {
+    return make_token(argc - 1, argv + 1);
+  }
   const ParsedCommandLine parsed = parse_command_line(argc, argv);
   if (parsed.exit_code) {
     std::fputs(parsed.text.c_str(), *parsed.exit_code == kExitDone ? stdout : stderr);
     return *parsed.exit_code;
   }
   spdlog::set_default_logger(spdlog::stderr_color_mt("coordinator"));
+  set_log_pattern("[%Y-%m-%d %H:%M:%S.%e] [%^%l%$] %*");
   spdlog::set_level(spdlog::level::from_str(parsed.options.log_level));
   const Result<CoordinatorOptions> options = check_options(parsed.options);
   if (!options.ok()) {

@@ -1,5 +1,6 @@
 #include "coordinator/options.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -12,14 +13,6 @@ namespace rotor::coordinator {
 namespace {
 
 constexpr char kVersion[] = "rotor-coordinator 0.1.0";
-
-Status bad_configuration(const std::string& option, const std::string& value,
-                         const std::string& what) {
-  return failed_precondition("--" + option + " " + value + ": " + what)
-      .with_reason("BAD_CONFIGURATION")
-      .with_detail("option", option)
-      .with_detail("value", value);
-}
 
 Result<std::string> existing_directory(const std::string& option, const std::string& path) {
   std::error_code error;
@@ -38,6 +31,25 @@ Status require_writable(const std::string& option, const std::string& path) {
     return bad_configuration(option, path, "not writable by this user; change its owner or mode");
   }
   return {};
+}
+
+void add_access_options(CLI::App& app, CoordinatorOptions& options) {
+  const auto add = [&app](const char* name, std::string& value, const char* what) {
+    app.add_option(name, value, what)->group("Who gets in");
+  };
+  add("--worker-listen", options.worker_listen,
+      "HOST:PORT for workers alone; without it they come to --listen");
+  add("--tls-cert", options.tls_cert, "Own certificate chain (PEM); with it connections are TLS");
+  add("--tls-key", options.tls_key, "Key (PEM) of --tls-cert");
+  add("--tls-client-ca", options.tls_client_ca,
+      "Who vouches (PEM) for client certificates, which clients must then show, or a token");
+  add("--tokens", options.tokens, "File of who may do what; make-token adds to it");
+  app.add_flag("--insecure", options.insecure,
+               "Serve other hosts without TLS, or without tokens and client certificates")
+      ->group("Who gets in");
+  app.add_flag("--reflection", options.reflection,
+               "Describe the API to whoever can connect (for grpcurl)")
+      ->group("Who gets in");
 }
 
 }  // namespace
@@ -71,6 +83,13 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
                  "Leases of a job that are lost in a row, without a commit, until it is paused")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  app.add_option(
+         "--progress-seconds", options.progress_seconds,
+         "Time without a finished stage, upload or commit after which a lease is given away")
+      ->capture_default_str();
+  add_access_options(app, options);
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.set_config("--config", "", "TOML file with any of these options, named without their dashes");
   app.add_option("--log-level", options.log_level, "What is logged to stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical", "off"}))
       ->capture_default_str();
@@ -94,16 +113,12 @@ Result<CoordinatorOptions> check_options(CoordinatorOptions options) {
                              "it must be at least twice --heartbeat-seconds (" +
                                  std::to_string(options.heartbeat_seconds) + ")");
   }
-  const size_t colon = options.listen.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == options.listen.size()) {
-    return bad_configuration("listen", options.listen, "give HOST:PORT, for example 0.0.0.0:7470");
+  if (!(options.progress_seconds >= options.lease_seconds)) {
+    return bad_configuration(
+        "progress-seconds", std::to_string(options.progress_seconds),
+        "it must be at least --lease-seconds (" + std::to_string(options.lease_seconds) + ")");
   }
-  // gRPC would take a larger number modulo 65536.
-  const std::string port = options.listen.substr(colon + 1);
-  if (port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos ||
-      std::stoi(port) > 65535) {
-    return bad_configuration("listen", options.listen, "the port is a number from 0 to 65535");
-  }
+  ROTOR_RETURN_IF_ERROR(check_listeners(options));
   ROTOR_ASSIGN_OR_RETURN(options.model_root, existing_directory("model-root", options.model_root));
   ROTOR_ASSIGN_OR_RETURN(options.output_root,
                          existing_directory("output-root", options.output_root));
@@ -118,6 +133,11 @@ Result<CoordinatorOptions> check_options(CoordinatorOptions options) {
   }
   ROTOR_ASSIGN_OR_RETURN(options.state_dir, existing_directory("state-dir", options.state_dir));
   ROTOR_RETURN_IF_ERROR(require_writable("state-dir", options.state_dir));
+  // What lies below it says what everybody's jobs read and write.
+  if (::chmod(options.state_dir.c_str(), S_IRWXU) != 0) {
+    return bad_configuration("state-dir", options.state_dir,
+                             "its mode cannot be made 0700: it must belong to this user");
+  }
   return options;
 }
 

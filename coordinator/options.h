@@ -23,7 +23,17 @@ struct CoordinatorOptions {
   double lease_seconds = 20.0;            // silence after which a lease is given away
   double heartbeat_seconds = 3.0;         // how often a worker group reports itself
   int most_lost_leases = 5;               // of a job in a row, without a commit, until it is paused
+  double progress_seconds = 7200.0;       // without progress, heartbeats do not hold a lease
   std::string log_level = "info";         // trace, debug, info, warning, error, critical, off
+
+  // Who gets in; files are PEM, and watched.
+  std::string worker_listen;  // HOST:PORT for workers alone; empty: they share `listen`
+  std::string tls_cert;       // empty: no TLS
+  std::string tls_key;
+  std::string tls_client_ca;  // who vouches for client certificates; empty: none are wanted
+  std::string tokens;         // coordinator/access/token_table.h; empty: no tokens
+  bool insecure = false;      // consent to what check_listeners() refuses
+  bool reflection = false;    // tell whoever can connect what the API looks like
 };
 
 /// What the command line asked for: options, or a text to print and an exit code (--help, --version
@@ -39,5 +49,13 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv);
 /// Checks the values against each other and the directories against the file system; makes
 /// state_dir. Paths come back absolute and without symlinks.
 Result<CoordinatorOptions> check_options(CoordinatorOptions options);
+
+/// The part of it that says who can connect: addresses, and that TLS and tokens or client
+/// certificates stand before every address that other hosts can reach.
+Status check_listeners(const CoordinatorOptions& options);
+
+/// FAILED_PRECONDITION, BAD_CONFIGURATION: what is wrong with the value of --`option`.
+Status bad_configuration(const std::string& option, const std::string& value,
+                         const std::string& what);
 
 }  // namespace rotor::coordinator

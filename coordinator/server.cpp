@@ -7,6 +7,9 @@
 #include <spdlog/spdlog.h>
 
 #include <utility>
+#include <vector>
+
+#include "coordinator/access/server_credentials.h"
 
 namespace rotor::coordinator {
 namespace {
@@ -14,45 +17,14 @@ namespace {
 /// A chunk of 1 MiB with its envelope, or a commit's report, fits; nothing larger is ever sent.
 constexpr int kMostMessageBytes = 4 << 20;
 constexpr size_t kMostMemoryBytes = size_t{512} << 20;
-/// Each stream holds a thread: watchers, groups, uploads and the calls in between.
-constexpr int kMostThreads = 512;
 constexpr int kMostStreamsPerConnection = 256;
 constexpr std::chrono::milliseconds kTick{200};
 constexpr std::chrono::milliseconds kDrain{500};
 
-}  // namespace
-
-Result<std::unique_ptr<Server>> Server::start(FileSystem& fs, const Clock& clock,
-                                              const CoordinatorOptions& options) {
-  ROTOR_ASSIGN_OR_RETURN(StateLock lock, StateLock::acquire(options.state_dir));
-  ROTOR_ASSIGN_OR_RETURN(std::unique_ptr<Core> core, Core::open(fs, clock, options));
-  std::unique_ptr<Server> server(new Server(std::move(lock), std::move(core), fs));
-  ROTOR_RETURN_IF_ERROR(server->listen(options.listen));
-  server->scheduler_ = std::thread([raw = server.get()] { raw->schedule_loop(); });
-  server->assembler_ = std::thread([raw = server.get()] { raw->assemble_loop(); });
-  if (!options.port_file.empty()) {
-    ROTOR_RETURN_IF_ERROR(
-        write_file_atomically(fs, options.port_file, std::to_string(server->port_) + "\n"));
-  }
-  return server;
-}
-
-Server::Server(StateLock lock, std::unique_ptr<Core> core, FileSystem& fs)
-    : lock_(std::move(lock)),
-      core_(std::move(core)),
-      jobs_(core_.get()),
-      workers_(&fs, core_.get()) {}
-
-Server::~Server() {
-  stop();
-}
-
-Status Server::listen(const std::string& address) {
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ResourceQuota quota("rotor-coordinator");
-  quota.Resize(kMostMemoryBytes);
-  quota.SetMaxThreads(kMostThreads);
+Result<std::unique_ptr<grpc::Server>> serve(
+    const std::string& option, const std::string& address,
+    const std::shared_ptr<grpc::ServerCredentials>& credentials, const grpc::ResourceQuota& quota,
+    const std::vector<grpc::Service*>& services, int* port) {
   grpc::ServerBuilder builder;
   builder.SetResourceQuota(quota);
   builder.SetMaxReceiveMessageSize(kMostMessageBytes);
@@ -64,19 +36,78 @@ Status Server::listen(const std::string& address) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
-  builder.RegisterService(&jobs_);
-  builder.RegisterService(&workers_);
-  server_ = builder.BuildAndStart();
-  if (!server_ || port_ == 0) {
-    return failed_precondition("--listen " + address +
+  builder.AddListeningPort(address, credentials, port);
+  for (grpc::Service* service : services) {
+    builder.RegisterService(service);
+  }
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (!server || *port == 0) {
+    return failed_precondition("--" + option + " " + address +
                                ": cannot listen there: the port is in use, the address is not one "
                                "of this host, or the port needs privileges; choose another one, or "
                                "port 0 for a free one")
         .with_reason("LISTEN_FAILED")
-        .with_detail("listen", address);
+        .with_detail(option, address);
   }
-  spdlog::info("serving on {} (port {})", address, port_);
+  spdlog::info("serving on {} (port {})", address, *port);
+  return server;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start(FileSystem& fs, const Clock& clock,
+                                              const CoordinatorOptions& options) {
+  ROTOR_ASSIGN_OR_RETURN(StateLock lock, StateLock::acquire(options.state_dir));
+  ROTOR_ASSIGN_OR_RETURN(std::unique_ptr<Core> core, Core::open(fs, clock, options));
+  ROTOR_ASSIGN_OR_RETURN(std::unique_ptr<AccessControl> access,
+                         AccessControl::open(fs, options.tokens));
+  std::unique_ptr<Server> server(
+      new Server(std::move(lock), std::move(core), std::move(access), fs));
+  ROTOR_RETURN_IF_ERROR(server->listen(options));
+  server->scheduler_ = std::thread([raw = server.get()] { raw->schedule_loop(); });
+  server->assembler_ = std::thread([raw = server.get()] { raw->assemble_loop(); });
+  if (!options.port_file.empty()) {
+    std::string ports = std::to_string(server->port_) + "\n";
+    if (!options.worker_listen.empty()) {
+      ports += std::to_string(server->worker_port_) + "\n";
+    }
+    ROTOR_RETURN_IF_ERROR(write_file_atomically(fs, options.port_file, ports));
+  }
+  return server;
+}
+
+Server::Server(StateLock lock, std::unique_ptr<Core> core, std::unique_ptr<AccessControl> access,
+               FileSystem& fs)
+    : lock_(std::move(lock)),
+      core_(std::move(core)),
+      access_(std::move(access)),
+      jobs_(core_.get(), access_.get()),
+      workers_(&fs, core_.get(), access_.get()) {}
+
+Server::~Server() {
+  stop();
+}
+
+Status Server::listen(const CoordinatorOptions& options) {
+  grpc::EnableDefaultHealthCheckService(true);
+  if (options.reflection) {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
+                         server_credentials(options));
+  grpc::ResourceQuota quota("rotor-coordinator");
+  quota.Resize(kMostMemoryBytes);
+  quota.SetMaxThreads(CallLimits::kMostThreads);
+  if (options.worker_listen.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(
+        server_, serve("listen", options.listen, credentials, quota, {&jobs_, &workers_}, &port_));
+    worker_port_ = port_;
+    return {};
+  }
+  ROTOR_ASSIGN_OR_RETURN(server_,
+                         serve("listen", options.listen, credentials, quota, {&jobs_}, &port_));
+  ROTOR_ASSIGN_OR_RETURN(worker_server_, serve("worker-listen", options.worker_listen, credentials,
+                                               quota, {&workers_}, &worker_port_));
   return {};
 }
 
@@ -84,6 +115,7 @@ void Server::schedule_loop() {
   int64_t seen = 0;
   while (!stopping_) {
     core_->tick();
+    workers_.cancel_silent();
     core_->wait_for_work(&seen, kTick);
   }
 }
@@ -102,9 +134,11 @@ void Server::stop() {
     return;
   }
   core_->stop();
-  if (server_) {
-    server_->Shutdown(std::chrono::system_clock::now() + kDrain);
-    server_->Wait();
+  for (const std::unique_ptr<grpc::Server>* server : {&server_, &worker_server_}) {
+    if (*server) {
+      (*server)->Shutdown(std::chrono::system_clock::now() + kDrain);
+      (*server)->Wait();
+    }
   }
   for (std::thread* thread : {&scheduler_, &assembler_}) {
     if (thread->joinable()) {

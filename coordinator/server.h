@@ -10,6 +10,7 @@
 #include <memory>
 #include <thread>
 
+#include "coordinator/access/access_control.h"
 #include "coordinator/jobs/core.h"
 #include "coordinator/options.h"
 #include "coordinator/service/jobs_service.h"
@@ -26,22 +27,28 @@ class Server {
   ~Server();
 
   int port() const { return port_; }
+  /// Where workers come to: of --worker-listen, or the same.
+  int worker_port() const { return worker_port_; }
   Core& core() { return *core_; }
   /// Ends streams and threads; jobs stay as they are in the store.
   void stop();
 
  private:
-  Server(StateLock lock, std::unique_ptr<Core> core, FileSystem& fs);
-  Status listen(const std::string& address);
+  Server(StateLock lock, std::unique_ptr<Core> core, std::unique_ptr<AccessControl> access,
+         FileSystem& fs);
+  Status listen(const CoordinatorOptions& options);
   void schedule_loop();
   void assemble_loop();
 
   StateLock lock_;
   std::unique_ptr<Core> core_;
+  std::unique_ptr<AccessControl> access_;
   JobsService jobs_;
   WorkersService workers_;
   int port_ = 0;
+  int worker_port_ = 0;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::Server> worker_server_;  // null: workers come to server_
   std::atomic<bool> stopping_{false};
   std::thread scheduler_;
   std::thread assembler_;

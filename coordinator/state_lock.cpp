@@ -37,7 +37,7 @@ std::string read_holder(int fd) {
 
 Result<StateLock> StateLock::acquire(const std::string& state_dir) {
   const std::string path = join_path(state_dir, "lock");
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {
     return errno_error(errno, "open", path);
   }

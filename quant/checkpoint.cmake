@@ -4,6 +4,7 @@ target_sources(rotor_quant PRIVATE
   base/json_sax.cpp
   base/sha256.cpp
   base/status_json.cpp
+  base/plain_text.cpp
   base/text.cpp
   checkpoint/checkpoint_reader.cpp
   checkpoint/compressed_tensors.cpp

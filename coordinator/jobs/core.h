@@ -19,6 +19,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,10 +27,12 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/access/submitter.h"
 #include "coordinator/assemble/assembler.h"
 #include "coordinator/jobs/event_hub.h"
 #include "coordinator/jobs/open_job.h"
 #include "coordinator/jobs/validate.h"
+#include "coordinator/jobs/validation_slots.h"
 #include "coordinator/options.h"
 #include "coordinator/scheduler/clock.h"
 #include "coordinator/scheduler/groups.h"
@@ -64,7 +67,10 @@ class Core {
                                             const CoordinatorOptions& options);
 
   // --- for clients ---
-  Result<v1::Job> submit(const v1::SubmitJobRequest& request);
+  /// `cancelled` is asked now and then while it validates.
+  Result<v1::Job> submit(
+      const v1::SubmitJobRequest& request, const Submitter& submitter = {},
+      const std::function<bool()>& cancelled = [] { return false; });
   Result<v1::Job> get(const std::string& name);
   Result<v1::ListJobsResponse> list(const v1::ListJobsRequest& request);
   /// Cancelling twice gives the same job; a job that ended otherwise is FAILED_PRECONDITION.
@@ -129,6 +135,8 @@ class Core {
   // core_submit.cpp
   Result<v1::Job> existing_job(const JobRecord& record, const v1::SubmitJobRequest& request);
   Status check_output_unused(const std::string& output_path);
+  /// RESOURCE_EXHAUSTED, TOO_MANY_JOBS.
+  Status check_quota(const Submitter& submitter);
 
   // core_leases.cpp
   bool is_idle(const Group& group) const;
@@ -155,6 +163,8 @@ class Core {
   void lose_lease(OpenJob& job, int64_t fence, const std::string& reason);
   /// The lease if `fence` is a running one of that job; `group` 0 for any.
   Result<Lease*> find_lease(const std::string& name, int64_t fence, int64_t group);
+  /// The same for a call beside the group's stream, which must know its secret; counts as progress.
+  Result<Lease*> find_own_lease(const std::string& name, int64_t fence, const std::string& session);
 
   // core_workers.cpp
   /// Notes a sign of life; null if the group is gone.
@@ -190,9 +200,9 @@ class Core {
   const CoordinatorOptions options_;
   StagingArea staging_;
   std::unique_ptr<JobStore> store_;
-  EventHub hub_;             // watchers
-  EventHub work_hub_;        // background threads
-  std::mutex submit_mutex_;  // validations one at a time: their memory is bounded
+  EventHub hub_;       // watchers
+  EventHub work_hub_;  // background threads
+  ValidationSlots validations_;
   std::mutex mutex_;
   std::condition_variable published_;                 // OpenJob::publishing fell
   std::map<int64_t, std::unique_ptr<OpenJob>> jobs_;  // by sequence: oldest first

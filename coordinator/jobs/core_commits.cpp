@@ -61,6 +61,7 @@ Status Core::commit_layer(int64_t group, const v1::CommitLayer& commit) {
       return check_again(*job, committed->second, commit);
     }
     ++lease->commits;
+    lease->progressed = clock_.monotonic();
   }
   // The tensors first, the record after them: what the record names is always there.
   const Status published = staging->publish();

@@ -18,8 +18,9 @@ bool wants_workers(const OpenJob& job) {
   return job.record.state == v1::JOB_STATE_PENDING || job.record.state == v1::JOB_STATE_RUNNING;
 }
 
-v1::Lease lease_message(const OpenJob& job, const Lease& lease) {
+v1::Lease lease_message(const OpenJob& job, const Lease& lease, const Group& group) {
   v1::Lease message;
+  message.set_session(group.session);
   message.set_job(job.record.name());
   message.set_fence(lease.fence);
   *message.mutable_spec() = job.record.spec;
@@ -70,6 +71,20 @@ Result<Lease*> Core::find_lease(const std::string& name, int64_t fence, int64_t 
       .with_detail("fence", std::to_string(fence));
 }
 
+Result<Lease*> Core::find_own_lease(const std::string& name, int64_t fence,
+                                    const std::string& session) {
+  ROTOR_ASSIGN_OR_RETURN(Lease* const lease, find_lease(name, fence, 0));
+  const auto group = groups_.find(lease->group);
+  if (group == groups_.end() || group->second.session != session) {
+    return Status(Code::kPermissionDenied,
+                  "fence " + std::to_string(fence) + " of " + name + " is leased to another group")
+        .with_reason("NOT_YOUR_LEASE")
+        .with_detail("job", name);
+  }
+  lease->progressed = clock_.monotonic();
+  return lease;
+}
+
 void Core::tick() {
   {
     const std::lock_guard lock(mutex_);
@@ -83,13 +98,20 @@ void Core::end_expired_leases() {
   const Clock::Time now = clock_.monotonic();
   for (const auto& [sequence, job] : jobs_) {
     std::vector<int64_t> expired;
+    std::vector<int64_t> stalled;
     for (const auto& [fence, lease] : job->leases) {
       const auto group = groups_.find(lease.group);
       const bool silent = group == groups_.end() ||
                           now - group->second.heard > duration<double>(options_.lease_seconds);
       if (silent && lease.commits == 0) {
         expired.push_back(fence);
+      } else if (lease.commits == 0 &&
+                 now - lease.progressed > duration<double>(options_.progress_seconds)) {
+        stalled.push_back(fence);
       }
+    }
+    for (const int64_t fence : stalled) {
+      lose_lease(*job, fence, "NO_PROGRESS");
     }
     for (const int64_t fence : expired) {
       lose_lease(*job, fence, "EXPIRED");
@@ -220,6 +242,7 @@ Status Core::give_lease(const Offer& offer) {
   lease.end = offer.cut.end;
   lease.evaluate = offer.cut.evaluate;
   lease.group = group.id;
+  lease.progressed = clock_.monotonic();
 
   JobRecord next = job.record;
   next.last_fence = lease.fence;
@@ -268,7 +291,7 @@ Status Core::give_lease(const Offer& offer) {
   group.job = job.record.sequence;
   group.fence = lease.fence;
   v1::CoordinatorMessage message;
-  *message.mutable_lease() = lease_message(job, lease);
+  *message.mutable_lease() = lease_message(job, lease, group);
   group.outbox->push(std::move(message));
   job.leases.emplace(lease.fence, std::move(lease));
   return {};

@@ -1,5 +1,4 @@
 #include <spdlog/spdlog.h>
-#include <sys/random.h>
 
 #include <algorithm>
 
@@ -7,6 +6,7 @@
 #include "coordinator/jobs/source_check.h"
 #include "proto/convert.h"
 #include "proto/errors.h"
+#include "proto/transport/random_hex.h"
 
 namespace rotor::coordinator {
 namespace {
@@ -27,18 +27,20 @@ Status check_request_id(const std::string& id) {
 }
 
 /// Random, so that a worker of another coordinator's job never meets one of the same name here.
-Result<std::string> make_job_id() {
-  uint8_t bytes[8];
-  if (::getrandom(bytes, sizeof(bytes), 0) != static_cast<ssize_t>(sizeof(bytes))) {
-    return errno_error(errno, "getrandom", "job id");
+constexpr size_t kJobIdBytes = 8;
+
+/// The coordinator's options, or the submitter's own roots.
+CoordinatorOptions narrowed(CoordinatorOptions options, const Submitter& submitter) {
+  if (!submitter.model_root.empty()) {
+    options.model_root = submitter.model_root;
   }
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string id;
-  for (const uint8_t byte : bytes) {
-    id += kHex[byte >> 4];
-    id += kHex[byte & 15];
+  if (!submitter.data_roots.empty()) {
+    options.data_roots = submitter.data_roots;
   }
-  return id;
+  if (!submitter.output_root.empty()) {
+    options.output_root = submitter.output_root;
+  }
+  return options;
 }
 
 Status first_problem(const std::vector<Status>& problems) {
@@ -112,11 +114,28 @@ Status Core::check_output_unused(const std::string& output_path) {
   return {};
 }
 
-Result<v1::Job> Core::submit(const v1::SubmitJobRequest& request) {
+Status Core::check_quota(const Submitter& submitter) {
+  const auto open = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
+    return entry.second->record.owner == submitter.owner;
+  });
+  if (submitter.most_open_jobs == 0 || open < submitter.most_open_jobs) {
+    return {};
+  }
+  return resource_exhausted("'" + submitter.owner + "' has " + std::to_string(open) +
+                            " jobs that have not ended, as many as it may; wait for one, or "
+                            "cancel it")
+      .with_reason("TOO_MANY_JOBS")
+      .with_detail("jobs", std::to_string(open));
+}
+
+Result<v1::Job> Core::submit(const v1::SubmitJobRequest& request, const Submitter& submitter,
+                             const std::function<bool()>& cancelled) {
   if (!request.validate_only()) {
     ROTOR_RETURN_IF_ERROR(check_request_id(request.request_id()));
   }
-  const std::lock_guard submit_lock(submit_mutex_);
+  ROTOR_ASSIGN_OR_RETURN(
+      const ValidationSlots::Slot slot,
+      validations_.enter(request.validate_only() ? "" : request.request_id(), cancelled));
   if (!request.validate_only()) {
     ROTOR_ASSIGN_OR_RETURN(const std::optional<JobRecord> known,
                            store_->job_of_request(request.request_id()));
@@ -124,11 +143,15 @@ Result<v1::Job> Core::submit(const v1::SubmitJobRequest& request) {
       return existing_job(*known, request);
     }
   }
-  Validation validation = validate_job(fs_, options_, request.spec());
+  Validation validation =
+      validate_job(fs_, narrowed(options_, submitter), request.spec(), cancelled);
   if (validation.problems.empty()) {
     const std::lock_guard lock(mutex_);
-    if (Status unused = check_output_unused(validation.record.output_path); !unused.ok()) {
-      validation.problems.push_back(std::move(unused));
+    for (Status status :
+         {check_output_unused(validation.record.output_path), check_quota(submitter)}) {
+      if (!status.ok()) {
+        validation.problems.push_back(std::move(status));
+      }
     }
   }
   if (request.validate_only()) {
@@ -142,13 +165,21 @@ Result<v1::Job> Core::submit(const v1::SubmitJobRequest& request) {
   job->prepared = std::move(validation.prepared);
   JobRecord& record = job->record;
   record = std::move(validation.record);
-  ROTOR_ASSIGN_OR_RETURN(record.id, make_job_id());
+  ROTOR_ASSIGN_OR_RETURN(record.id, random_hex(kJobIdBytes));
   record.request_id = request.request_id();
+  record.owner = submitter.owner;
   record.create_us = clock_.wall_us();
   record.update_us = record.create_us;
   ROTOR_RETURN_IF_ERROR(staging_.prepare_job(record.id));
 
   const std::lock_guard lock(mutex_);
+  // Another one may have been faster, or have taken the last place, while this one was validated.
+  for (Status late : {check_output_unused(record.output_path), check_quota(submitter)}) {
+    if (!late.ok()) {
+      garbage_.push_back({record.id, ""});
+      return late;
+    }
+  }
   const Status stored = store_->write([&](StoreWriter& writer) -> Status {
     ROTOR_RETURN_IF_ERROR(writer.insert_job(&record));
     v1::JobEvent event;

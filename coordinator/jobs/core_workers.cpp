@@ -3,9 +3,16 @@
 #include "coordinator/jobs/core.h"
 #include "proto/convert.h"
 #include "proto/errors.h"
+#include "proto/transport/random_hex.h"
+#include "quant/base/plain_text.h"
+#include "quant/base/text.h"
 
 namespace rotor::coordinator {
 namespace {
+
+constexpr size_t kSessionBytes = 16;
+constexpr size_t kLongestText = 256;  // of what a group says about itself
+constexpr int kMostModules = 4096;    // of one progress message
 
 /// Whether a worker's error is the job's own (bad data, a changed model), so that another try would
 /// end the same way.
@@ -37,6 +44,15 @@ Result<int64_t> Core::attach(const v1::Register& registration, std::shared_ptr<O
     return invalid_argument("a group registers with a group_id and at least one rank")
         .with_reason("BAD_REGISTRATION");
   }
+  for (const std::string* text : {&registration.group_id(), &registration.host(),
+                                  &registration.device(), &registration.version()}) {
+    if (text->size() > kLongestText || !is_plain_text(*text)) {
+      return invalid_argument("a group registers with names of at most " +
+                              std::to_string(kLongestText) + " printable characters, not " +
+                              printable(*text))
+          .with_reason("BAD_REGISTRATION");
+    }
+  }
   const std::lock_guard lock(mutex_);
   if (stopped_) {
     return unavailable("the coordinator stops").with_reason("STOPPING");
@@ -50,6 +66,7 @@ Result<int64_t> Core::attach(const v1::Register& registration, std::shared_ptr<O
   Group group;
   group.id = ++last_group_;
   group.registration = registration;
+  ROTOR_ASSIGN_OR_RETURN(group.session, random_hex(kSessionBytes));
   group.outbox = std::move(outbox);
   group.heard = clock_.monotonic();
   v1::CoordinatorMessage message;
@@ -115,13 +132,15 @@ void Core::progress(int64_t group, const v1::Progress& progress) {
   const std::lock_guard lock(mutex_);
   hear(group);
   const Result<Lease*> lease = find_lease(progress.job(), progress.fence(), group);
-  if (!lease.ok() || progress.layer() < (*lease)->first || progress.layer() >= (*lease)->end) {
-    return;  // late news of a lease that is over
+  if (!lease.ok() || progress.layer() < (*lease)->first || progress.layer() >= (*lease)->end ||
+      progress.modules_size() > kMostModules) {
+    return;  // late news of a lease that is over, or more than a stage has
   }
   const Result<OpenJob*> job = find_open(progress.job());
   if (!job.ok()) {
     return;
   }
+  (*lease)->progressed = clock_.monotonic();
   const Status saved = save(**job, (*job)->record, [&](StoreWriter& writer, JobRecord& record) {
     v1::JobEvent event;
     v1::StageDone* stage = event.mutable_stage();
@@ -213,7 +232,8 @@ void Core::draining(int64_t group, const std::string& reason) {
 
 Result<std::shared_ptr<LayerStaging>> Core::open_upload(const v1::PutHeader& header) {
   const std::lock_guard lock(mutex_);
-  ROTOR_ASSIGN_OR_RETURN(Lease* const lease, find_lease(header.job(), header.fence(), 0));
+  ROTOR_ASSIGN_OR_RETURN(Lease* const lease,
+                         find_own_lease(header.job(), header.fence(), header.session()));
   ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_open(header.job()));
   ROTOR_RETURN_IF_ERROR(check_in_lease(*lease, header.layer()));
   std::shared_ptr<LayerStaging>& staging = lease->staging[header.layer()];
@@ -256,7 +276,7 @@ void Core::upload_failed(const std::string& job, const Status& status) {
 
 Result<CommittedLayer> Core::committed_layer(const v1::FetchLayerRequest& request) {
   const std::lock_guard lock(mutex_);
-  ROTOR_RETURN_IF_ERROR(find_lease(request.job(), request.fence(), 0).status());
+  ROTOR_RETURN_IF_ERROR(find_own_lease(request.job(), request.fence(), request.session()).status());
   ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_open(request.job()));
   const auto layer = job->layers.find(request.layer());
   if (layer == job->layers.end()) {

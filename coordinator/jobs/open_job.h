@@ -23,6 +23,7 @@ struct Lease {
   bool evaluate = false;
   bool shrunk = false;  // its end was given to another group
   int64_t group = 0;
+  Clock::Time progressed;  // a stage, an upload, a fetch or a commit; at first when it was given
   int commits = 0;  // running: they may take longer than a heartbeat, so the lease does not run out
   std::map<int32_t, std::shared_ptr<LayerStaging>> staging;  // by layer
 };

@@ -10,16 +10,22 @@
 #include "model/served_plan.h"
 #include "proto/convert.h"
 #include "proto/windows.h"
+#include "quant/base/text.h"
 #include "quant/engines/serving.h"
 #include "quant/io/rooted.h"
 
 namespace rotor::coordinator {
 namespace {
 
+constexpr int kMostInputFiles = 1024;
+constexpr int64_t kMostInputBytes = int64_t{4} << 30;
+
 /// The steps of one validation. Each notes its problems and leaves out what needs what failed.
 class Validator {
  public:
-  Validator(FileSystem& fs, const CoordinatorOptions& options) : fs_(fs), options_(options) {}
+  Validator(FileSystem& fs, const CoordinatorOptions& options,
+            const std::function<bool()>& cancelled)
+      : fs_(fs), options_(options), cancelled_(cancelled) {}
 
   Validation run(const v1::JobSpec& request) {
     JobRecord& record = result_.record;
@@ -90,12 +96,23 @@ class Validator {
   std::vector<std::string> resolve_files(
       const google::protobuf::RepeatedPtrField<std::string>& files, bool evaluation) {
     std::vector<std::string> paths;
+    if (files.size() > kMostInputFiles) {
+      note(invalid_argument(std::to_string(files.size()) +
+                            (evaluation ? " evaluation" : " calibration") +
+                            " files are more than " + std::to_string(kMostInputFiles) +
+                            "; put them together into fewer")
+               .with_reason("TOO_MANY_FILES"));
+      return paths;
+    }
     for (const std::string& file : files) {
       const Result<std::string> path = resolve_data(file);
       if (!note(path.ok() ? Status()
                           : path.status().with_context(evaluation ? "evaluation file"
                                                                   : "calibration file"))) {
         continue;
+      }
+      if (!note(check_bounds(*path))) {
+        return {};  // nothing more is read
       }
       Result<InputFile> input = describe_input(fs_, *path, evaluation);
       if (note(input.status())) {
@@ -106,22 +123,50 @@ class Validator {
     return paths;
   }
 
-  /// Below any of the roots; the error is that of the first root that holds the path but refuses
-  /// it, or of the last one tried.
+  /// Whether one more file may be read: all of it is, for its digest.
+  Status check_bounds(const std::string& path) {
+    if (cancelled_()) {
+      return cancelled("the caller has gone while the job was validated");
+    }
+    ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(path));
+    input_bytes_ += stat.size;
+    if (input_bytes_ <= kMostInputBytes) {
+      return {};
+    }
+    return invalid_argument(path + ": calibration and evaluation files come to more than " +
+                            std::to_string(kMostInputBytes >> 30) +
+                            " GiB; a few thousand sequences are enough, cut the files")
+        .with_reason("INPUTS_TOO_LARGE")
+        .with_detail("file", path);
+  }
+
+  /// Below any of the roots. The error is that of the first root that the path lies below, or else
+  /// one that names them all.
   Result<std::string> resolve_data(const std::string& file) {
     std::vector<std::string> roots = options_.data_roots;
     roots.push_back(options_.model_root);
     Status error;
+    std::string names;
     for (const std::string& root : roots) {
       Result<std::string> path = resolve_beneath(root, file, PathKind::kRegularFile);
       if (path.ok()) {
         return path;
       }
-      if (error.ok() || error.reason() == "PATH_REFUSED") {
+      const auto why = path.status().details().find("why");
+      const bool outside = why != path.status().details().end() && why->second == kOutsideRoot;
+      if (!outside && (error.ok() || error.reason() == "PATH_REFUSED")) {
         error = path.status();
       }
+      names += (names.empty() ? "" : ", ") + root;
     }
-    return error;
+    if (!error.ok()) {
+      return error;
+    }
+    return invalid_argument(printable(file) + ": outside of all roots of calibration files; name " +
+                            "a file below one of " + names)
+        .with_reason("PATH_REFUSED")
+        .with_detail("path", printable(file))
+        .with_detail("roots", names);
   }
 
   void read_windows() {
@@ -183,6 +228,8 @@ class Validator {
 
   FileSystem& fs_;
   const CoordinatorOptions& options_;
+  const std::function<bool()>& cancelled_;
+  int64_t input_bytes_ = 0;  // of all calibration and evaluation files
   Validation result_;
   std::optional<ModelFiles> model_;
   int64_t calibration_tokens_ = 0;
@@ -191,8 +238,8 @@ class Validator {
 }  // namespace
 
 Validation validate_job(FileSystem& fs, const CoordinatorOptions& options,
-                        const v1::JobSpec& request) {
-  return Validator(fs, options).run(request);
+                        const v1::JobSpec& request, const std::function<bool()>& cancelled) {
+  return Validator(fs, options, cancelled).run(request);
 }
 
 }  // namespace rotor::coordinator

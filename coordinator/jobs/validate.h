@@ -5,6 +5,7 @@
 // calibration files as is used; memory is their token ids.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,8 +24,9 @@ struct Validation {
   std::vector<Status> problems;
 };
 
+/// `cancelled` is asked before each file: CANCELLED is then a problem.
 Validation validate_job(FileSystem& fs, const CoordinatorOptions& options,
-                        const v1::JobSpec& request);
+                        const v1::JobSpec& request, const std::function<bool()>& cancelled);
 
 /// Every field in which two specs differ, as "field: before -> now", in field order.
 std::vector<std::string> spec_differences(const v1::JobSpec& before, const v1::JobSpec& now);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "coordinator/scheduler/clock.h"
 #include "coordinator/scheduler/outbox.h"
@@ -14,6 +15,7 @@ struct Group {
   int64_t id = 0;
   v1::Register registration;
   std::shared_ptr<Outbox> outbox;
+  std::string session;     // what its calls beside the stream show
   Clock::Time heard;       // its last sign of life
   bool draining = false;   // takes no more leases
   bool settling = false;   // its lease was taken away; it has not said since that it is idle

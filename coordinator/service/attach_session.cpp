@@ -5,12 +5,13 @@
 
 namespace rotor::coordinator {
 
-Status AttachSession::run() {
+Status AttachSession::run(const std::function<Status()>& spoken) {
   v1::WorkerMessage message;
   if (!stream_->Read(&message) || !message.has_register_()) {
     return invalid_argument("Attach: the first message must be Register")
         .with_reason("BAD_REGISTRATION");
   }
+  ROTOR_RETURN_IF_ERROR(spoken());
   const auto outbox = std::make_shared<Outbox>();
   ROTOR_ASSIGN_OR_RETURN(const int64_t group, core_->attach(message.register_(), outbox));
   std::thread sender([this, &outbox] { send_loop(outbox.get()); });

@@ -6,6 +6,8 @@
 
 #include <grpcpp/server_context.h>
 
+#include <functional>
+
 #include "coordinator/jobs/core.h"
 #include "rotor/v1/workers.grpc.pb.h"
 
@@ -18,8 +20,9 @@ class AttachSession {
   AttachSession(Core* core, grpc::ServerContext* context, Stream* stream)
       : core_(core), context_(context), stream_(stream) {}
 
-  /// Returns when the group has gone, or the core closed its outbox.
-  Status run();
+  /// Returns when the group has gone, or the core closed its outbox. `spoken` is asked once the
+  /// first message is there, and may refuse.
+  Status run(const std::function<Status()>& spoken);
 
  private:
   void send_loop(Outbox* outbox);

@@ -21,32 +21,56 @@ grpc::Status answer(Result<Message> result, Message* response) {
 
 }  // namespace
 
-grpc::Status JobsService::SubmitJob(grpc::ServerContext* /*context*/,
+template <typename Call, typename Message>
+grpc::Status JobsService::read(const grpc::ServerContext& context, Message* response, Call call) {
+  const Result<Admission> admission = access_->admit(context, Role::kRead, CallKind::kCall);
+  return admission.ok() ? answer<Message>(call(), response) : to_grpc(admission.status());
+}
+
+template <typename Call>
+grpc::Status JobsService::change(const grpc::ServerContext& context, const std::string& name,
+                                 Call call) {
+  const Result<Admission> admission = access_->admit(context, Role::kSubmit, CallKind::kCall);
+  if (!admission.ok()) {
+    return to_grpc(admission.status());
+  }
+  if (admission->caller.role != Role::kAdmin) {
+    const Result<v1::Job> job = core_->get(name);
+    const Status owner =
+        job.ok() ? AccessControl::check_owner(admission->caller, job->owner()) : job.status();
+    if (!owner.ok()) {
+      return to_grpc(owner);
+    }
+  }
+  return call();
+}
+
+grpc::Status JobsService::SubmitJob(grpc::ServerContext* context,
                                     const v1::SubmitJobRequest* request, v1::Job* response) {
-  return answer(core_->submit(*request), response);
+  const Result<Admission> admission = access_->admit(*context, Role::kSubmit, CallKind::kCall);
+  if (!admission.ok()) {
+    return to_grpc(admission.status());
+  }
+  return answer(core_->submit(*request, admission->caller.submitter,
+                              [context] { return context->IsCancelled(); }),
+                response);
 }
 
-grpc::Status JobsService::GetJob(grpc::ServerContext* /*context*/, const v1::GetJobRequest* request,
+grpc::Status JobsService::GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request,
                                  v1::Job* response) {
-  return answer(core_->get(request->name()), response);
+  return read(*context, response, [&] { return core_->get(request->name()); });
 }
 
-grpc::Status JobsService::ListJobs(grpc::ServerContext* /*context*/,
-                                   const v1::ListJobsRequest* request,
+grpc::Status JobsService::ListJobs(grpc::ServerContext* context, const v1::ListJobsRequest* request,
                                    v1::ListJobsResponse* response) {
-  return answer(core_->list(*request), response);
+  return read(*context, response, [&] { return core_->list(*request); });
 }
 
 grpc::Status JobsService::WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
                                    grpc::ServerWriter<v1::JobEvent>* writer) {
-  struct Count {
-    std::atomic<int>* watchers;
-    ~Count() { --*watchers; }
-  } const count{&watchers_};
-  if (++watchers_ > kMostWatchers) {
-    return to_grpc(resource_exhausted("more than " + std::to_string(kMostWatchers) +
-                                      " watches are open; close one, or use GetJob")
-                       .with_reason("TOO_MANY_WATCHERS"));
+  const Result<Admission> admission = access_->admit(*context, Role::kRead, CallKind::kWatch);
+  if (!admission.ok()) {
+    return to_grpc(admission.status());
   }
   int64_t next = request->from_revision();
   while (!context->IsCancelled()) {
@@ -67,30 +91,33 @@ grpc::Status JobsService::WatchJob(grpc::ServerContext* context, const v1::Watch
   return grpc::Status::CANCELLED;
 }
 
-grpc::Status JobsService::CancelJob(grpc::ServerContext* /*context*/,
+grpc::Status JobsService::CancelJob(grpc::ServerContext* context,
                                     const v1::CancelJobRequest* request, v1::Job* response) {
-  return answer(core_->cancel(request->name()), response);
+  return change(*context, request->name(),
+                [&] { return answer(core_->cancel(request->name()), response); });
 }
 
-grpc::Status JobsService::PauseJob(grpc::ServerContext* /*context*/,
-                                   const v1::PauseJobRequest* request, v1::Job* response) {
-  return answer(core_->pause(request->name()), response);
+grpc::Status JobsService::PauseJob(grpc::ServerContext* context, const v1::PauseJobRequest* request,
+                                   v1::Job* response) {
+  return change(*context, request->name(),
+                [&] { return answer(core_->pause(request->name()), response); });
 }
 
-grpc::Status JobsService::ResumeJob(grpc::ServerContext* /*context*/,
+grpc::Status JobsService::ResumeJob(grpc::ServerContext* context,
                                     const v1::ResumeJobRequest* request, v1::Job* response) {
-  return answer(core_->resume(request->name()), response);
+  return change(*context, request->name(),
+                [&] { return answer(core_->resume(request->name()), response); });
 }
 
-grpc::Status JobsService::DeleteJob(grpc::ServerContext* /*context*/,
+grpc::Status JobsService::DeleteJob(grpc::ServerContext* context,
                                     const v1::DeleteJobRequest* request,
                                     google::protobuf::Empty* /*response*/) {
-  return to_grpc(core_->remove(request->name()));
+  return change(*context, request->name(), [&] { return to_grpc(core_->remove(request->name())); });
 }
 
-grpc::Status JobsService::GetReport(grpc::ServerContext* /*context*/,
+grpc::Status JobsService::GetReport(grpc::ServerContext* context,
                                     const v1::GetReportRequest* request, v1::Report* response) {
-  return answer(core_->report(request->name()), response);
+  return read(*context, response, [&] { return core_->report(request->name()); });
 }
 
 }  // namespace rotor::coordinator

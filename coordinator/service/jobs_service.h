@@ -1,10 +1,10 @@
-// rotor.v1.Jobs over the core: nothing but translation, and the loop of a watch.
+// rotor.v1.Jobs over the core: who may call, translation, and the loop of a watch.
 //
-// Thread-safety: gRPC calls it from its own threads. Errors: to_grpc() of the core's.
+// Thread-safety: gRPC calls it from its own threads. Errors: to_grpc() of the core's and of
+// AccessControl.
 #pragma once
 
-#include <atomic>
-
+#include "coordinator/access/access_control.h"
 #include "coordinator/jobs/core.h"
 #include "rotor/v1/jobs.grpc.pb.h"
 
@@ -12,10 +12,7 @@ namespace rotor::coordinator {
 
 class JobsService final : public v1::Jobs::Service {
  public:
-  /// Watchers at the same time; each holds a thread, and the workers need some, too.
-  static constexpr int kMostWatchers = 64;
-
-  explicit JobsService(Core* core) : core_(core) {}
+  JobsService(Core* core, AccessControl* access) : core_(core), access_(access) {}
 
   grpc::Status SubmitJob(grpc::ServerContext* context, const v1::SubmitJobRequest* request,
                          v1::Job* response) override;
@@ -37,8 +34,15 @@ class JobsService final : public v1::Jobs::Service {
                          v1::Report* response) override;
 
  private:
+  /// Answers with call() to one who may read.
+  template <typename Call, typename Message>
+  grpc::Status read(const grpc::ServerContext& context, Message* response, Call call);
+  /// Returns call() to the job's owner, or an admin.
+  template <typename Call>
+  grpc::Status change(const grpc::ServerContext& context, const std::string& name, Call call);
+
   Core* core_;
-  std::atomic<int> watchers_{0};
+  AccessControl* access_;
 };
 
 }  // namespace rotor::coordinator

@@ -1,9 +1,11 @@
 // rotor.v1.Workers over the core.
 //
-// Thread-safety: gRPC calls it from its own threads. Errors: to_grpc() of the core's. Cost: a call
-// holds a thread and at most one chunk of 1 MiB.
+// Thread-safety: gRPC calls it from its own threads. Errors: to_grpc() of the core's and of
+// AccessControl. Cost: a call holds a thread and at most one chunk of 1 MiB.
 #pragma once
 
+#include "coordinator/access/access_control.h"
+#include "coordinator/access/first_message.h"
 #include "coordinator/jobs/core.h"
 #include "rotor/v1/workers.grpc.pb.h"
 
@@ -11,7 +13,8 @@ namespace rotor::coordinator {
 
 class WorkersService final : public v1::Workers::Service {
  public:
-  WorkersService(FileSystem* fs, Core* core) : fs_(fs), core_(core) {}
+  WorkersService(FileSystem* fs, Core* core, AccessControl* access)
+      : fs_(fs), core_(core), access_(access) {}
 
   grpc::Status Attach(
       grpc::ServerContext* context,
@@ -22,9 +25,14 @@ class WorkersService final : public v1::Workers::Service {
   grpc::Status FetchLayer(grpc::ServerContext* context, const v1::FetchLayerRequest* request,
                           grpc::ServerWriter<v1::FetchLayerResponse>* writer) override;
 
+  /// To be called now and then: ends streams that never spoke.
+  void cancel_silent() { first_messages_.cancel_silent(); }
+
  private:
   FileSystem* fs_;
   Core* core_;
+  AccessControl* access_;
+  FirstMessageDeadlines first_messages_;
 };
 
 }  // namespace rotor::coordinator

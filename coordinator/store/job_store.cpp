@@ -12,7 +12,7 @@ constexpr char kJobColumns[] =
     "seq, id, request_id, request, spec, estimate, model_path, output_path, inputs, source,"
     " calibration_digest, algorithm_version, layers, create_us, state, cause, revision, update_us,"
     " committed_layers, last_fence, failures, resumed_layers, computed_layers, fallbacks,"
-    " perplexity, perplexity_tokens, assemble_us, output_bytes, published";
+    " perplexity, perplexity_tokens, assemble_us, output_bytes, published, owner";
 
 Status corrupt(const std::string& path, const std::string& what) {
   return data_loss(path + ": the job store is damaged: " + what)
@@ -73,6 +73,7 @@ Result<JobRecord> read_job(const std::string& path, const Statement& row) {
   job.assemble_us = row.integer(26);
   job.output_bytes = row.integer(27);
   job.published = row.text(28);
+  job.owner = row.text(29);
   return job;
 }
 

@@ -21,6 +21,7 @@ v1::Job JobRecord::to_proto() const {
   *job.mutable_update_time() = TimeUtil::MicrosecondsToTimestamp(update_us);
   *job.mutable_estimate() = estimate;
   job.set_output_path(output_path);
+  job.set_owner(owner);
   return job;
 }
 

@@ -24,6 +24,7 @@ struct JobRecord {
   int64_t sequence = 0;  // rises with every job of the store
   std::string id;        // "jobs/" + id is its name
   std::string request_id;
+  std::string owner;    // name of the token that it was submitted with; empty: none
   v1::JobSpec request;  // as it was asked for
   v1::JobSpec spec;     // with defaults
   v1::Estimate estimate;

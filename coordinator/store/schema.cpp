@@ -35,7 +35,8 @@ CREATE TABLE jobs (
   perplexity_tokens INTEGER NOT NULL,
   assemble_us INTEGER NOT NULL,
   output_bytes INTEGER NOT NULL,
-  published TEXT NOT NULL
+  published TEXT NOT NULL,
+  owner TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE events (
   job INTEGER NOT NULL REFERENCES jobs(seq) ON DELETE CASCADE,
@@ -66,11 +67,24 @@ CREATE TABLE leases (
 );
 )sql";
 
+Status set_version(Database* database) {
+  const std::string version = "PRAGMA user_version=" + std::to_string(kSchemaVersion);
+  return database->execute(version.c_str());
+}
+
 Status create_tables(Database* database) {
   ROTOR_ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(database));
   ROTOR_RETURN_IF_ERROR(database->execute(kTables));
-  const std::string version = "PRAGMA user_version=" + std::to_string(kSchemaVersion);
-  ROTOR_RETURN_IF_ERROR(database->execute(version.c_str()));
+  ROTOR_RETURN_IF_ERROR(set_version(database));
+  return transaction.commit();
+}
+
+constexpr char kAddOwner[] = "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''";
+
+Status migrate(Database* database, const char* change) {
+  ROTOR_ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(database));
+  ROTOR_RETURN_IF_ERROR(database->execute(change));
+  ROTOR_RETURN_IF_ERROR(set_version(database));
   return transaction.commit();
 }
 
@@ -92,6 +106,10 @@ Status prepare_schema(Database* database) {
   ROTOR_ASSIGN_OR_RETURN(const int64_t version, database->query_integer("PRAGMA user_version"));
   if (version == 0) {
     return create_tables(database);
+  }
+  if (version == 1) {
+    ROTOR_RETURN_IF_ERROR(check_integrity(database));
+    return migrate(database, kAddOwner);
   }
   if (version != kSchemaVersion) {
     return failed_precondition(database->path() + ": the job store has schema version " +

@@ -8,7 +8,7 @@
 
 namespace rotor::coordinator {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 /// Makes the tables of a new store, or checks version and integrity of one that exists.
 Status prepare_schema(Database* database);

@@ -28,8 +28,9 @@ Status StoreWriter::insert_job(JobRecord* record) {
           "INSERT INTO jobs (id, request_id, request, spec, estimate, model_path, output_path,"
           " inputs, source, calibration_digest, algorithm_version, layers, create_us, state, cause,"
           " revision, update_us, committed_layers, last_fence, failures, resumed_layers,"
-          " computed_layers, fallbacks, perplexity_tokens, assemble_us, output_bytes, published)"
-          " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,'',0,?,0,0,0,0,0,0,0,0,0,'')"));
+          " computed_layers, fallbacks, perplexity_tokens, assemble_us, output_bytes, published, "
+          "owner)"
+          " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,'',0,?,0,0,0,0,0,0,0,0,0,'',?)"));
   insert.bind(1, record->id)
       .bind(2, record->request_id)
       .bind_blob(3, record->request.SerializeAsString())
@@ -44,7 +45,8 @@ Status StoreWriter::insert_job(JobRecord* record) {
       .bind(12, int64_t{record->layers})
       .bind(13, record->create_us)
       .bind(14, int64_t{record->state})
-      .bind(15, record->update_us);
+      .bind(15, record->update_us)
+      .bind(16, record->owner);
   ROTOR_RETURN_IF_ERROR(insert.run());
   record->sequence = database_->last_insert_id();
   return {};

@@ -56,6 +56,10 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   app.require_subcommand(1);
   OutputOptions output;
   add_output_options(app, output);
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.set_config("--config", "",
+                 "TOML file with a section of options for each command, as [submit]")
+      ->envname("ROTOR_CONFIG");
   CommandSet set{app, output, {}};
   add_quantize(set);
   add_submit(set);

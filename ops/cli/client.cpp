@@ -33,9 +33,9 @@ Status interrupted() {
   return cancelled("interrupted while waiting for the coordinator").with_reason(kReasonInterrupted);
 }
 
-/// Worth another try: the connection ended, or the coordinator says that it is stopping.
+/// Worth another try: the connection ended, or the coordinator stops, or has too many callers.
 bool passing(const Status& status) {
-  return status.code() == Code::kUnavailable;
+  return status.code() == Code::kUnavailable || status.reason() == "TOO_MANY_CALLS";
 }
 
 /// Waits for the next completion while ticking; on false the call is cancelled and still awaited.
@@ -65,6 +65,19 @@ void drain(grpc::CompletionQueue& queue) {
   }
 }
 
+grpc::ChannelArguments channel_arguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMilliseconds);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  // Proxies are for the web; a coordinator is reached directly.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // Reports list every module of a model.
+  arguments.SetMaxReceiveMessageSize(kLargestReport);
+  return arguments;
+}
+
 }  // namespace
 
 std::string job_name(const std::string& name_or_id) {
@@ -76,36 +89,41 @@ bool has_ended(v1::JobState state) {
          state == v1::JOB_STATE_CANCELLED;
 }
 
-JobsClient::JobsClient(std::string address, double timeout_seconds, Tick tick)
-    : address_(std::move(address)), timeout_seconds_(timeout_seconds), tick_(std::move(tick)) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMilliseconds);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  // Proxies are for the web; a coordinator is reached directly.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  // Reports list every module of a model.
-  arguments.SetMaxReceiveMessageSize(kLargestReport);
-  channel_ = grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
-  stub_ = v1::Jobs::NewStub(channel_);
+JobsClient::JobsClient(Endpoint endpoint, double timeout_seconds, Tick tick)
+    : endpoint_(std::move(endpoint)),
+      timeout_seconds_(timeout_seconds),
+      tick_(std::move(tick)),
+      channel_(open_channel(endpoint_, channel_arguments())) {
+  if (channel_.ok()) {
+    stub_ = v1::Jobs::NewStub(*channel_);
+  }
 }
 
 JobsClient::~JobsClient() = default;
 
 Status JobsClient::unreachable() const {
-  return unavailable("the coordinator at " + address_ + " did not answer within " +
-                     format_duration(timeout_seconds_))
-      .with_reason(kReasonUnreachable)
-      .with_detail("address", address_)
-      .with_detail("remedy",
-                   "check that rotor-coordinator runs there, or name another one with "
-                   "--coordinator HOST:PORT or $ROTOR_COORDINATOR");
+  Status status = unavailable("the coordinator at " + endpoint_.address +
+                              " did not answer within " + format_duration(timeout_seconds_))
+                      .with_reason(kReasonUnreachable)
+                      .with_detail("address", endpoint_.address)
+                      .with_detail("remedy",
+                                   "check that rotor-coordinator runs there, or name another one "
+                                   "with --coordinator HOST:PORT or $ROTOR_COORDINATOR; where it "
+                                   "speaks TLS, give --tls-ca");
+  // A call that does not wait fails with what the last try to connect failed over.
+  grpc::ClientContext context;
+  context.set_deadline(seconds_from_now(1));
+  v1::Job unused;
+  const grpc::Status probe = stub_->GetJob(&context, {}, &unused);
+  return probe.error_code() == grpc::StatusCode::UNAVAILABLE
+             ? std::move(status).with_detail("connection", probe.error_message())
+             : status;
 }
 
 Status JobsClient::connect() {
+  ROTOR_RETURN_IF_ERROR(channel_.status());
   const Clock::time_point deadline = seconds_from_now(timeout_seconds_);
-  while (!channel_->WaitForConnected(std::min(deadline, Clock::now() + kTickInterval))) {
+  while (!(*channel_)->WaitForConnected(std::min(deadline, Clock::now() + kTickInterval))) {
     if (!tick_()) {
       return interrupted();
     }
@@ -268,7 +286,7 @@ Status JobsClient::watch(const std::string& name, int64_t from_revision, double 
       return status;
     }
     if (Clock::now() >= give_up) {
-      return unreachable();
+      return status.reason().empty() ? unreachable() : status;
     }
     std::this_thread::sleep_for(kTickInterval);
   }

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/transport/client_security.h"
 #include "quant/base/status.h"
 #include "rotor/v1/jobs.grpc.pb.h"
 
@@ -30,12 +31,12 @@ bool has_ended(v1::JobState state);
 
 class JobsClient {
  public:
-  /// `address`: HOST:PORT. Connects with the first call.
+  /// Connects with the first call.
   JobsClient(
-      std::string address, double timeout_seconds, Tick tick = [] { return true; });
+      Endpoint endpoint, double timeout_seconds, Tick tick = [] { return true; });
   ~JobsClient();
 
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return endpoint_.address; }
 
   Result<v1::Job> submit(const v1::SubmitJobRequest& request);
   Result<v1::Job> get(const std::string& name);
@@ -60,12 +61,13 @@ class JobsClient {
   Status connect();
   Status watch_once(const std::string& name, int64_t* next_revision,
                     const std::function<void(const v1::JobEvent&)>& on_event);
+  /// With what the connection failed over, where gRPC says it.
   Status unreachable() const;
 
-  std::string address_;
+  Endpoint endpoint_;
   double timeout_seconds_;
   Tick tick_;
-  std::shared_ptr<grpc::Channel> channel_;
+  Result<std::shared_ptr<grpc::Channel>> channel_;  // an error is that of every call
   std::unique_ptr<v1::Jobs::Stub> stub_;
 };
 

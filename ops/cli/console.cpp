@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ops/cli/exit_code.h"
+#include "quant/base/plain_text.h"
 #include "quant/base/status_json.h"
 
 namespace rotor::cli {
@@ -57,7 +58,7 @@ void Console::write_json(const nlohmann::ordered_json& object) {
 
 void Console::note(std::string_view line) {
   draw_bar("");
-  err_ << line << std::endl;
+  err_ << without_controls(line) << std::endl;
 }
 
 int Console::fail(const Status& status) {
@@ -67,10 +68,11 @@ int Console::fail(const Status& status) {
     write_json({{"error", error_json(status)}});
     return code;
   }
-  err_ << red("error:") << " " << status.message() << "\n";
+  err_ << red("error:") << " " << without_controls(status.message(), "\n") << "\n";
   for (const auto& [key, value] : status.details()) {
     // A value of several lines (the end of a log) stands below its key.
-    err_ << "  " << key << (value.find('\n') == std::string::npos ? ": " : ":\n") << value << "\n";
+    err_ << "  " << key << (value.find('\n') == std::string::npos ? ": " : ":\n")
+         << without_controls(value, "\n\t") << "\n";
   }
   err_ << std::flush;
   return code;
@@ -80,7 +82,8 @@ void Console::draw_bar(std::string_view text) {
   if (!terminal_.progress_bar || (text.empty() && !bar_shown_)) {
     return;
   }
-  err_ << kClearLine << truncated(text, terminal_.width - 1) << std::flush;
+  const std::string plain = without_controls(text);
+  err_ << kClearLine << truncated(plain, terminal_.width - 1) << std::flush;
   bar_shown_ = !text.empty();
 }
 

@@ -19,6 +19,9 @@ constexpr ReasonRow kByReason[] = {
     {kReasonNoProgress, kExitFailed},
     {kReasonMissingProgram, kExitConfiguration},
     {kReasonConfiguration, kExitConfiguration},
+    {"BAD_TLS_FILES", kExitConfiguration},
+    {"BAD_TOKEN_FILE", kExitConfiguration},
+    {"TOKEN_IN_THE_CLEAR", kExitConfiguration},
     {kReasonAlreadyRunning, kExitUsage},
     {kReasonInvalidCheckpoint, kExitFailed},
 };

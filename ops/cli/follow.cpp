@@ -52,12 +52,12 @@ int finish_job(Console& console, const v1::Report& report, bool all) {
   return outcome.ok() ? kExitDone : console.fail(outcome);
 }
 
-Status wait_for_job(const std::string& address, double timeout_seconds, Console& console,
+Status wait_for_job(const Endpoint& coordinator, double timeout_seconds, Console& console,
                     const v1::Job& job, int64_t from_revision) {
   const bool from_start = from_revision <= 1;
   ProgressView view(console, job.layers(), from_start ? 0 : job.committed_layers());
   const StopSignals signals;
-  JobsClient client(address, timeout_seconds, [&] {
+  JobsClient client(coordinator, timeout_seconds, [&] {
     view.tick();
     return !signals.stopped();
   });
@@ -71,7 +71,8 @@ Status wait_for_job(const std::string& address, double timeout_seconds, Console&
   if (status.reason() == kReasonInterrupted) {
     return cancelled("no longer watching; " + job.name() + " goes on")
         .with_reason(kReasonInterrupted)
-        .with_detail("remedy", "rotor watch " + job.name() + " --coordinator " + address);
+        .with_detail("remedy",
+                     "rotor watch " + job.name() + " --coordinator " + coordinator.address);
   }
   return status;
 }

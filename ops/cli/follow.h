@@ -15,7 +15,7 @@ int finish_job(Console& console, const v1::Report& report, bool all);
 
 /// submit --wait and watch: shows a job's events from `from_revision` on (on stdout as well where
 /// the format is JSON lines) until it has ended. SIGINT leaves the job running: reason INTERRUPTED.
-Status wait_for_job(const std::string& address, double timeout_seconds, Console& console,
+Status wait_for_job(const Endpoint& coordinator, double timeout_seconds, Console& console,
                     const v1::Job& job, int64_t from_revision);
 
 }  // namespace rotor::cli

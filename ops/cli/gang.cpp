@@ -29,6 +29,9 @@ std::vector<std::string> gang_argv(const GangSetup& setup, const std::string& co
   if (setup.device_memory > 0) {
     argv.insert(argv.end(), {"--device-memory", std::to_string(setup.device_memory)});
   }
+  if (!setup.token_file.empty()) {
+    argv.insert(argv.end(), {"--token-file", setup.token_file});
+  }
   return argv;
 }
 

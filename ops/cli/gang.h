@@ -20,6 +20,7 @@ struct GangSetup {
   int threads = 1;          // of a rank
   std::string device = "auto";
   int64_t device_memory = 0;  // bytes; 0: all
+  std::string token_file;     // empty: none
   std::filesystem::path log;
 };
 

@@ -39,7 +39,7 @@ void add_output_options(CLI::App& command, OutputOptions& options) {
 }
 
 void add_service_options(CLI::App& command, ServiceOptions& options) {
-  command.add_option("--coordinator", options.coordinator, "Address of the coordinator")
+  command.add_option("--coordinator", options.coordinator.address, "Address of the coordinator")
       ->envname("ROTOR_COORDINATOR")
       ->type_name("HOST:PORT")
       ->capture_default_str()
@@ -51,6 +51,7 @@ void add_service_options(CLI::App& command, ServiceOptions& options) {
       ->type_name("SECONDS")
       ->capture_default_str()
       ->group("Service");
+  add_security_options(command, options.coordinator.security);
 }
 
 void add_local_options(CLI::App& command, LocalOptions& options) {

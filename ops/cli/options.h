@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/cli/console.h"
+#include "proto/transport/client_security.h"
 #include "rotor/v1/job.pb.h"
 
 namespace CLI {
@@ -22,7 +23,7 @@ struct OutputOptions {
 
 /// Of the commands that talk to a coordinator.
 struct ServiceOptions {
-  std::string coordinator = "127.0.0.1:7470";  // HOST:PORT; $ROTOR_COORDINATOR goes before this
+  Endpoint coordinator = "127.0.0.1:7470";  // $ROTOR_COORDINATOR goes before this
   double timeout_seconds = 10;
 };
 

@@ -1,5 +1,7 @@
 // The coordinator of one `rotor quantize`: it serves on loopback, on a port of its own choosing,
-// which it keeps when it is started again, so that workers and watchers find it where it was.
+// which it keeps when it is started again, so that workers and watchers find it where it was. Other
+// users of the host can reach the port: whoever calls must show a token that only this user can
+// read.
 //
 // Thread-safety: one thread. The process dies with this object and with this program.
 #pragma once
@@ -11,6 +13,7 @@
 #include "ops/cli/keep_alive.h"
 #include "ops/cli/process.h"
 #include "ops/cli/state_dir.h"
+#include "proto/transport/client_security.h"
 
 namespace rotor::cli {
 
@@ -36,8 +39,10 @@ class PrivateCoordinator {
 
   /// "127.0.0.1:PORT", once started.
   std::string address() const { return "127.0.0.1:" + port_; }
+  Endpoint endpoint() const;
 
  private:
+  Status make_token() const;
   Status spawn();
 
   std::string program_;

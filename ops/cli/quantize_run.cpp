@@ -1,5 +1,6 @@
 #include "ops/cli/quantize_run.h"
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "ops/cli/client.h"
@@ -108,12 +109,13 @@ class QuantizeRun {
     setup.device = local.device;
     setup.device_memory = local.device_memory;
     setup.log = state.worker_log();
+    setup.token_file = state.token_file().string();
     return setup;
   }
 
   /// A client that keeps the coordinator alive while it waits for an answer.
   JobsClient client() {
-    return {coordinator_.address(), kConnectSeconds, [this] {
+    return {coordinator_.endpoint(), kConnectSeconds, [this] {
               failure_ = coordinator_.keep_alive();
               return failure_.ok() && stop_count_() == 0;
             }};
@@ -244,6 +246,10 @@ int quantize(const QuantizeOptions& options, const Programs& programs,
                                               : std::filesystem::absolute(options.local.state_dir));
   if (!state.ok()) {
     return console.fail(state.status());
+  }
+  // Meant for a coordinator elsewhere; the private one speaks no TLS, and ranks inherit these.
+  for (const char* name : {"ROTOR_TLS_CA", "ROTOR_TLS_CERT", "ROTOR_TLS_KEY"}) {
+    ::unsetenv(name);
   }
   adopt_orphans();
   QuantizeRun run(options, spec, *state, programs, stop_count, console);

@@ -25,14 +25,29 @@ std::filesystem::path default_state_dir(const std::filesystem::path& output) {
   return output.parent_path() / ("." + output.filename().string() + ".rotor");
 }
 
+Status write_private_file(const std::filesystem::path& path, const std::string& text) {
+  ::unlink(path.c_str());
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) {
+    return errno_error(errno, "open", path.string());
+  }
+  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const int error = errno;
+  ::close(file);
+  return written ? Status() : errno_error(error, "write", path.string());
+}
+
 Result<StateDir> StateDir::open(const std::filesystem::path& path) {
   std::error_code error;
   const bool fresh = std::filesystem::create_directories(path, error);
   if (error) {
     return errno_error(error.value(), "cannot make the directory", path.string());
   }
+  if (fresh) {
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+  }
   const std::filesystem::path lock_path = path / "lock";
-  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock < 0) {
     return errno_error(errno, "open", lock_path.string());
   }
@@ -74,7 +89,8 @@ void StateDir::discard() {
   std::error_code ignored;
   std::filesystem::remove_all(coordinator_state(), ignored);
   for (const std::filesystem::path& file :
-       {port_file(), coordinator_log(), worker_log(), path_ / "lock", path_}) {
+       {port_file(), token_file(), tokens_file(), coordinator_log(), worker_log(), path_ / "lock",
+        path_}) {
     std::filesystem::remove(file, ignored);
   }
 }

@@ -5,6 +5,8 @@
 //   DIR/lock              held while a run is going on; holds its process id
 //   DIR/coordinator/      --state-dir of the coordinator
 //   DIR/port              written by the coordinator
+//   DIR/token             what the coordinator's callers show
+//   DIR/tokens            by what the coordinator knows them
 //   DIR/coordinator.log   DIR/worker.log
 #pragma once
 
@@ -18,10 +20,13 @@ namespace rotor::cli {
 /// .NAME.rotor beside the output directory NAME.
 std::filesystem::path default_state_dir(const std::filesystem::path& output);
 
+/// A file that this user alone may read, whatever mode one of that name had.
+Status write_private_file(const std::filesystem::path& path, const std::string& text);
+
 class StateDir {
  public:
-  /// Makes the directory (and those above it) and takes its lock. FAILED_PRECONDITION, reason
-  /// ALREADY_RUNNING, naming the process that holds it.
+  /// Makes the directory (and those above it), for this user alone, and takes its lock.
+  /// FAILED_PRECONDITION, reason ALREADY_RUNNING, naming the process that holds it.
   static Result<StateDir> open(const std::filesystem::path& path);
 
   StateDir(StateDir&& other) noexcept;
@@ -33,6 +38,8 @@ class StateDir {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path coordinator_state() const { return path_ / "coordinator"; }
   std::filesystem::path port_file() const { return path_ / "port"; }
+  std::filesystem::path token_file() const { return path_ / "token"; }
+  std::filesystem::path tokens_file() const { return path_ / "tokens"; }
   std::filesystem::path coordinator_log() const { return path_ / "coordinator.log"; }
   std::filesystem::path worker_log() const { return path_ / "worker.log"; }
 

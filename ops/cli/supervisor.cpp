@@ -29,7 +29,7 @@ Status Supervisor::run(const v1::Job& job) {
     return failure;
   }
   Status paused;
-  JobsClient client(coordinator_.address(), kConnectSeconds, [&] {
+  JobsClient client(coordinator_.endpoint(), kConnectSeconds, [&] {
     failure = paused.ok() ? tick(view) : paused;
     return failure.ok();
   });

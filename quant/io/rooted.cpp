@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <filesystem>
 
 #include "quant/base/text.h"
 #include "quant/io/file.h"
@@ -36,7 +37,8 @@ Status refused(const std::string& path, const std::string& root, const std::stri
   return invalid_argument(printable(path) + ": " + why + "; name a path below " + root)
       .with_reason("PATH_REFUSED")
       .with_detail("path", printable(path))
-      .with_detail("root", root);
+      .with_detail("root", root)
+      .with_detail("why", why);
 }
 
 Result<std::string> real_path(int fd, const std::string& path) {
@@ -49,7 +51,18 @@ Result<std::string> real_path(int fd, const std::string& path) {
   return std::string(buffer.data(), static_cast<size_t>(n));
 }
 
-// `path` without the root in front, where it is absolute.
+bool below(const std::string& path, const std::string& root) {
+  return path == root || root == "/" || path.starts_with(root + "/");
+}
+
+// `path`, which lies below `root`, as openat2 takes it.
+std::string without_root(const std::string& path, const std::string& root) {
+  return path == root ? "." : join_path(".", path.substr(root == "/" ? 1 : root.size() + 1));
+}
+
+// `path` without the root in front, where it is absolute. A path may be spelt through symlinks that
+// lead to the root or into it (/scratch for /mnt/fs1/scratch): where what it names lies below the
+// root, so does the path. That only chooses what is opened beneath the root afterwards.
 Result<std::string> relative_to(const std::string& root, const std::string& real_root,
                                 const std::string& path) {
   if (!path.starts_with('/')) {
@@ -59,17 +72,38 @@ Result<std::string> relative_to(const std::string& root, const std::string& real
     while (prefix.size() > 1 && prefix.ends_with('/')) {
       prefix.pop_back();
     }
-    if (path == prefix) {
-      return std::string(".");
-    }
-    if (prefix == "/") {
-      return join_path(".", path.substr(1));
-    }
-    if (path.starts_with(prefix + "/")) {
-      return join_path(".", path.substr(prefix.size() + 1));
+    if (below(path, prefix)) {
+      return without_root(path, prefix);
     }
   }
-  return refused(path, root, "an absolute path outside the root");
+  std::error_code error;
+  const std::string real = std::filesystem::weakly_canonical(path, error).string();
+  if (!error && below(real, real_root)) {
+    return without_root(real, real_root);
+  }
+  return refused(path, root, kOutsideRoot);
+}
+
+// A symlink below the root may name its target absolutely, or go out and come back in; a client
+// that says '..' itself may not.
+std::string by_real_path(const std::string& real_root, const std::string& relative) {
+  for (const std::filesystem::path& part : std::filesystem::path(relative)) {
+    if (part == "..") {
+      return "";
+    }
+  }
+  std::error_code error;
+  const std::string real =
+      std::filesystem::canonical(join_path(real_root, relative), error).string();
+  return !error && below(real, real_root) ? without_root(real, real_root) : "";
+}
+
+int open_beneath(int root, const std::string& relative) {
+  // O_PATH: a FIFO or a device is looked at without being opened.
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  return static_cast<int>(::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof(how)));
 }
 
 Status open_error(int error, const std::string& root, const std::string& path) {
@@ -125,12 +159,13 @@ Result<std::string> resolve_beneath(const std::string& root, const std::string& 
   }
   ROTOR_ASSIGN_OR_RETURN(const std::string real_root, real_path(root_fd.get(), root));
   ROTOR_ASSIGN_OR_RETURN(const std::string relative, relative_to(root, real_root, path));
-  // O_PATH: a FIFO or a device is looked at without being opened.
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  const PathHandle fd(
-      static_cast<int>(::syscall(SYS_openat2, root_fd.get(), relative.c_str(), &how, sizeof(how))));
+  int opened = open_beneath(root_fd.get(), relative);
+  if (opened < 0 && errno == EXDEV) {
+    const std::string again = by_real_path(real_root, relative);
+    opened = again.empty() ? -1 : open_beneath(root_fd.get(), again);
+    errno = again.empty() ? EXDEV : errno;
+  }
+  const PathHandle fd(opened);
   if (fd.get() < 0) {
     return open_error(errno, root, path);
   }

@@ -13,8 +13,12 @@ namespace rotor {
 
 enum class PathKind { kDirectory, kRegularFile };
 
+/// Detail "why" of a PATH_REFUSED whose path is absolute and not below the root at all: where there
+/// are several roots, another one may be meant.
+inline constexpr char kOutsideRoot[] = "an absolute path outside the root";
+
 /// Resolves `path`, relative to `root` or absolute and below it, to the absolute real path of an
-/// existing directory or regular file below the root. `root` itself may be reached by symlinks.
+/// existing directory or regular file below the root. Root and path may be spelt through symlinks.
 /// Errors, all with the path and reason PATH_REFUSED unless said otherwise: empty, holds NUL,
 /// leaves the root by "..", by an absolute path or by a symlink (INVALID_ARGUMENT); not of the kind
 /// asked for (INVALID_ARGUMENT, NOT_A_DIRECTORY or NOT_A_REGULAR_FILE); does not exist (NOT_FOUND).

@@ -39,7 +39,7 @@ def coordinator(directory, *options):
             if process.poll() is not None:
                 raise AssertionError("the coordinator did not start")
             time.sleep(0.02)
-        yield "127.0.0.1:" + (directory / "port").read_text().strip()
+        yield "127.0.0.1:" + (directory / "port").read_text().split()[0]
 
 
 def gang(address, ranks=2, bind_to="none", env=None, log=subprocess.DEVNULL):

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "proto/transport/plain_log.h"
 #include "quant/base/exit_codes.h"
 #include "quant/base/status_json.h"
 #include "worker/comm/mpi_environment.h"
@@ -35,8 +36,7 @@ int fail(const Status& status) {
 int run_worker(const WorkerOptions& options) {
   Drain drain;  // before MPI makes its threads: they inherit the blocked signals
   const MpiEnvironment mpi;
-  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e [rank " + std::to_string(mpi.world_rank()) +
-                      "] %l: %v");
+  set_log_pattern("%Y-%m-%d %H:%M:%S.%e [rank " + std::to_string(mpi.world_rank()) + "] %l: %*");
   Result<RankSetup> rank = set_up_rank(mpi, options.device, options.group_size);
   if (!rank.ok()) {
     const int code = fail(rank.status());
@@ -71,7 +71,11 @@ int main(int argc, char** argv) {
   WorkerOptions options;
   CLI::App app("One rank of a Rotor worker group; start it with mpirun -n RANKS rotor-worker ...");
   app.set_version_flag("--version", ROTOR_VERSION);
-  app.add_option("--coordinator", options.group.coordinator, "Coordinator, HOST:PORT");
+  app.add_option("--coordinator", options.group.coordinator.address, "Coordinator, HOST:PORT")
+      ->envname("ROTOR_COORDINATOR");
+  add_security_options(app, options.group.coordinator.security);
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.set_config("--config", "", "TOML file with any of these options, named without their dashes");
   app.add_option("--group-size", options.group_size,
                  "Ranks that process a layer together; 0: all of them")
       ->check(CLI::NonNegativeNumber);
@@ -108,7 +112,7 @@ int main(int argc, char** argv) {
   if (eval->parsed()) {
     return run_evaluation(options);
   }
-  if (options.group.coordinator.empty()) {
+  if (options.group.coordinator.address.empty()) {
     spdlog::error("--coordinator HOST:PORT is required");
     return kExitUsage;
   }

@@ -37,6 +37,9 @@ Result<std::unique_ptr<AttachClient>> AttachClient::attach(std::shared_ptr<grpc:
     std::unique_lock lock(client->mutex_);
     const bool answered = client->changed_.wait_until(
         lock, deadline, [&] { return client->registered_.has_value() || client->broken_; });
+    if (!client->registered_.has_value() && client->broken_ && !client->end_.ok()) {
+      return client->end_;
+    }
     if (!answered || !client->registered_.has_value()) {
       return unavailable("the coordinator did not answer the registration")
           .with_reason("COORDINATOR_UNREACHABLE");

@@ -1,11 +1,8 @@
 #include "worker/rpc/channel.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-
 namespace rotor::worker {
 
-std::shared_ptr<grpc::Channel> make_channel(const std::string& address) {
+Result<std::shared_ptr<grpc::Channel>> make_channel(const Endpoint& coordinator) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -13,7 +10,7 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
   // Processes of one host must not share a subchannel that another one's backoff holds down.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return open_channel(coordinator, arguments);
 }
 
 }  // namespace rotor::worker

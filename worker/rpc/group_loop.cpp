@@ -66,6 +66,10 @@ v1::Register registration(const Backend& backend, int ranks) {
   return message;
 }
 
+bool is_refusal(const Status& status) {
+  return status.code() == Code::kUnauthenticated || status.code() == Code::kPermissionDenied;
+}
+
 /// The first rank's side.
 class Leader {
  public:
@@ -88,15 +92,19 @@ class Leader {
       }
       if (client_ == nullptr) {
         const Status status = attach();
-        if (status.code() == Code::kFailedPrecondition) {
+        if (status.code() == Code::kFailedPrecondition || (is_refusal(status) && !attached_)) {
           spdlog::error("{}", status.to_string());
           return {kExitConfiguration, {}};
         }
         if (!status.ok()) {
+          if (status.message() != last_refusal_) {
+            spdlog::warn("{}; trying again", status.to_string());
+            last_refusal_ = status.message();
+          }
           const auto away = std::chrono::steady_clock::now() - last_contact;
           if (options_.reconnect_seconds > 0 &&
               away > std::chrono::seconds(options_.reconnect_seconds)) {
-            spdlog::error("coordinator {} is out of reach: {}", options_.coordinator,
+            spdlog::error("coordinator {} is out of reach: {}", options_.coordinator.address,
                           status.message());
             return {kExitUnreachable, {}};
           }
@@ -175,7 +183,10 @@ class Leader {
         AttachClient::attach(channel_, registration_, kAttachTimeout);
     ROTOR_RETURN_IF_ERROR(attached.status());
     client_ = std::move(attached).value();
-    spdlog::info("attached to {} with {} ranks", options_.coordinator, registration_.ranks());
+    attached_ = true;
+    last_refusal_.clear();
+    spdlog::info("attached to {} with {} ranks", options_.coordinator.address,
+                 registration_.ranks());
     return {};
   }
 
@@ -192,12 +203,19 @@ class Leader {
   std::shared_ptr<grpc::Channel> channel_;
   v1::Register registration_;
   std::unique_ptr<AttachClient> client_;
+  bool attached_ = false;     // once: a token that is refused later is being replaced
+  std::string last_refusal_;  // said already
 };
 
 }  // namespace
 
 int run_group(Backend& backend, Communicator& comm, const GroupOptions& options, Drain& drain) {
-  const std::shared_ptr<grpc::Channel> channel = make_channel(options.coordinator);
+  const Result<std::shared_ptr<grpc::Channel>> opened = make_channel(options.coordinator);
+  if (const Status agreed = comm.agree(opened.status()); !agreed.ok()) {
+    spdlog::error("{}", agreed.to_string());
+    return kExitConfiguration;
+  }
+  const std::shared_ptr<grpc::Channel>& channel = *opened;
   std::unique_ptr<Leader> leader;
   if (comm.rank() == 0) {
     leader = std::make_unique<Leader>(backend, comm, options, drain, channel);

@@ -1,22 +1,26 @@
 #include "worker/rpc/job_sink.h"
 
+#include <chrono>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "proto/errors.h"
+#include "proto/transport/busy.h"
 #include "quant/base/sha256.h"
 #include "worker/rpc/reports.h"
 
 namespace rotor::worker {
 
 JobSink::JobSink(std::shared_ptr<grpc::Channel> channel, AttachClient* client, std::string job,
-                 int64_t fence, std::function<bool()> draining)
+                 int64_t fence, std::string session, std::function<bool()> draining)
     : channel_(channel),
       client_(client),
       job_(job),
       fence_(fence),
+      session_(session),
       draining_(std::move(draining)),
-      uploader_(std::move(channel), std::move(job), fence) {}
+      uploader_(std::move(channel), std::move(job), fence, std::move(session)) {}
 
 Status JobSink::check(bool at_boundary) {
   if (at_boundary && draining_()) {
@@ -71,6 +75,18 @@ Status JobSink::commit(const LayerResult& result, const std::vector<UploadedTens
 }
 
 Result<MemorySource> JobSink::fetch(int layer, const std::vector<TensorSpec>& expected) {
+  const auto give_up = std::chrono::steady_clock::now() + kBusyTime;
+  while (true) {
+    Result<MemorySource> source = fetch_once(layer, expected);
+    if (source.ok() || !is_busy(source.status()) || draining_() ||
+        std::chrono::steady_clock::now() >= give_up) {
+      return source;
+    }
+    std::this_thread::sleep_for(kBusyPause);
+  }
+}
+
+Result<MemorySource> JobSink::fetch_once(int layer, const std::vector<TensorSpec>& expected) {
   std::map<std::string, const TensorSpec*> specs;
   for (const TensorSpec& spec : expected) {
     specs[spec.name] = &spec;
@@ -79,6 +95,7 @@ Result<MemorySource> JobSink::fetch(int layer, const std::vector<TensorSpec>& ex
   request.set_job(job_);
   request.set_fence(fence_);
   request.set_layer(layer);
+  request.set_session(session_);
   grpc::ClientContext context;
   const auto stub = v1::Workers::NewStub(channel_);
   const auto call = stub->FetchLayer(&context, request);

@@ -24,7 +24,7 @@ class JobSink final : public LayerSink {
   /// `client` is null on all ranks but the first. `draining` tells whether the process was asked to
   /// stop.
   JobSink(std::shared_ptr<grpc::Channel> channel, AttachClient* client, std::string job,
-          int64_t fence, std::function<bool()> draining);
+          int64_t fence, std::string session, std::function<bool()> draining);
 
   Status check(bool at_boundary) override;
   Status stage_done(int layer, int stage, int stages,
@@ -36,10 +36,13 @@ class JobSink final : public LayerSink {
   Result<MemorySource> fetch(int layer, const std::vector<TensorSpec>& expected) override;
 
  private:
+  Result<MemorySource> fetch_once(int layer, const std::vector<TensorSpec>& expected);
+
   std::shared_ptr<grpc::Channel> channel_;
   AttachClient* client_;
   std::string job_;
   int64_t fence_;
+  std::string session_;
   std::function<bool()> draining_;
   Uploader uploader_;
 };

@@ -119,7 +119,7 @@ Result<std::optional<EvalResult>> run_lease(Backend& backend, Communicator& comm
   task.committed.assign(lease.committed_layers().begin(), lease.committed_layers().end());
   task.calibration = std::move(windows.calibration);
   task.evaluation = std::move(windows.evaluation);
-  JobSink sink(channel, client, lease.job(), lease.fence(), draining);
+  JobSink sink(channel, client, lease.job(), lease.fence(), lease.session(), draining);
   return ShardRunner(backend, comm, *model, *plan, sink, std::move(task)).run();
 }
 

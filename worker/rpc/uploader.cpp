@@ -1,18 +1,25 @@
 #include "worker/rpc/uploader.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "proto/errors.h"
+#include "proto/transport/busy.h"
+#include "proto/transport/metadata.h"
 #include "quant/base/sha256.h"
 #include "worker/rpc/channel.h"
 
 namespace rotor::worker {
 
-Uploader::Uploader(std::shared_ptr<grpc::Channel> channel, std::string job, int64_t fence)
+Uploader::Uploader(std::shared_ptr<grpc::Channel> channel, std::string job, int64_t fence,
+                   std::string session)
     : stub_(v1::Workers::NewStub(std::move(channel))),
       job_(std::move(job)),
       fence_(fence),
+      session_(std::move(session)),
       thread_([this] { run(); }) {}
 
 Uploader::~Uploader() {
@@ -104,6 +111,19 @@ Status Uploader::perform(Task& task) {
 }
 
 Status Uploader::begin_call(int layer) {
+  const auto give_up = std::chrono::steady_clock::now() + kBusyTime;
+  while (true) {
+    Status refused = try_call(layer);
+    if (refused.ok() || !is_busy(refused) || std::chrono::steady_clock::now() >= give_up) {
+      return refused;
+    }
+    spdlog::warn("layer {} waits to be uploaded: {}", layer, refused.message());
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kBusyPause, [this] { return stop_; });
+  }
+}
+
+Status Uploader::try_call(int layer) {
   {
     const std::lock_guard lock(mutex_);
     if (stop_) {
@@ -116,9 +136,16 @@ Status Uploader::begin_call(int layer) {
   v1::PutTensorsRequest request;
   request.mutable_header()->set_job(job_);
   request.mutable_header()->set_fence(fence_);
+  request.mutable_header()->set_session(session_);
   request.mutable_header()->set_layer(layer);
   call_->Write(request);
-  return {};
+  call_->WaitForInitialMetadata();
+  if (context_->GetServerInitialMetadata().count(kUploadOpenKey) > 0) {
+    return {};
+  }
+  const Status refused = from_grpc(call_->Finish());
+  call_.reset();
+  return refused.ok() ? internal_error("the coordinator ended an upload before its end") : refused;
 }
 
 Status Uploader::end_call() {

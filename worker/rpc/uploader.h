@@ -30,7 +30,8 @@ class Uploader {
  public:
   static constexpr size_t kQueueBytes = size_t{1} << 29;
 
-  Uploader(std::shared_ptr<grpc::Channel> channel, std::string job, int64_t fence);
+  Uploader(std::shared_ptr<grpc::Channel> channel, std::string job, int64_t fence,
+           std::string session);
   /// Cancels what is under way.
   ~Uploader();
   Uploader(const Uploader&) = delete;
@@ -52,13 +53,16 @@ class Uploader {
 
   void run();
   Status perform(Task& task);
+  /// Waits while the coordinator has too many other calls.
   Status begin_call(int layer);
+  Status try_call(int layer);
   Status end_call();
   Status send_tensor(int layer, const StoredTensor& tensor);
 
   std::unique_ptr<v1::Workers::Stub> stub_;
   const std::string job_;
   const int64_t fence_;
+  const std::string session_;
 
   std::mutex mutex_;
   std::condition_variable changed_;

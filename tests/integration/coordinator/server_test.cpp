@@ -199,8 +199,7 @@ TEST_F(ServerTest, FetchesACommittedLayerByteForByte) {
   grpc::ClientContext put;
   v1::PutTensorsResponse put_response;
   const auto writer = workers->PutTensors(&put, &put_response);
-  for (const auto& part :
-       testing::put_messages(lease.job(), lease.fence(), 0, layer.tensors, 300'000)) {
+  for (const auto& part : testing::put_messages(lease, 0, layer.tensors, 300'000)) {
     ASSERT_TRUE(writer->Write(part));
   }
   writer->WritesDone();
@@ -219,6 +218,7 @@ TEST_F(ServerTest, FetchesACommittedLayerByteForByte) {
   v1::FetchLayerRequest fetch_request;
   fetch_request.set_job(lease.job());
   fetch_request.set_fence(lease.fence());
+  fetch_request.set_session(lease.session());
   const auto reader = workers->FetchLayer(&fetch, fetch_request);
   v1::FetchLayerResponse part;
   std::map<std::string, std::string> got;
@@ -259,7 +259,11 @@ TEST_F(ServerTest, Faults30_UnknownEnumValuesAreRefused) {
   EXPECT_EQ(submit(request).status().code(), Code::kInvalidArgument);
 }
 
-TEST_F(ServerTest, HealthAndReflectionAnswer) {
+TEST_F(ServerTest, HealthAnswersAndReflectionWhereItIsAskedFor) {
+  CoordinatorOptions options = demo_.options();
+  options.reflection = true;
+  server_.reset();
+  start(options);
   grpc::GenericStub stub(channel_);
   const auto call = [&](const std::string& method, const std::string& bytes) {
     grpc::ClientContext context;
@@ -285,6 +289,105 @@ TEST_F(ServerTest, HealthAndReflectionAnswer) {
                                std::string("\x3a\x01*"));
   EXPECT_TRUE(reflection.first.ok()) << reflection.first.error_message();
   EXPECT_GT(reflection.second, 20U);
+}
+
+// faults.39
+TEST_F(ServerTest, Faults39_SilentStreamsLeaveRoomForTheOthers) {
+  const Result<v1::Job> job = submit(demo_.request("r1"));
+  ASSERT_OK(job);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>>>
+      streams;
+  for (int connection = 0; connection < 5; ++connection) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto stub = v1::Workers::NewStub(
+        grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
+    for (int stream = 0; stream < 100; ++stream) {
+      contexts.push_back(std::make_unique<grpc::ClientContext>());
+      streams.push_back(stub->Attach(contexts.back().get()));
+    }
+  }
+  RpcWorker worker(address_, "honest");
+  while (get(job->name()).state() != v1::JOB_STATE_SUCCEEDED) {
+    const auto asked = std::chrono::steady_clock::now();
+    get(job->name());
+    EXPECT_LT(std::chrono::steady_clock::now() - asked, seconds(2));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(worker.committed(), 4);
+  for (size_t i = 0; i < streams.size(); ++i) {
+    v1::CoordinatorMessage message;
+    EXPECT_FALSE(streams[i]->Read(&message));
+    const Code end = from_grpc(streams[i]->Finish()).code();
+    EXPECT_TRUE(end == Code::kResourceExhausted || end == Code::kCancelled);
+  }
+}
+
+// faults.40
+TEST_F(ServerTest, Faults40_TheFenceOfAnotherGroupIsOfNoUse) {
+  const Result<v1::Job> job = submit(demo_.request("r1"));
+  ASSERT_OK(job);
+  const auto workers = v1::Workers::NewStub(channel_);
+  const auto hello = [](const std::string& id) {
+    v1::WorkerMessage message;
+    message.mutable_register_()->set_group_id(id);
+    message.mutable_register_()->set_ranks(1);
+    message.mutable_register_()->set_algorithm_version(kAlgorithmVersion);
+    return message;
+  };
+  grpc::ClientContext own;
+  const auto stream = workers->Attach(&own);
+  ASSERT_TRUE(stream->Write(hello("own")));
+  v1::CoordinatorMessage message;
+  while (!message.has_lease()) {
+    ASSERT_TRUE(stream->Read(&message));
+  }
+  const v1::Lease lease = message.lease();
+  const testing::RtnLayer layer = testing::RtnQuantizer(lease).layer(0);
+  const auto put = [&](const v1::Lease& as) {
+    grpc::ClientContext context;
+    v1::PutTensorsResponse response;
+    const auto writer = workers->PutTensors(&context, &response);
+    for (const auto& part : testing::put_messages(as, 0, layer.tensors, 300'000)) {
+      if (!writer->Write(part)) {
+        break;
+      }
+    }
+    writer->WritesDone();
+    return from_grpc(writer->Finish());
+  };
+  v1::Lease guessed = lease;
+  guessed.set_session("a guess");
+  EXPECT_FAILS(put(guessed), Code::kPermissionDenied, "NOT_YOUR_LEASE", "another group");
+
+  grpc::ClientContext strange;
+  const auto stranger = workers->Attach(&strange);
+  ASSERT_TRUE(stranger->Write(hello("stranger")));
+  v1::WorkerMessage commit;
+  *commit.mutable_commit() = layer.commit;
+  commit.mutable_commit()->set_job(lease.job());
+  commit.mutable_commit()->set_fence(lease.fence());
+  v1::WorkerMessage failed;
+  failed.mutable_failed()->set_job(lease.job());
+  failed.mutable_failed()->set_fence(lease.fence());
+  failed.mutable_failed()->mutable_cause()->set_code(static_cast<int>(Code::kInvalidArgument));
+  ASSERT_TRUE(stranger->Write(failed));
+  ASSERT_TRUE(stranger->Write(commit));
+  while (!message.has_accepted()) {
+    ASSERT_TRUE(stranger->Read(&message));
+  }
+  EXPECT_EQ(message.accepted().refused().reason(), "STALE_FENCE");
+  EXPECT_EQ(get(job->name()).state(), v1::JOB_STATE_RUNNING);
+
+  EXPECT_OK(put(lease));
+  ASSERT_TRUE(stream->Write(commit));
+  do {
+    ASSERT_TRUE(stream->Read(&message));
+  } while (!message.has_accepted());
+  EXPECT_FALSE(message.accepted().has_refused()) << message.accepted().refused().message();
+  own.TryCancel();
+  strange.TryCancel();
 }
 
 TEST_F(ServerTest, APortInUseIsRefused) {

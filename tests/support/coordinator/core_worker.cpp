@@ -71,8 +71,7 @@ RtnLayer& CoreWorker::layer(const v1::Lease& lease, int32_t index) {
 }
 
 Status CoreWorker::put(const v1::Lease& lease, int32_t index) {
-  return upload(core_,
-                put_messages(lease.job(), lease.fence(), index, layer(lease, index).tensors));
+  return upload(core_, put_messages(lease, index, layer(lease, index).tensors));
 }
 
 Status CoreWorker::commit(const v1::Lease& lease, int32_t index) {

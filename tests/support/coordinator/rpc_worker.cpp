@@ -19,8 +19,7 @@ bool put(v1::Workers::Stub* stub, const v1::Lease& lease, int32_t index,
   grpc::ClientContext context;
   v1::PutTensorsResponse response;
   const auto writer = stub->PutTensors(&context, &response);
-  for (const v1::PutTensorsRequest& message :
-       put_messages(lease.job(), lease.fence(), index, tensors)) {
+  for (const v1::PutTensorsRequest& message : put_messages(lease, index, tensors)) {
     if (!writer->Write(message)) {
       break;
     }

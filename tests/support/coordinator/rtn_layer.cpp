@@ -106,14 +106,14 @@ RtnLayer RtnQuantizer::layer(int32_t index) {
   return layer;
 }
 
-std::vector<v1::PutTensorsRequest> put_messages(const std::string& job, int64_t fence,
-                                                int32_t layer,
+std::vector<v1::PutTensorsRequest> put_messages(const v1::Lease& lease, int32_t layer,
                                                 const std::vector<StoredTensor>& tensors,
                                                 size_t chunk) {
   std::vector<v1::PutTensorsRequest> messages;
   v1::PutHeader* header = messages.emplace_back().mutable_header();
-  header->set_job(job);
-  header->set_fence(fence);
+  header->set_job(lease.job());
+  header->set_fence(lease.fence());
+  header->set_session(lease.session());
   header->set_layer(layer);
   for (const StoredTensor& tensor : tensors) {
     v1::TensorStart* start = messages.emplace_back().mutable_tensor();

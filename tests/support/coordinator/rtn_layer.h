@@ -27,8 +27,7 @@ class RtnQuantizer {
 };
 
 /// The messages of a PutTensors call for these tensors, in chunks of `chunk` bytes.
-std::vector<v1::PutTensorsRequest> put_messages(const std::string& job, int64_t fence,
-                                                int32_t layer,
+std::vector<v1::PutTensorsRequest> put_messages(const v1::Lease& lease, int32_t layer,
                                                 const std::vector<StoredTensor>& tensors,
                                                 size_t chunk = 10'000);
 

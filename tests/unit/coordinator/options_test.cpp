@@ -52,6 +52,7 @@ TEST_F(OptionsCheck, MakesTheStateDirectory) {
   ASSERT_OK(check_options(options_));
   struct stat made {};
   EXPECT_EQ(::stat((directory_ / "state").c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 0777, 0700U);
 }
 
 TEST_F(OptionsCheck, NamesTheOptionThatIsWrong) {
@@ -79,6 +80,47 @@ TEST_F(OptionsCheck, NamesTheOptionThatIsWrong) {
   options.state_dir = directory_.put("other", "x") + "/state";
   EXPECT_FAILS(check_options(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
                "--state-dir");
+}
+
+// faults.31
+TEST(Listeners, Faults31_OtherHostsFindTlsAndTokensOrConsent) {
+  CoordinatorOptions options;
+  options.listen = "127.0.0.1:0";
+  EXPECT_OK(check_listeners(options));
+  options.worker_listen = "0.0.0.0:0";
+  EXPECT_FAILS(check_listeners(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
+               "--worker-listen");
+  for (const char* elsewhere : {"0.0.0.0:1", "[::]:1", "10.0.0.7:1", "127.evil.example:1"}) {
+    options = CoordinatorOptions();
+    options.listen = elsewhere;
+    EXPECT_FAILS(check_listeners(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
+                 "--tls-cert");
+    options.insecure = true;
+    EXPECT_OK(check_listeners(options));
+    options.insecure = false;
+    options.tls_cert = options.tls_key = "server.pem";
+    EXPECT_FAILS(check_listeners(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
+                 "--tokens");
+    options.tokens = "tokens";
+    EXPECT_OK(check_listeners(options));
+  }
+  options.tls_key = "";
+  EXPECT_FAILS(check_listeners(options), Code::kFailedPrecondition, "BAD_CONFIGURATION",
+               "--tls-key");
+}
+
+TEST(Options, AreReadFromAFile) {
+  testing::TemporaryDirectory directory;
+  directory.put("rotor.toml",
+                "state-dir = \"/s\"\nmodel-root = \"/m\"\noutput-root = \"/o\"\n"
+                "data-root = [\"/a\", \"/b\"]\ntokens = \"/t\"\ninsecure = true\n");
+  const std::string file = directory / "rotor.toml";
+  const ParsedCommandLine parsed = parse({"--config", file.c_str(), "--model-root", "/other"});
+  ASSERT_FALSE(parsed.exit_code.has_value()) << parsed.text;
+  EXPECT_EQ(parsed.options.data_roots, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(parsed.options.tokens, "/t");
+  EXPECT_EQ(parsed.options.model_root, "/other");
+  EXPECT_TRUE(parsed.options.insecure);
 }
 
 }  // namespace

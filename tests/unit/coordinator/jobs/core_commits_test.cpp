@@ -78,7 +78,7 @@ TEST_F(CoreCommits, ACommittedLayerWithOtherBytesFailsTheJobLoudly) {
   ASSERT_OK(worker.put_and_commit(*lease, 0));
   testing::RtnLayer other = testing::RtnQuantizer(*lease).layer(0);
   other.tensors[0].bytes[0] ^= 1;
-  const auto messages = testing::put_messages(lease->job(), lease->fence(), 0, other.tensors);
+  const auto messages = testing::put_messages(*lease, 0, other.tensors);
   ASSERT_OK(testing::upload(core_.get(), messages));
   for (const v1::PutTensorsRequest& message : messages) {
     if (message.has_end()) {

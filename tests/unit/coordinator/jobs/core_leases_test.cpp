@@ -88,6 +88,30 @@ TEST_F(CoreLeases, OldestJobFirst) {
   EXPECT_EQ(b.next_lease()->job(), second);
 }
 
+// faults.40
+TEST_F(CoreLeases, Faults40_HeartbeatsAloneDoNotHoldALease) {
+  submit();
+  CoreWorker idler(core_.get(), "a");
+  const auto lease = lease_to(idler);
+  ASSERT_TRUE(lease.has_value());
+  const double seconds = demo_.options().progress_seconds;
+  const auto beat = [&](double for_seconds) {
+    for (double passed = 0; passed < for_seconds; passed += 10) {
+      clock_.advance(std::chrono::seconds(10));
+      core_->heartbeat(idler.group(), lease->fence());
+      core_->tick();
+    }
+  };
+  beat(seconds / 2);
+  ASSERT_OK(idler.put(*lease, 0));  // an upload is progress
+  beat(seconds / 2 + 20);
+  EXPECT_FALSE(idler.next().has_value());
+  beat(seconds / 2 + 20);
+  const auto revoke = idler.next();
+  ASSERT_TRUE(revoke && revoke->has_revoke());
+  EXPECT_EQ(revoke->revoke().reason(), "NO_PROGRESS");
+}
+
 // faults.02
 TEST_F(CoreLeases, Faults02_ABrokenStreamEndsTheLeaseAtOnce) {
   const std::string name = submit();

@@ -17,7 +17,10 @@ class UploadSessionTest : public ::testing::Test {
         LayerStaging::create(posix_file_system(), directory_ / "l.safetensors", {tensor_.spec});
     EXPECT_OK(made);
     staging_ = std::move(made).value();
-    messages_ = testing::put_messages("jobs/x", 1, 0, {tensor_}, 4);
+    v1::Lease lease;
+    lease.set_job("jobs/x");
+    lease.set_fence(1);
+    messages_ = testing::put_messages(lease, 0, {tensor_}, 4);
   }
 
   /// Accepts the messages with these indexes until one is refused.

@@ -57,6 +57,29 @@ TEST_F(Rooted, ResolvesWhatLiesBelow) {
 }
 
 // faults.25
+TEST_F(Rooted, Faults25_ASymlinkToTheRootIsAnotherSpellingOfIt) {
+  const std::string spelling = dir_ / "scratch";
+  ASSERT_EQ(::symlink(root().c_str(), spelling.c_str()), 0);
+  link(spelling + "/models/small", "models/through");
+  const std::string real = real_root_ + "/models/small";
+  for (const std::string& path : {spelling + "/models/small", spelling + "/models/through",
+                                  std::string("models/through"), root() + "/models/small"}) {
+    for (const std::string& as : {root(), spelling}) {
+      const auto resolved = resolve_beneath(as, path);
+      ASSERT_OK(resolved);
+      EXPECT_EQ(*resolved, real) << path;
+    }
+  }
+  const auto fresh = resolve_new_beneath(root(), spelling + "/models/new");
+  ASSERT_OK(fresh);
+  EXPECT_EQ(*fresh, real_root_ + "/models/new");
+  EXPECT_FAILS(resolve_beneath(root(), spelling + "/models/outside"), Code::kInvalidArgument,
+               "PATH_REFUSED", "outside the root");
+  EXPECT_FAILS(resolve_beneath(root(), spelling + "/../secret"), Code::kInvalidArgument,
+               "PATH_REFUSED", "outside the root");
+}
+
+// faults.25
 TEST_F(Rooted, Faults25_RefusesWhatLeavesTheRoot) {
   const std::string bad[] = {"",
                              std::string("models\0/small", 13),

@@ -1,0 +1,148 @@
+"""Who gets in: TLS on both sides and tokens, each way in which they can be wrong, and their rotation
+while the coordinator runs.
+
+faults.31, faults.40 (a stranger cannot be a worker).
+"""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import unittest
+
+import access_service as service
+from access_service import harness
+
+DONE, USAGE, UNREACHABLE, CONFIGURATION = 0, 2, 69, 78
+
+
+class Access(unittest.TestCase):
+    def setUp(self):
+        temporary = harness.temporary_directory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = pathlib.Path(temporary.name)
+        self.authority = service.Authority(self.directory, "authority")
+        self.stranger = service.Authority(self.directory, "stranger")
+        self.certificate, self.key = self.authority.sign("server")
+
+    def tls(self, *more):
+        return ["--tls-cert", self.certificate, "--tls-key", self.key, *more]
+
+    def expect(self, code, words, address, *arguments):
+        got, output = service.rotor(address, *arguments)
+        self.assertEqual(got, code, output)
+        self.assertIn(words, output)
+
+    def refuses_to_start(self, words, *options):
+        done = subprocess.run(list(map(str, service.coordinator_command(self.directory, *options))),
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, CONFIGURATION, done.stderr)
+        self.assertIn(words, done.stderr)
+
+    def replace_server(self, pair):
+        """Whole files, as a tool that renews certificates puts them there."""
+        for new, old in zip(pair, (self.certificate, self.key)):
+            shutil.copy(new, str(old) + ".new")
+            pathlib.Path(str(old) + ".new").rename(old)
+
+    def test_none_wrong_authority_wrong_name(self):
+        ca = ["--tls-ca", self.authority.certificate]
+        with service.coordinator(self.directory, *self.tls()) as server:
+            address = "localhost:" + server.ports[0]
+            self.expect(DONE, "", address, "jobs", *ca)
+            self.expect(UNREACHABLE, "did not answer", address, "jobs")
+            self.expect(UNREACHABLE, "did not answer", address, "jobs", "--tls-ca",
+                        self.stranger.certificate)
+            self.expect(CONFIGURATION, "no-such-file", address, "jobs", "--tls-ca", "no-such-file")
+            # Another name, then one that has expired, without a restart; then a good one again.
+            self.replace_server(self.authority.sign("other", "other.example"))
+            service.wait_until(lambda: service.rotor(address, "jobs", *ca)[0] == UNREACHABLE,
+                               "a certificate for another host must be refused")
+            self.replace_server(self.authority.sign("expired", days=-1))
+            service.wait_until(lambda: service.rotor(address, "jobs", *ca)[0] == UNREACHABLE,
+                               "an expired certificate must be refused")
+            self.replace_server(self.stranger.sign("moved"))
+            service.wait_until(lambda: service.rotor(
+                address, "jobs", "--tls-ca", self.stranger.certificate)[0] == DONE,
+                               "a rotated certificate must be used")
+            self.expect(UNREACHABLE, "did not answer", address, "jobs", *ca)
+
+    def test_client_certificates(self):
+        good = self.authority.sign("gang", "gang-1.example")
+        bad = self.stranger.sign("intruder", "gang-1.example")
+        ca = ["--tls-ca", self.authority.certificate]
+        as_client = lambda pair: [*ca, "--tls-cert", pair[0], "--tls-key", pair[1]]  # noqa: E731
+        required = self.tls("--tls-client-ca", self.authority.certificate)
+        with service.coordinator(self.directory, *required) as server:
+            address = "localhost:" + server.ports[0]
+            self.expect(DONE, "", address, "jobs", *as_client(good))
+            self.expect(UNREACHABLE, "", address, "jobs", *ca)
+            self.expect(UNREACHABLE, "", address, "jobs", *as_client(bad))
+        tokens = self.directory / "tokens"
+        tokens.write_text("gang read cert:gang-1.example\n")
+        with service.coordinator(self.directory, *required, "--tokens", tokens) as server:
+            address = "localhost:" + server.ports[0]
+            self.expect(DONE, "", address, "jobs", *as_client(good))
+            self.expect(CONFIGURATION, "none was shown", address, "jobs", *ca)
+            self.expect(USAGE, "needs the role submit", address, "cancel", "jobs/1",
+                        *as_client(good))
+
+    def test_what_does_not_start(self):
+        everywhere = ["--listen", "0.0.0.0:0"]
+        self.refuses_to_start("--insecure", *everywhere)
+        self.refuses_to_start("--tokens", *everywhere, *self.tls())
+        expired = self.authority.sign("expired", days=-1)
+        self.refuses_to_start("has expired", "--tls-cert", expired[0], "--tls-key", expired[1])
+        self.refuses_to_start("is not the key", "--tls-cert", self.certificate, "--tls-key",
+                              self.stranger.key)
+        broken = self.directory / "broken"
+        broken.write_text("alice submit sha256:short\n")
+        self.refuses_to_start("broken:1", "--tokens", broken)
+
+    def test_tokens_and_roles(self):
+        reader = service.make_token(self.directory, "reader", "read")
+        worker = service.make_token(self.directory, "gang", "worker")
+        alice = service.make_token(self.directory, "alice", "submit", "--jobs", 1)
+        bob = service.make_token(self.directory, "bob", "submit")
+        admin = service.make_token(self.directory, "admin", "admin")
+        submit = ["submit", harness.MODEL, "--format", "mxfp4", *harness.CALIBRATION]
+        with service.coordinator(self.directory, "--tokens", self.directory / "tokens",
+                                 "--worker-listen", "127.0.0.1:0") as server:
+            address, workers = ("127.0.0.1:" + port for port in server.ports)
+            as_ = lambda token: ["--token-file", token]  # noqa: E731
+            self.expect(CONFIGURATION, "none was shown", address, "jobs")
+            forged = self.directory / "forged"
+            forged.write_text("rotor-" + 64 * "0" + "\n")
+            self.expect(CONFIGURATION, "not known here", address, "jobs", *as_(forged))
+            self.expect(DONE, "", address, "jobs", *as_(reader))
+            self.expect(USAGE, "needs the role read", address, "jobs", *as_(worker))
+            one = ["--output", self.directory / "one"]
+            self.expect(USAGE, "needs the role submit", address, *submit, *one, *as_(reader))
+            job = harness.run([*map(str, [harness.BIN / "rotor", *submit, *one, *as_(alice),
+                                          "--coordinator", address]), "-o", "json"])["job"]
+            self.expect(1, "as many as it may", address, *submit, "--output",
+                        self.directory / "two", *as_(alice))
+            self.expect(USAGE, "only its owner", address, "cancel", job, *as_(bob))
+            # On the workers' listener there are no jobs, and on the other one no work.
+            self.expect(2, "", workers, "jobs", *as_(admin))
+            for where, token in ((workers, forged), (workers, alice), (address, worker)):
+                done = subprocess.run(list(map(str, service.worker_command(where, *as_(token)))),
+                                      capture_output=True, text=True, timeout=60, check=False)
+                self.assertEqual(done.returncode, CONFIGURATION, done.stderr)
+            with service.running(service.worker_command(workers, *as_(worker))):
+                service.wait_until(lambda: "SUCCEEDED" in service.rotor(
+                    address, "status", job, *as_(reader))[1], "the job's end", 120)
+            # Withdrawn and replaced while the coordinator runs.
+            tokens = self.directory / "tokens"
+            lines = [line for line in tokens.read_text().splitlines() if "alice" not in line]
+            tokens.write_text("\n".join(lines) + "\n")
+            service.wait_until(lambda: service.rotor(address, "jobs", *as_(alice))[0] ==
+                               CONFIGURATION, "a withdrawn token must be refused")
+            service.make_token(self.directory, "alice", "submit")
+            service.wait_until(lambda: service.rotor(address, "jobs", *as_(alice))[0] == DONE,
+                               "a new token must be known")
+            self.assertEqual((self.directory / "state").stat().st_mode & 0o777, 0o700)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v"])
