@@ -1,5 +1,6 @@
-// The lock on a state directory (faults.md row 7): an flock on STATE/lock, which the kernel drops
-// with the process however it ends; the file says who holds it.
+// The lock on a state directory (faults.md rows 7 and 36): an flock on the directory itself, so
+// that it holds though STATE/lock is removed, and on that file, which says who holds it. The kernel
+// drops both with the process however it ends.
 //
 // Thread-safety: a value that moves. Errors: FAILED_PRECONDITION, STATE_DIR_IN_USE, naming the
 // holder's pid, host and start; those of the file system.
@@ -19,8 +20,9 @@ class StateLock {
   ~StateLock();
 
  private:
-  explicit StateLock(int fd) : fd_(fd) {}
-  int fd_;
+  explicit StateLock(int file) : file_(file) {}
+  int file_;
+  int directory_ = -1;
 };
 
 }  // namespace rotor::coordinator

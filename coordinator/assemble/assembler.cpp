@@ -12,7 +12,7 @@
 #include "coordinator/assemble/report_file.h"
 #include "coordinator/assemble/tensor_copier.h"
 #include "coordinator/jobs/output_path.h"
-#include "coordinator/jobs/source_check.h"
+#include "coordinator/staging/owned_directory.h"
 #include "model/model_files.h"
 #include "quant/base/parallel.h"
 #include "quant/checkpoint/inspect.h"
@@ -24,11 +24,6 @@ namespace {
 
 constexpr char kCardName[] = "README.md";
 constexpr char kSourceCardName[] = "README-source.md";  // the source's card
-
-/// Survives a rename, and nobody else's directory has it.
-std::string identity_of(const FileStat& stat) {
-  return std::to_string(stat.device) + ":" + std::to_string(stat.inode);
-}
 
 Status write_synced(FileSystem& fs, const std::string& path, const std::string& bytes) {
   ROTOR_ASSIGN_OR_RETURN(const auto file, fs.open_for_writing(path, OpenMode::kCreateNew));
@@ -44,16 +39,17 @@ class Assembly {
         input_(input),
         hooks_(hooks),
         output_(input.job.output_path),
-        partial_(partial_output(output_)) {}
+        partial_(partial_output(output_)),
+        owner_{input.job.id, input.job.published} {}
 
   Result<AssemblyResult> run() {
     ROTOR_ASSIGN_OR_RETURN(const bool done, already_published());
     if (!done) {
-      ROTOR_RETURN_IF_ERROR(remove_all(fs_, partial_));
+      ROTOR_RETURN_IF_ERROR(remove_owned_directory(fs_, partial_, owner_));
       const Status built = build_and_publish();
       if (!built.ok()) {
         // Best effort: the next try begins by removing it, too.
-        (void)remove_all(fs_, partial_);
+        (void)remove_owned_directory(fs_, partial_, owner_);
         return built;
       }
     }
@@ -71,16 +67,15 @@ class Assembly {
       return true;
     }
     return already_exists("output " + output_ +
-                          " was made by another program while the job ran; move it away and "
-                          "submit again")
+                          " was made by another program while the job ran; move it away, then "
+                          "resume the job")
         .with_reason("OUTPUT_EXISTS")
         .with_detail("output", output_);
   }
 
   Status build_and_publish() {
-    ROTOR_RETURN_IF_ERROR(check_source(fs_, input_.job));
     ROTOR_ASSIGN_OR_RETURN(const ModelFiles model, open_model(fs_, input_.job.model_path));
-    ROTOR_RETURN_IF_ERROR(fs_.create_directory(partial_));
+    ROTOR_RETURN_IF_ERROR(make_owned_directory(fs_, partial_, owner_));
     ROTOR_RETURN_IF_ERROR(write_tensors(model));
     ROTOR_RETURN_IF_ERROR(write_other_files(model));
     ROTOR_RETURN_IF_ERROR(model.checkpoint->check_unchanged());
@@ -154,7 +149,11 @@ class Assembly {
 
   Status publish() {
     ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(partial_));
+    // On record first: from here on the identity shows whose directory it is, not the file in it.
     ROTOR_RETURN_IF_ERROR(hooks_.before_publish(identity_of(stat)));
+    owner_.identity = identity_of(stat);
+    ROTOR_RETURN_IF_ERROR(disown_directory(fs_, partial_));
+    ROTOR_RETURN_IF_ERROR(fs_.sync_dir(partial_));
     ROTOR_RETURN_IF_ERROR(fs_.rename(partial_, output_));
     return fs_.sync_dir(parent_directory(output_));
   }
@@ -175,6 +174,7 @@ class Assembly {
   const AssemblyHooks& hooks_;
   const std::string output_;
   const std::string partial_;
+  Owner owner_;
 };
 
 }  // namespace

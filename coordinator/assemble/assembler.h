@@ -3,7 +3,8 @@
 // config, the source's other files and the report; read back and verified; published by one rename.
 //
 // All of it happens in OUTPUT.rotor-partial, beside the output, so a crash at any point leaves
-// either that directory, which the next try removes, or the whole checkpoint.
+// either that directory, which the next try removes, or the whole checkpoint. A directory of that
+// name that the job did not make is left alone (NOT_THIS_JOBS).
 //
 // Thread-safety: one assembly per output at a time. Cost: one pass of writing and one of reading
 // over the output; memory is one piece of 1 MiB and the names.

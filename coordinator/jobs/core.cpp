@@ -2,7 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "coordinator/jobs/output_path.h"
+#include "coordinator/jobs/reasons.h"
+#include "coordinator/jobs/state_guard.h"
+#include "coordinator/jobs/transitions.h"
 #include "proto/convert.h"
 #include "proto/errors.h"
 
@@ -11,8 +16,10 @@ namespace {
 
 constexpr std::string_view kNamePrefix = "jobs/";
 
-/// What the store and SQLite need besides the tensors, so that a resumed job does not stop at once.
-constexpr int64_t kStoreMargin = int64_t{16} << 20;
+Cleanup cleanup_of(const JobRecord& record) {
+  const bool succeeded = record.state == v1::JOB_STATE_SUCCEEDED;
+  return {record.id, succeeded ? "" : partial_output(record.output_path), record.published};
+}
 
 }  // namespace
 
@@ -20,25 +27,57 @@ Core::Core(FileSystem& fs, const Clock& clock, const CoordinatorOptions& options
     : fs_(fs),
       clock_(clock),
       options_(options),
-      staging_(&fs, join_path(options.state_dir, "staging")) {}
+      staging_(&fs, join_path(options.state_dir, "staging")),
+      reserve_(&fs, options.state_dir) {}
 
 Result<std::unique_ptr<Core>> Core::open(FileSystem& fs, const Clock& clock,
                                          const CoordinatorOptions& options) {
   std::unique_ptr<Core> core(new Core(fs, clock, options));
-  ROTOR_RETURN_IF_ERROR(create_directories(fs, core->staging_.directory()));
-  ROTOR_ASSIGN_OR_RETURN(core->store_, JobStore::open(join_path(options.state_dir, "jobs.sqlite")));
-  ROTOR_RETURN_IF_ERROR(core->take_up_jobs());
+  Status opened = core->open_state();
+  if (opened.reason() == kDiskFull && core->reserve_.give_back()) {
+    opened = core->open_state();
+  }
+  ROTOR_RETURN_IF_ERROR(opened);
+  if (const Status kept = core->reserve_.keep(); !kept.ok()) {
+    spdlog::warn("no room is kept for a pause: {}", kept.to_string());
+  }
   return core;
+}
+
+Status Core::open_state() {
+  jobs_.clear();
+  store_.reset();
+  ROTOR_RETURN_IF_ERROR(check_store(fs_, options_.state_dir, staging_));
+  ROTOR_ASSIGN_OR_RETURN(store_, JobStore::open(join_path(options_.state_dir, "jobs.sqlite")));
+  ROTOR_ASSIGN_OR_RETURN(const int64_t last_steady_us, store_->last_steady_us());
+  steady_origin_us_ = std::max(clock_.wall_us(), last_steady_us);
+  steady_origin_ = clock_.monotonic();
+  ROTOR_RETURN_IF_ERROR(note_opening(fs_, options_.state_dir, store_.get()));
+  ROTOR_RETURN_IF_ERROR(create_directories(fs_, staging_.directory()));
+  ROTOR_ASSIGN_OR_RETURN(cleanups_, store_->cleanups());
+  return take_up_jobs();
 }
 
 Status Core::take_up_jobs() {
   ROTOR_ASSIGN_OR_RETURN(std::vector<JobRecord> records, store_->open_jobs());
-  std::set<std::string> ids;
+  std::set<std::string> known;
+  for (const Cleanup& cleanup : cleanups_) {
+    known.insert(cleanup.job_id);
+  }
   for (JobRecord& record : records) {
-    ids.insert(record.id);
+    known.insert(record.id);
     ROTOR_RETURN_IF_ERROR(take_up(std::move(record)));
   }
-  return staging_.keep_jobs(ids);
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> staged, staging_.job_directories());
+  for (const std::string& name : staged) {
+    if (known.count(name) == 0) {
+      spdlog::warn(
+          "{} is of no job that this store knows as open: it is kept; remove it if nobody "
+          "misses it",
+          staging_.job_directory(name));
+    }
+  }
+  return {};
 }
 
 Status Core::take_up(JobRecord record) {
@@ -46,11 +85,14 @@ Status Core::take_up(JobRecord record) {
   ROTOR_ASSIGN_OR_RETURN(std::vector<LayerRecord> layers, store_->layers(record.sequence));
   std::set<std::string> files;
   for (LayerRecord& layer : layers) {
-    files.insert(layer.file);
+    if (!layer.file.empty()) {
+      files.insert(layer.file);
+    }
     layer.report.Clear();
     const int32_t index = layer.layer;
     job->layers.emplace(index, std::move(layer));
   }
+  ROTOR_RETURN_IF_ERROR(check_staging(fs_, staging_, record, !files.empty()));
   // What an older lease left behind was never committed, so it does not exist.
   ROTOR_RETURN_IF_ERROR(staging_.prepare_job(record.id));
   ROTOR_RETURN_IF_ERROR(staging_.keep_files(record.id, files));
@@ -88,7 +130,13 @@ Result<OpenJob*> Core::find_open(const std::string& name) {
 
 Status Core::save(OpenJob& job, JobRecord next,
                   const std::function<Status(StoreWriter&, JobRecord&)>& body) {
+  if (next.state != job.record.state && !may_become(job.record.state, next.state)) {
+    return internal_error(job.record.name() + " cannot become " + state_name(next.state) +
+                          " from " + state_name(job.record.state))
+        .with_reason("BAD_TRANSITION");
+  }
   next.update_us = clock_.wall_us();
+  next.steady_us = steady_us();
   const Status stored = store_->write([&](StoreWriter& writer) -> Status {
     ROTOR_RETURN_IF_ERROR(body(writer, next));
     return writer.update_job(next);
@@ -103,14 +151,18 @@ Status Core::change_state(OpenJob& job, v1::JobState state, const Status& cause)
   JobRecord next = job.record;
   next.state = state;
   next.cause = cause.ok() ? v1::Cause() : to_cause(cause);
-  ROTOR_RETURN_IF_ERROR(save(job, std::move(next), [](StoreWriter& writer, JobRecord& record) {
+  const auto write = [](StoreWriter& writer, JobRecord& record) -> Status {
     v1::JobEvent event;
     event.mutable_state()->set_state(record.state);
     if (record.cause.code() != 0) {
       *event.mutable_state()->mutable_cause() = record.cause;
     }
+    if (record.ended()) {
+      ROTOR_RETURN_IF_ERROR(writer.put_cleanup(cleanup_of(record)));
+    }
     return writer.append_event(&record, std::move(event));
-  }));
+  };
+  ROTOR_RETURN_IF_ERROR(save(job, std::move(next), write));
   spdlog::info("{} is {}{}", job.record.name(), state_name(state),
                cause.ok() ? "" : ": " + cause.to_string());
   poke();
@@ -126,47 +178,81 @@ Status Core::stop_job(OpenJob& job, v1::JobState state, const Status& cause) {
   }
   if (job.record.ended()) {
     *job.stop_assembly = true;
-    garbage_.push_back({job.record.id, state == v1::JOB_STATE_SUCCEEDED
-                                           ? ""
-                                           : partial_output(job.record.output_path)});
+    cleanups_.push_back(cleanup_of(job.record));
     jobs_.erase(job.record.sequence);  // `job` is gone from here on
   }
   return {};
 }
 
-void Core::fail_job(OpenJob& job, const Status& cause) {
-  const std::string name = job.record.name();
-  if (const Status stopped = stop_job(job, v1::JOB_STATE_FAILED, cause); !stopped.ok()) {
-    spdlog::error("{} cannot be marked FAILED: {}; its cause was: {}", name, stopped.to_string(),
-                  cause.to_string());
+Status Core::stop_with_reserve(OpenJob& job, v1::JobState state, const Status& cause) {
+  Status stopped = stop_job(job, state, cause);
+  if (stopped.reason() == kDiskFull && reserve_.give_back()) {
+    spdlog::warn("{}: the state's disk is full; its reserve is given back", job.record.name());
+    stopped = stop_job(job, state, cause);
   }
+  return stopped;
+}
+
+void Core::stop_surely(OpenJob& job, v1::JobState state, const Status& cause) {
+  const std::string name = job.record.name();
+  job.unstored_stop.reset();
+  const Status stopped = stop_with_reserve(job, state, cause);
+  if (stopped.ok()) {
+    return;
+  }
+  // Not an end: the job is held as it is, and nobody works on it until this can be written.
+  spdlog::error("{} is to be {}, which cannot be stored yet: {}; its cause: {}", name,
+                state_name(state), stopped.to_string(), cause.to_string());
+  job.unstored_stop = OpenJob::Stop{state, cause};
+  job.room_at = clock_.monotonic() + kRetryAfter;
+  while (!job.leases.empty()) {
+    end_lease(job, job.leases.begin()->first, state_name(state), true);
+  }
+}
+
+void Core::retry_stops() {
+  std::vector<OpenJob*> due;
+  for (const auto& [sequence, job] : jobs_) {
+    if (job->unstored_stop && clock_.monotonic() >= job->room_at) {
+      due.push_back(job.get());
+    }
+  }
+  for (OpenJob* const job : due) {
+    const OpenJob::Stop stop = *job->unstored_stop;
+    job->room_at = clock_.monotonic() + kRetryAfter;
+    stop_surely(*job, stop.state, stop.cause);
+  }
+}
+
+void Core::fail_job(OpenJob& job, const Status& cause) {
+  stop_surely(job, v1::JOB_STATE_FAILED, cause);
 }
 
 void Core::pause_job(OpenJob& job, const Status& cause) {
-  if (const Status paused = stop_job(job, v1::JOB_STATE_PAUSED, cause); !paused.ok()) {
-    spdlog::error("{} cannot be paused: {}; its cause was: {}", job.record.name(),
-                  paused.to_string(), cause.to_string());
-  }
+  stop_surely(job, v1::JOB_STATE_PAUSED, cause);
 }
 
 void Core::pause_for_disk(OpenJob& job, const Status& cause) {
-  if (job.record.state == v1::JOB_STATE_PAUSED) {
+  if (job.record.state == v1::JOB_STATE_PAUSED || job.unstored_stop) {
     return;
   }
-  const bool finalizing = job.record.state == v1::JOB_STATE_FINALIZING;
-  const int64_t needed =
-      (finalizing ? job.record.estimate.output_bytes()
-                  : job.record.estimate.staging_bytes() / std::max(job.record.layers, 1)) +
-      kStoreMargin;
-  const std::string path =
-      finalizing ? parent_directory(job.record.output_path) : options_.state_dir;
+  const int64_t needed = job.next_bytes();
+  const std::string path = job.next_directory(options_.state_dir);
+  ++job.disk_troubles;
+  job.room_at = clock_.monotonic() + retry_pause(job.disk_troubles);
   pause_job(job, resource_exhausted("no space left below " + path + ": " + std::to_string(needed) +
                                     " bytes are needed; the job goes on by itself when they are "
                                     "free (" +
                                     cause.message() + ")")
-                     .with_reason("DISK_FULL")
+                     .with_reason(kDiskFull)
                      .with_detail("path", path)
                      .with_detail("bytes_needed", std::to_string(needed)));
+}
+
+int64_t Core::steady_us() const {
+  return steady_origin_us_ +
+         std::chrono::duration_cast<std::chrono::microseconds>(clock_.monotonic() - steady_origin_)
+             .count();
 }
 
 void Core::poke() {

@@ -4,6 +4,8 @@
 //   PENDING -> RUNNING -> FINALIZING -> SUCCEEDED
 //   PENDING, RUNNING -> PAUSED (by a user) -> PENDING or RUNNING
 //   RUNNING, FINALIZING -> PAUSED (DISK_FULL) -> back, by itself
+//   RUNNING, FINALIZING -> PAUSED (SOURCE_UNREADABLE) -> back, by itself when it can be read
+//   RUNNING, FINALIZING -> PAUSED (SOURCE_CHANGED) -> back (by a user, when it is as it was)
 //   RUNNING -> PAUSED (LEASES_LOST: its workers die again and again) -> RUNNING (by a user)
 //   any of these -> CANCELLED, FAILED
 //
@@ -13,8 +15,9 @@
 //
 // Thread-safety: every function from any thread, behind one mutex, which is never held over a sync
 // of tensor data, a read of the model, or a send. Errors carry reasons: NO_SUCH_JOB, BAD_NAME,
-// BAD_REQUEST_ID, REQUEST_ID_TAKEN, JOB_ENDED, BAD_STATE, SOURCE_CHANGED, STALE_FENCE, and those of
-// validation and staging. Cost: a change of state is one fsync of the store.
+// BAD_REQUEST_ID, REQUEST_ID_TAKEN, JOB_ENDED, BAD_STATE, SOURCE_CHANGED, SOURCE_UNREADABLE,
+// STALE_FENCE, and those of validation and staging. Cost: a change of state is one fsync of the
+// store.
 #pragma once
 
 #include <condition_variable>
@@ -31,6 +34,7 @@
 #include "coordinator/assemble/assembler.h"
 #include "coordinator/jobs/event_hub.h"
 #include "coordinator/jobs/open_job.h"
+#include "coordinator/jobs/state_reserve.h"
 #include "coordinator/jobs/validate.h"
 #include "coordinator/jobs/validation_slots.h"
 #include "coordinator/options.h"
@@ -115,6 +119,7 @@ class Core {
   Core(FileSystem& fs, const Clock& clock, const CoordinatorOptions& options);
 
   // core.cpp
+  Status open_state();
   Status take_up_jobs();
   Status take_up(JobRecord record);
   Result<std::string> id_of(const std::string& name) const;
@@ -131,6 +136,14 @@ class Core {
   /// Back from PAUSED to where the job was.
   Status unpause(OpenJob& job);
   void poke();
+  /// Microseconds that no clock's setting changes; rises over restarts, too.
+  int64_t steady_us() const;
+  /// stop_job, on the room that is kept for it where there is no other.
+  Status stop_with_reserve(OpenJob& job, v1::JobState state, const Status& cause);
+  /// stop_job once more for those that could not be stored.
+  void retry_stops();
+  /// stop_job; what cannot be written for want of room is held in memory and written later.
+  void stop_surely(OpenJob& job, v1::JobState state, const Status& cause);
 
   // core_submit.cpp
   Result<v1::Job> existing_job(const JobRecord& record, const v1::SubmitJobRequest& request);
@@ -143,6 +156,9 @@ class Core {
   int idle_groups() const;
   void end_expired_leases();
   void resume_when_room();
+  bool has_room(const OpenJob& job);
+  /// Once more, where the end of a job's last layer could not be written.
+  void finalize_complete_jobs();
   void lease_open_layers();
   /// What to lease next and to whom; job null: nothing.
   struct Offer {
@@ -151,20 +167,32 @@ class Core {
     ShardCut cut;
   };
   Offer next_offer();
-  /// The job whose source must be looked at before anything else; null: none.
-  OpenJob* next_to_check(const Offer& offer);
-  Status check_and_prepare(const JobRecord& record, std::shared_ptr<const PreparedJob>* prepared);
-  void note_source(int64_t sequence, const Status& checked,
-                   std::shared_ptr<const PreparedJob> prepared);
   Status give_lease(const Offer& offer);
   /// Returns whether work that it was given for is still open.
   bool end_lease(OpenJob& job, int64_t fence, const std::string& reason, bool tell_worker);
   /// Ends the lease of a group that died or fell silent; pauses the job after too many of them.
   void lose_lease(OpenJob& job, int64_t fence, const std::string& reason);
+  /// Counts it, at most once in OpenJob::kLossSpacing, and pauses the job after too many.
+  void count_lost_lease(OpenJob& job, const std::string& reason, const std::string& what);
   /// The lease if `fence` is a running one of that job; `group` 0 for any.
   Result<Lease*> find_lease(const std::string& name, int64_t fence, int64_t group);
   /// The same for a call beside the group's stream, which must know its secret; counts as progress.
   Result<Lease*> find_own_lease(const std::string& name, int64_t fence, const std::string& session);
+
+  // core_sources.cpp
+  /// The job whose source must be looked at before anything else; null: none.
+  OpenJob* next_to_check(const Offer& offer);
+  struct SourceLook {
+    std::string digest;
+    std::shared_ptr<const PreparedJob> prepared;  // null where it was not asked for
+  };
+  /// Not under the mutex: reads the model's headers and the input files.
+  Result<SourceLook> look_at_source(const JobRecord& record, bool prepare);
+  void note_source(int64_t sequence, const Result<SourceLook>& look);
+  /// Keeps everything; a job that is paused for it already learns what is wrong now.
+  void pause_for_source(OpenJob& job, const Status& cause);
+  /// A worker's error about a file that reads well from here.
+  void worker_source_failed(OpenJob& job, const Status& cause, const std::string& worker);
 
   // core_workers.cpp
   /// Notes a sign of life; null if the group is gone.
@@ -193,7 +221,7 @@ class Core {
                        int64_t took_us);
   void succeed(OpenJob& job, const AssemblyResult& result, int64_t took_us);
   void assembly_failed(OpenJob& job, const Status& status);
-  void sweep_garbage();
+  void clean_up();
 
   FileSystem& fs_;
   const Clock& clock_;
@@ -207,13 +235,12 @@ class Core {
   std::condition_variable published_;                 // OpenJob::publishing fell
   std::map<int64_t, std::unique_ptr<OpenJob>> jobs_;  // by sequence: oldest first
   std::map<int64_t, Group> groups_;
-  /// Directories of jobs that have ended; the assembling thread removes them, so that nobody
+  /// Of jobs that have ended, as in the store; the assembling thread removes them, so that nobody
   /// removes what it is writing.
-  struct Garbage {
-    std::string job_id;
-    std::string partial;  // of the output; empty: none
-  };
-  std::vector<Garbage> garbage_;
+  std::vector<Cleanup> cleanups_;
+  StateReserve reserve_;
+  int64_t steady_origin_us_ = 0;
+  Clock::Time steady_origin_;
   int64_t last_group_ = 0;
   bool stopped_ = false;
 };

@@ -4,19 +4,23 @@
 
 #include "coordinator/assemble/assembler.h"
 #include "coordinator/jobs/core.h"
+#include "coordinator/jobs/reasons.h"
+#include "coordinator/jobs/source_check.h"
 #include "coordinator/staging/damaged_layer.h"
+#include "coordinator/staging/owned_directory.h"
 
 namespace rotor::coordinator {
 
 bool Core::assemble_next() {
-  sweep_garbage();
+  clean_up();
   AssemblyInput input;
   std::shared_ptr<std::atomic<bool>> stop;
   {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(jobs_.begin(), jobs_.end(), [this](const auto& entry) {
       const OpenJob& job = *entry.second;
-      return job.record.state == v1::JOB_STATE_FINALIZING && clock_.monotonic() >= job.retry_at;
+      return !job.unstored_stop && job.record.state == v1::JOB_STATE_FINALIZING &&
+             clock_.monotonic() >= job.retry_at;
     });
     if (stopped_ || found == jobs_.end()) {
       return false;
@@ -27,15 +31,16 @@ bool Core::assemble_next() {
     input.prepared = job.prepared;
     stop = job.stop_assembly;
   }
-  const int64_t begin = clock_.wall_us();
+  const int64_t begin = steady_us();
   const Result<AssemblyResult> result = run_assembly(&input, *stop);
-  finish_assembly(input.job, result, clock_.wall_us() - begin);
+  finish_assembly(input.job, result, steady_us() - begin);
   return true;
 }
 
 Result<AssemblyResult> Core::run_assembly(AssemblyInput* input, const std::atomic<bool>& stop) {
-  if (!input->prepared) {
-    ROTOR_RETURN_IF_ERROR(check_and_prepare(input->job, &input->prepared));
+  ROTOR_ASSIGN_OR_RETURN(const SourceLook look, look_at_source(input->job, !input->prepared));
+  if (look.prepared) {
+    input->prepared = look.prepared;
   }
   ROTOR_ASSIGN_OR_RETURN(input->layers, store_->layers(input->job.sequence));
   input->staging = staging_.job_directory(input->job.id);
@@ -44,7 +49,17 @@ Result<AssemblyResult> Core::run_assembly(AssemblyInput* input, const std::atomi
   hooks.before_publish = [this, input](const std::string& identity) {
     return begin_publishing(input->job.sequence, identity);
   };
-  return assemble_checkpoint(fs_, *input, hooks);
+  Result<AssemblyResult> result = assemble_checkpoint(fs_, *input, hooks);
+  if (concerns_source(input->job, result.status())) {
+    // The source may have gone, or changed, under the assembly's hands.
+    ROTOR_RETURN_IF_ERROR(check_source(fs_, input->job).status());
+    if (result.status().reason() == kSourceChanged) {
+      return aborted(input->job.name() +
+                     ": a file of the source was touched while it was copied; "
+                     "its content is the same, so it is copied again");
+    }
+  }
+  return result;
 }
 
 Status Core::begin_publishing(int64_t sequence, const std::string& identity) {
@@ -110,8 +125,14 @@ void Core::assembly_failed(OpenJob& job, const Status& status) {
   const auto layer = status.details().find("layer");
   if (status.reason() == kStagedLayerDamaged && layer != status.details().end()) {
     lose_layer(job, std::atoi(layer->second.c_str()), status);
-  } else if (status.reason() == "DISK_FULL") {
+  } else if (status.reason() == kDiskFull) {
     pause_for_disk(job, status);
+  } else if (is_source_reason(status.reason())) {
+    pause_for_source(job, status);
+  } else if (is_output_blocked(status.reason())) {
+    pause_job(job, status);
+  } else if (status.code() == Code::kAborted) {
+    job.retry_at = clock_.monotonic() + kRetryAfter;
   } else {
     const bool final =
         status.code() != Code::kUnavailable && status.code() != Code::kResourceExhausted;
@@ -120,16 +141,23 @@ void Core::assembly_failed(OpenJob& job, const Status& status) {
   }
 }
 
-void Core::sweep_garbage() {
-  std::vector<Garbage> garbage;
+void Core::clean_up() {
+  std::vector<Cleanup> cleanups;
   {
     const std::lock_guard lock(mutex_);
-    garbage.swap(garbage_);
+    cleanups.swap(cleanups_);
   }
-  for (const Garbage& item : garbage) {
-    Status removed = staging_.remove_job(item.job_id);
-    if (removed.ok() && !item.partial.empty()) {
-      removed = remove_all(fs_, item.partial);
+  for (const Cleanup& cleanup : cleanups) {
+    Status removed = staging_.remove_job(cleanup.job_id);
+    if (!cleanup.partial.empty()) {
+      const Status partial =
+          remove_owned_directory(fs_, cleanup.partial, {cleanup.job_id, cleanup.identity});
+      removed = removed.ok() ? partial : removed;
+    }
+    // What is another's is none of this job's: it is left alone for good.
+    if (removed.ok() || removed.reason() == kNotThisJobs) {
+      removed =
+          store_->write([&](StoreWriter& writer) { return writer.delete_cleanup(cleanup.job_id); });
     }
     if (!removed.ok()) {
       spdlog::warn("{}; it is tried again at the next start", removed.to_string());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/jobs/core.h"
+#include "coordinator/jobs/reasons.h"
 #include "proto/errors.h"
 
 namespace rotor::coordinator {
@@ -105,6 +106,8 @@ Status Core::record_commit(const v1::CommitLayer& commit, const std::string& fil
   spdlog::info("{}: layer {} committed, {} of {}", job->record.name(), layer.layer,
                job->record.committed_layers, job->record.layers);
   job->lost_leases = 0;
+  job->source_troubles = 0;
+  job->disk_troubles = 0;
   layer.report.Clear();
   job->layers.emplace(layer.layer, std::move(layer));
   return {};
@@ -122,7 +125,7 @@ Status Core::check_again(OpenJob& job, const LayerRecord& committed,
                        " came out with other bytes than the committed ones: tensor " +
                        tensor.name() + " had sha256 " + digests[tensor.name()] + ", now " +
                        tensor.sha256() + "; this must not happen: keep the job and report it")
-          .with_reason("NOT_DETERMINISTIC")
+          .with_reason(kNotDeterministic)
           .with_detail("layer", std::to_string(commit.layer()))
           .with_detail("tensor", tensor.name());
     }
@@ -148,9 +151,9 @@ void Core::settle_commit(int64_t group, const v1::CommitLayer& commit, const Sta
         spdlog::error("{}: {}", job.record.name(), done.to_string());
       }
     }
-  } else if (status.reason() == "NOT_DETERMINISTIC") {
+  } else if (status.reason() == kNotDeterministic) {
     fail_job(job, status);
-  } else if (status.reason() == "DISK_FULL") {
+  } else if (status.reason() == kDiskFull) {
     pause_for_disk(job, status);
   } else if (status.code() == Code::kUnavailable || status.code() == Code::kInternal) {
     // A failed write or fsync leaves nothing to build on: the layer is made again from its source.
@@ -215,7 +218,12 @@ void Core::lose_layer(OpenJob& job, int32_t layer, const Status& cause) {
         return writer.append_event(&record, std::move(event));
       });
   if (!saved.ok()) {
-    fail_job(job, saved);
+    // It will be found damaged again.
+    spdlog::error("{}: {}", job.record.name(), saved.to_string());
+    if (saved.reason() == kDiskFull) {
+      pause_for_disk(job, saved);
+    }
+    job.retry_at = clock_.monotonic() + kRetryAfter;
     return;
   }
   job.layers.erase(layer);

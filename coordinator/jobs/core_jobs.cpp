@@ -1,5 +1,6 @@
 #include "coordinator/jobs/core.h"
 #include "coordinator/jobs/page_token.h"
+#include "coordinator/jobs/reasons.h"
 #include "coordinator/jobs/report.h"
 #include "coordinator/jobs/source_check.h"
 #include "proto/convert.h"
@@ -66,7 +67,7 @@ Result<v1::Job> Core::cancel(const std::string& name) {
                  : Result<v1::Job>(found.status());
     }
     if (!(*found)->publishing) {
-      ROTOR_RETURN_IF_ERROR(stop_job(**found, v1::JOB_STATE_CANCELLED, {}));
+      ROTOR_RETURN_IF_ERROR(stop_with_reserve(**found, v1::JOB_STATE_CANCELLED, {}));
       return get(name);
     }
     if (stopped_) {
@@ -81,13 +82,20 @@ Result<v1::Job> Core::pause(const std::string& name) {
   const std::lock_guard lock(mutex_);
   ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_open(name));
   const Status cause =
-      cancelled("paused on request; resume it when you like").with_reason("PAUSED_BY_USER");
+      cancelled("paused on request; resume it when you like").with_reason(kPausedByUser);
   if (job->record.state == v1::JOB_STATE_FINALIZING) {
     return bad_state(job->record,
                      "its checkpoint is being put together, which only a cancel stops");
   }
+  if (job->unstored_stop) {
+    return resource_exhausted(job->record.name() + " is to be " +
+                              state_name(job->unstored_stop->state) +
+                              " already, which cannot be stored yet: the state's disk is full")
+        .with_reason(kDiskFull)
+        .with_detail("job", job->record.name());
+  }
   if (job->record.cause.reason() != cause.reason()) {
-    ROTOR_RETURN_IF_ERROR(stop_job(*job, v1::JOB_STATE_PAUSED, cause));
+    ROTOR_RETURN_IF_ERROR(stop_with_reserve(*job, v1::JOB_STATE_PAUSED, cause));
   }
   return job->record.to_proto();
 }
@@ -102,13 +110,15 @@ Result<v1::Job> Core::resume(const std::string& name) {
     }
     record = job->record;
   }
-  const Status source = check_source(fs_, record);
+  const Status source = check_source(fs_, record).status();
   const std::lock_guard lock(mutex_);
   ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_open(name));
-  if (source.reason() == "SOURCE_CHANGED") {
-    fail_job(*job, source);
+  if (is_source_reason(source.reason()) && job->record.state == v1::JOB_STATE_PAUSED) {
+    pause_for_source(*job, source);
   }
   ROTOR_RETURN_IF_ERROR(source);
+  job->source_troubles = 0;
+  job->retry_at = {};
   if (job->record.state == v1::JOB_STATE_PAUSED) {
     ROTOR_RETURN_IF_ERROR(unpause(*job));
   }
@@ -143,7 +153,7 @@ Result<v1::Report> Core::report(const std::string& name) {
   ROTOR_ASSIGN_OR_RETURN(const JobRecord record, store_->job(id));
   ROTOR_ASSIGN_OR_RETURN(const std::vector<LayerRecord> layers, store_->layers(record.sequence));
   ROTOR_ASSIGN_OR_RETURN(const std::vector<LeaseRecord> leases, store_->leases(record.sequence));
-  return build_report(record, layers, leases, clock_.wall_us());
+  return build_report(record, layers, leases, steady_us());
 }
 
 Result<WatchBatch> Core::watch(const std::string& name, int64_t revision,

@@ -4,19 +4,14 @@
 #include <chrono>
 
 #include "coordinator/jobs/core.h"
-#include "coordinator/jobs/source_check.h"
-#include "model/fingerprint.h"
-#include "proto/convert.h"
+#include "coordinator/jobs/reasons.h"
 
 namespace rotor::coordinator {
 namespace {
 
 using std::chrono::duration;
-using std::chrono::seconds;
 
-bool wants_workers(const OpenJob& job) {
-  return job.record.state == v1::JOB_STATE_PENDING || job.record.state == v1::JOB_STATE_RUNNING;
-}
+constexpr char kExpired[] = "EXPIRED";
 
 v1::Lease lease_message(const OpenJob& job, const Lease& lease, const Group& group) {
   v1::Lease message;
@@ -34,9 +29,7 @@ v1::Lease lease_message(const OpenJob& job, const Lease& lease, const Group& gro
   for (const auto& [layer, unused] : job.layers) {
     message.add_committed_layers(layer);
   }
-  if (const Result<ModelFingerprint> source = parse_fingerprint(job.record.source); source.ok()) {
-    message.set_source_digest(source->portable_digest());
-  }
+  message.set_source_digest(job.source_digest);
   message.set_calibration_digest(job.record.calibration_digest);
   message.set_evaluate(lease.evaluate);
   return message;
@@ -89,7 +82,9 @@ void Core::tick() {
   {
     const std::lock_guard lock(mutex_);
     end_expired_leases();
+    retry_stops();
     resume_when_room();
+    finalize_complete_jobs();
   }
   lease_open_layers();
 }
@@ -114,27 +109,42 @@ void Core::end_expired_leases() {
       lose_lease(*job, fence, "NO_PROGRESS");
     }
     for (const int64_t fence : expired) {
-      lose_lease(*job, fence, "EXPIRED");
+      lose_lease(*job, fence, kExpired);
     }
   }
 }
 
+bool Core::has_room(const OpenJob& job) {
+  const std::string directory = job.next_directory(options_.state_dir);
+  const Result<int64_t> free = fs_.free_space(directory);
+  return free.ok() && *free >= job.next_bytes() &&
+         try_room(fs_, directory, job.next_bytes()).ok() && reserve_.keep().ok();
+}
+
 void Core::resume_when_room() {
   for (const auto& [sequence, job] : jobs_) {
-    const v1::Cause& cause = job->record.cause;
-    if (job->record.state != v1::JOB_STATE_PAUSED || cause.reason() != "DISK_FULL") {
+    if (job->record.state != v1::JOB_STATE_PAUSED || job->record.cause.reason() != kDiskFull ||
+        clock_.monotonic() < job->room_at) {
       continue;
     }
-    const auto path = cause.details().find("path");
-    const auto needed = cause.details().find("bytes_needed");
-    if (path == cause.details().end() || needed == cause.details().end()) {
+    const bool room = has_room(*job);
+    const Status resumed = room ? unpause(*job) : Status();
+    if (!resumed.ok()) {
+      spdlog::warn("{}: {}", job->record.name(), resumed.to_string());
+      ++job->disk_troubles;
+    }
+    job->room_at = clock_.monotonic() + retry_pause(room ? job->disk_troubles : 1);
+  }
+}
+
+void Core::finalize_complete_jobs() {
+  for (const auto& [sequence, job] : jobs_) {
+    if (job->unstored_stop || clock_.monotonic() < job->retry_at) {
       continue;
     }
-    const Result<int64_t> free = fs_.free_space(path->second);
-    if (free.ok() && *free >= std::strtoll(needed->second.c_str(), nullptr, 10)) {
-      if (const Status resumed = unpause(*job); !resumed.ok()) {
-        spdlog::warn("{}: {}", job->record.name(), resumed.to_string());
-      }
+    if (const Status done = finalize_if_complete(*job); !done.ok()) {
+      spdlog::error("{}: {}", job->record.name(), done.to_string());
+      job->retry_at = clock_.monotonic() + kRetryAfter;
     }
   }
 }
@@ -146,7 +156,7 @@ Core::Offer Core::next_offer() {
   }
   const Clock::Time now = clock_.monotonic();
   for (const auto& [sequence, job] : jobs_) {
-    if (!wants_workers(*job) || now < job->retry_at) {
+    if (!job->wants_workers() || now < job->retry_at) {
       continue;
     }
     if (const std::optional<ShardCut> cut = next_cut(job->shard_state(), idle)) {
@@ -158,19 +168,6 @@ Core::Offer Core::next_offer() {
   return {};
 }
 
-OpenJob* Core::next_to_check(const Offer& offer) {
-  if (offer.job != nullptr && !offer.job->source_checked) {
-    return offer.job;
-  }
-  const Clock::Time now = clock_.monotonic();
-  for (const auto& [sequence, job] : jobs_) {
-    if (job->check_now && !job->source_checked && now >= job->retry_at && wants_workers(*job)) {
-      return job.get();
-    }
-  }
-  return nullptr;
-}
-
 void Core::lease_open_layers() {
   std::unique_lock lock(mutex_);
   while (!stopped_) {
@@ -180,56 +177,21 @@ void Core::lease_open_layers() {
       return;
     }
     if (unchecked != nullptr) {
-      // Reads the model's headers and the calibration files: not under the mutex.
       const JobRecord record = unchecked->record;
       const bool unprepared = unchecked->prepared == nullptr;
       lock.unlock();
-      std::shared_ptr<const PreparedJob> prepared;
-      const Status checked = check_and_prepare(record, unprepared ? &prepared : nullptr);
+      const Result<SourceLook> look = look_at_source(record, unprepared);
       lock.lock();
-      note_source(record.sequence, checked, std::move(prepared));
+      note_source(record.sequence, look);
       continue;
     }
     if (const Status given = give_lease(offer); !given.ok()) {
       spdlog::error("{} cannot be leased: {}", offer.job->record.name(), given.to_string());
       offer.job->retry_at = clock_.monotonic() + kRetryAfter;
-      if (given.reason() == "DISK_FULL") {
+      if (given.reason() == kDiskFull) {
         pause_for_disk(*offer.job, given);
       }
     }
-  }
-}
-
-Status Core::check_and_prepare(const JobRecord& record,
-                               std::shared_ptr<const PreparedJob>* prepared) {
-  ROTOR_RETURN_IF_ERROR(check_source(fs_, record));
-  if (prepared == nullptr) {
-    return {};
-  }
-  ROTOR_ASSIGN_OR_RETURN(const ModelFiles model, open_model(fs_, record.model_path));
-  ROTOR_ASSIGN_OR_RETURN(*prepared, prepare_job(record.spec, model));
-  return {};
-}
-
-void Core::note_source(int64_t sequence, const Status& checked,
-                       std::shared_ptr<const PreparedJob> prepared) {
-  const auto found = jobs_.find(sequence);
-  if (found == jobs_.end()) {
-    return;  // it ended meanwhile
-  }
-  OpenJob& job = *found->second;
-  if (checked.ok()) {
-    job.source_checked = true;
-    job.check_now = false;
-    if (prepared) {
-      job.prepared = std::move(prepared);
-    }
-  } else if (checked.reason() == "SOURCE_CHANGED") {
-    fail_job(job, checked);
-  } else {
-    spdlog::warn("{}: its source cannot be looked at, trying again: {}", job.record.name(),
-                 checked.to_string());
-    job.retry_at = clock_.monotonic() + kRetryAfter;
   }
 }
 
@@ -267,7 +229,7 @@ Status Core::give_lease(const Offer& offer) {
                                                                  lease.end,
                                                                  group.describe(),
                                                                  group.registration.ranks(),
-                                                                 record.update_us,
+                                                                 record.steady_us,
                                                                  {},
                                                                  ""}));
         v1::JobEvent event;
@@ -324,7 +286,7 @@ bool Core::end_lease(OpenJob& job, int64_t fence, const std::string& reason, boo
 
   const bool lost = job.has_open_work(lease) && !job.record.ended();
   const Status saved = save(job, job.record, [&](StoreWriter& writer, JobRecord& record) -> Status {
-    ROTOR_RETURN_IF_ERROR(writer.end_lease(record.sequence, fence, record.update_us, reason));
+    ROTOR_RETURN_IF_ERROR(writer.end_lease(record.sequence, fence, record.steady_us, reason));
     if (!lost) {
       return {};
     }
@@ -353,17 +315,28 @@ void Core::lose_lease(OpenJob& job, int64_t fence, const std::string& reason) {
       "layers " + std::to_string(lease.first) + " to " + std::to_string(lease.end);
   const auto holder = groups_.find(lease.group);
   const std::string worker = holder == groups_.end() ? "a group" : holder->second.describe();
-  if (!end_lease(job, fence, reason, true) || ++job.lost_leases < options_.most_lost_leases) {
+  if (end_lease(job, fence, reason, true)) {
+    count_lost_lease(
+        job, reason,
+        worker + (reason == kExpired ? " fell silent" : " died or left") + " with " + layers);
+  }
+}
+
+void Core::count_lost_lease(OpenJob& job, const std::string& reason, const std::string& what) {
+  const Clock::Time now = clock_.monotonic();
+  if (job.lost_leases > 0 && now - job.last_loss < kLossSpacing) {
     return;
   }
-  const std::string last =
-      worker + (reason == "EXPIRED" ? " fell silent" : " died or left") + " with " + layers;
-  pause_job(job, aborted(std::to_string(job.lost_leases) +
-                         " leases in a row were lost before a layer was committed, the last when " +
-                         last + "; see its log (out of memory, a crash), then resume the job")
-                     .with_reason("LEASES_LOST")
+  job.last_loss = now;
+  if (++job.lost_leases < options_.most_lost_leases) {
+    return;
+  }
+  pause_job(job, aborted("leases were lost " + std::to_string(job.lost_leases) +
+                         " times, at least " + std::to_string(kLossSpacing.count()) +
+                         " s apart, before a layer was committed, the last when " + what +
+                         "; see its log (out of memory, a crash), then resume the job")
+                     .with_reason(kLeasesLost)
                      .with_detail("leases", std::to_string(job.lost_leases))
-                     .with_detail("worker", worker)
                      .with_detail("lost", reason)
                      .with_detail("remedy", "rotor resume " + job.record.name()));
 }

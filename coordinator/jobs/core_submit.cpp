@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/jobs/core.h"
+#include "coordinator/jobs/output_path.h"
 #include "coordinator/jobs/source_check.h"
 #include "proto/convert.h"
 #include "proto/errors.h"
@@ -96,14 +97,23 @@ Result<v1::Job> Core::existing_job(const JobRecord& record, const v1::SubmitJobR
           .with_detail("differences", list);
     }
   }
-  ROTOR_RETURN_IF_ERROR(check_source(fs_, record));
+  ROTOR_RETURN_IF_ERROR(check_source(fs_, record).status());
   return record.to_proto();
 }
 
 Status Core::check_output_unused(const std::string& output_path) {
+  if (is_within(output_path, options_.state_dir)) {
+    return invalid_argument("output " + output_path +
+                            " lies in the coordinator's --state-dir; "
+                            "choose another directory")
+        .with_reason("OUTPUT_IN_STATE_DIR")
+        .with_detail("output", output_path);
+  }
   for (const auto& [sequence, job] : jobs_) {
-    if (job->record.output_path == output_path) {
-      return already_exists("output " + output_path + " is that of " + job->record.name() + ", " +
+    const std::string& other = job->record.output_path;
+    if (is_within(output_path, other) || is_within(other, output_path)) {
+      const std::string relation = other == output_path ? " is that of " : " overlaps that of ";
+      return already_exists("output " + output_path + relation + job->record.name() + ", " +
                             state_name(job->record.state) +
                             "; choose another directory, or cancel that job")
           .with_reason("OUTPUT_IN_USE")
@@ -170,6 +180,7 @@ Result<v1::Job> Core::submit(const v1::SubmitJobRequest& request, const Submitte
   record.owner = submitter.owner;
   record.create_us = clock_.wall_us();
   record.update_us = record.create_us;
+  record.steady_us = steady_us();
   ROTOR_RETURN_IF_ERROR(staging_.prepare_job(record.id));
 
   const std::lock_guard lock(mutex_);

@@ -1,6 +1,10 @@
 #include <spdlog/spdlog.h>
 
+#include <optional>
+
 #include "coordinator/jobs/core.h"
+#include "coordinator/jobs/reasons.h"
+#include "coordinator/jobs/source_check.h"
 #include "proto/convert.h"
 #include "proto/errors.h"
 #include "proto/transport/random_hex.h"
@@ -28,6 +32,12 @@ bool is_final(const Status& cause) {
     default:
       return false;
   }
+}
+
+/// A network or a service that is away, or too busy, for a while: no fault of the job's.
+bool is_passing(const Status& cause) {
+  return cause.code() == Code::kUnavailable ||
+         (cause.code() == Code::kResourceExhausted && cause.reason().empty());
 }
 
 }  // namespace
@@ -192,6 +202,17 @@ void Core::shard_finished(int64_t group, const v1::ShardFinished& finished) {
 }
 
 void Core::shard_failed(int64_t group, const v1::ShardFailed& failed) {
+  const Status cause = from_cause(failed.cause());
+  std::optional<JobRecord> suspect;
+  {
+    const std::lock_guard lock(mutex_);
+    const Result<OpenJob*> job = find_open(failed.job());
+    if (job.ok() && (is_final(cause) || concerns_source((*job)->record, cause))) {
+      suspect = (*job)->record;
+    }
+  }
+  // What looks like bad data may be another model's: the job is not given up before that is known.
+  const Status source = suspect ? check_source(fs_, *suspect).status() : Status();
   const std::lock_guard lock(mutex_);
   Group* const holder = hear(group);
   if (holder != nullptr) {
@@ -203,10 +224,20 @@ void Core::shard_failed(int64_t group, const v1::ShardFailed& failed) {
   if (!lease.ok() || !job.ok()) {
     return;
   }
-  const Status cause = from_cause(failed.cause());
+  const std::string worker = holder == nullptr ? "a group" : holder->describe();
   spdlog::warn("{}: group {} failed: {}", failed.job(), group, cause.to_string());
   end_lease(**job, failed.fence(), "SHARD_FAILED", false);
-  count_failure(**job, cause, is_final(cause));
+  if (is_source_reason(source.reason())) {
+    pause_for_source(**job, source);
+  } else if (concerns_source((*job)->record, cause)) {
+    worker_source_failed(**job, cause, worker);
+  } else if (cause.reason() == kDiskFull) {
+    pause_for_disk(**job, cause);
+  } else if (is_passing(cause)) {
+    count_lost_lease(**job, "SHARD_FAILED", worker + " gave up: " + cause.message());
+  } else {
+    count_failure(**job, cause, is_final(cause));
+  }
 }
 
 void Core::count_failure(OpenJob& job, const Status& cause, bool final) {
@@ -265,7 +296,7 @@ Status Core::check_in_lease(const Lease& lease, int32_t layer) const {
 
 void Core::upload_failed(const std::string& job, const Status& status) {
   spdlog::warn("{}: an upload failed: {}", job, status.to_string());
-  if (status.reason() != "DISK_FULL") {
+  if (status.reason() != kDiskFull) {
     return;
   }
   const std::lock_guard lock(mutex_);

@@ -1,6 +1,25 @@
 #include "coordinator/jobs/open_job.h"
 
+#include <algorithm>
+
+#include "quant/io/file.h"
+
 namespace rotor::coordinator {
+namespace {
+
+/// What the store and SQLite need besides the tensors, so that a resumed job does not stop at once.
+constexpr int64_t kStoreMargin = int64_t{16} << 20;
+
+}  // namespace
+
+std::string OpenJob::next_directory(const std::string& state_dir) const {
+  return complete() ? parent_directory(record.output_path) : state_dir;
+}
+
+int64_t OpenJob::next_bytes() const {
+  return kStoreMargin + (complete() ? record.estimate.output_bytes()
+                                    : record.estimate.staging_bytes() / std::max(record.layers, 1));
+}
 
 bool OpenJob::has_open_work(const Lease& lease) const {
   for (int32_t layer = lease.first; layer < lease.end; ++layer) {

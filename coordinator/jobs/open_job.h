@@ -2,10 +2,12 @@
 // mutex.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "coordinator/jobs/prepared_job.h"
 #include "coordinator/scheduler/clock.h"
@@ -31,22 +33,52 @@ struct Lease {
 /// OpenJob::retry_at, after the source could not be looked at or a checkpoint not be put together.
 inline constexpr std::chrono::seconds kRetryAfter{2};
 
+/// Leases lost within this time are one loss: a restart, or a switch that is rebooted, takes many
+/// with it at once.
+inline constexpr std::chrono::seconds kLossSpacing{10};
+
+/// kRetryAfter, doubled with every trouble up to about a minute.
+inline std::chrono::seconds retry_pause(int troubles) {
+  constexpr int kMostDoublings = 5;
+  return kRetryAfter * (1 << std::clamp(troubles - 1, 0, kMostDoublings));
+}
+
 struct OpenJob {
   JobRecord record;
   std::shared_ptr<const PreparedJob> prepared;  // null until first needed after a restart
   std::map<int32_t, LayerRecord> layers;        // committed; reports stay in the store
   std::map<int64_t, Lease> leases;              // by fence
   int lost_leases = 0;                          // in a row, since a commit or a resume
-  bool source_checked = false;                  // since workers were last idle on it
-  bool check_now = false;                       // without waiting for a worker: after a restart
-  Clock::Time retry_at;                         // do not look at the source, or assemble, before
+  Clock::Time last_loss;                        // that was counted
+  int disk_troubles = 0;                        // since a commit: they space out the tries
+  Clock::Time room_at;                          // do not look for room before
+  /// A stop that could not be stored yet: nobody works on the job meanwhile.
+  struct Stop {
+    v1::JobState state;
+    Status cause;
+  };
+  std::optional<Stop> unstored_stop;
+  bool source_checked = false;  // since workers were last idle on it
+  std::string source_digest;    // what workers compare with; of the last look
+  int source_troubles = 0;      // since a commit: they space out the looks
+  bool check_now = false;       // without waiting for a worker: after a restart
+  Clock::Time retry_at;         // do not look at the source, or assemble, before
   bool assembling = false;
   bool publishing = false;  // past the point where a cancel can stop it
   std::shared_ptr<std::atomic<bool>> stop_assembly = std::make_shared<std::atomic<bool>>(false);
 
+  /// Where it writes next, and the bytes that it needs there before it can go on.
+  std::string next_directory(const std::string& state_dir) const;
+  int64_t next_bytes() const;
+
   bool layers_committed() const { return layers.size() == static_cast<size_t>(record.layers); }
   bool evaluation_open() const { return record.spec.has_evaluation() && !record.perplexity; }
   bool complete() const { return layers_committed() && !evaluation_open(); }
+
+  bool wants_workers() const {
+    return !unstored_stop &&
+           (record.state == v1::JOB_STATE_PENDING || record.state == v1::JOB_STATE_RUNNING);
+  }
 
   /// Whether something that the lease was given for is still to be done.
   bool has_open_work(const Lease& lease) const;

@@ -2,20 +2,40 @@
 
 #include <unistd.h>
 
+#include <string_view>
+
 #include "quant/io/rooted.h"
 
 namespace rotor::coordinator {
 namespace {
 
+constexpr std::string_view kPartialSuffix = ".rotor-partial";
+
 Status refuse(Status status, const std::string& reason, const std::string& path) {
   return std::move(status).with_reason(reason).with_detail("output", path);
 }
 
-bool is_within(const std::string& path, const std::string& directory) {
-  return path == directory || path.rfind(directory + "/", 0) == 0;
+/// Names that checkpoints under way and the states of `rotor quantize` have.
+bool is_temporary_name(std::string_view name) {
+  return name.ends_with(kPartialSuffix) || (name.starts_with('.') && name.ends_with(".rotor"));
+}
+
+bool has_temporary_name(std::string_view path) {
+  while (!path.empty()) {
+    const size_t slash = path.find('/');
+    if (is_temporary_name(path.substr(0, slash))) {
+      return true;
+    }
+    path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
+  }
+  return false;
 }
 
 }  // namespace
+
+bool is_within(const std::string& path, const std::string& directory) {
+  return path == directory || path.rfind(directory + "/", 0) == 0;
+}
 
 Result<std::string> check_output(FileSystem& fs, const std::string& root, const std::string& output,
                                  const std::string& model_path) {
@@ -24,6 +44,14 @@ Result<std::string> check_output(FileSystem& fs, const std::string& root, const 
     return std::move(resolved).status().with_context("output");
   }
   const std::string& path = *resolved;
+  const std::string below =
+      path.size() > root.size() && is_within(path, root) ? path.substr(root.size() + 1) : path;
+  if (has_temporary_name(below)) {
+    return refuse(invalid_argument("output " + path +
+                                   ": names that end in .rotor-partial, or begin with a dot and "
+                                   "end in .rotor, are for work under way; choose another one"),
+                  "OUTPUT_NAME_RESERVED", path);
+  }
   if (!model_path.empty() && is_within(path, model_path)) {
     return refuse(invalid_argument("output " + path + " is the model or lies within it (" +
                                    model_path + "); choose a directory beside it"),
@@ -54,7 +82,7 @@ Result<std::string> check_output(FileSystem& fs, const std::string& root, const 
 }
 
 std::string partial_output(const std::string& output_path) {
-  return output_path + ".rotor-partial";
+  return output_path + std::string(kPartialSuffix);
 }
 
 }  // namespace rotor::coordinator

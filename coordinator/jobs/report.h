@@ -10,7 +10,7 @@
 
 namespace rotor::coordinator {
 
-/// `now_us` ends leases that are still running.
+/// `now_us`, as JobRecord::steady_us, ends leases that are still running.
 v1::Report build_report(const JobRecord& record, const std::vector<LayerRecord>& layers,
                         const std::vector<LeaseRecord>& leases, int64_t now_us);
 

@@ -5,13 +5,20 @@
 // Thread-safety: from any thread. Errors: those of the file system.
 #pragma once
 
+#include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "quant/base/status.h"
 #include "quant/io/file.h"
 
 namespace rotor::coordinator {
+
+struct StagedFile {
+  std::string name;
+  int64_t fence = 0;
+};
 
 class StagingArea {
  public:
@@ -21,19 +28,19 @@ class StagingArea {
   std::string job_directory(const std::string& job_id) const;
   std::string layer_path(const std::string& job_id, const std::string& file) const;
 
-  /// Makes the job's directory where it is missing.
+  /// Makes the job's directory where it is missing, and marks it as the job's.
   Status prepare_job(const std::string& job_id);
-  /// Removes the job's directory with all that is in it.
+  /// Removes the job's directory with all that is in it, once it is shown to be the job's.
   Status remove_job(const std::string& job_id);
-  /// Removes every job directory that is not in `jobs`.
-  Status keep_jobs(const std::set<std::string>& jobs);
-  /// Removes every file of the job that is not in `files`.
+  /// Names of all that lies in the staging directory, sorted.
+  Result<std::vector<std::string>> job_directories() const;
+  /// The job's layers, whole or partial.
+  Result<std::vector<StagedFile>> layer_files(const std::string& job_id) const;
+  /// Removes every layer of the job that is not in `files`. Whatever else lies there stays.
   Status keep_files(const std::string& job_id, const std::set<std::string>& files);
   const std::string& directory() const { return directory_; }
 
  private:
-  Status keep(const std::string& directory, const std::set<std::string>& names);
-
   FileSystem* fs_;
   std::string directory_;
 };

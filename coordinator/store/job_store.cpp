@@ -12,7 +12,7 @@ constexpr char kJobColumns[] =
     "seq, id, request_id, request, spec, estimate, model_path, output_path, inputs, source,"
     " calibration_digest, algorithm_version, layers, create_us, state, cause, revision, update_us,"
     " committed_layers, last_fence, failures, resumed_layers, computed_layers, fallbacks,"
-    " perplexity, perplexity_tokens, assemble_us, output_bytes, published, owner";
+    " perplexity, perplexity_tokens, assemble_us, output_bytes, published, owner, steady_us";
 
 Status corrupt(const std::string& path, const std::string& what) {
   return data_loss(path + ": the job store is damaged: " + what)
@@ -74,6 +74,7 @@ Result<JobRecord> read_job(const std::string& path, const Statement& row) {
   job.output_bytes = row.integer(27);
   job.published = row.text(28);
   job.owner = row.text(29);
+  job.steady_us = row.integer(30);
   return job;
 }
 
@@ -85,7 +86,8 @@ Result<std::unique_ptr<JobStore>> JobStore::open(const std::string& path) {
   ROTOR_RETURN_IF_ERROR(prepare_schema(&store->database_));
   ROTOR_RETURN_IF_ERROR(store->database_.execute(
       "UPDATE leases SET reason='RESTART',"
-      " end_us=max(begin_us, (SELECT update_us FROM jobs WHERE seq=leases.job))"
+      " end_us=max(begin_us, (SELECT CASE steady_us WHEN 0 THEN update_us ELSE steady_us END"
+      " FROM jobs WHERE seq=leases.job))"
       " WHERE end_us IS NULL"));
   return store;
 }
@@ -231,6 +233,34 @@ Result<std::vector<LeaseRecord>> JobStore::leases(int64_t sequence) {
     lease.reason = select.text(7);
     leases.push_back(std::move(lease));
   }
+}
+
+Result<std::vector<Cleanup>> JobStore::cleanups() {
+  const std::lock_guard lock(mutex_);
+  ROTOR_ASSIGN_OR_RETURN(
+      Statement select,
+      database_.prepare("SELECT job_id, partial, identity FROM cleanups ORDER BY job_id"));
+  std::vector<Cleanup> cleanups;
+  while (true) {
+    ROTOR_ASSIGN_OR_RETURN(const bool row, select.step());
+    if (!row) {
+      return cleanups;
+    }
+    cleanups.push_back({select.text(0), select.text(1), select.text(2)});
+  }
+}
+
+Result<int64_t> JobStore::last_steady_us() {
+  const std::lock_guard lock(mutex_);
+  return database_.query_integer("SELECT max(steady_us) FROM jobs");
+}
+
+Result<int64_t> JobStore::count_opening() {
+  const std::lock_guard lock(mutex_);
+  ROTOR_ASSIGN_OR_RETURN(const int64_t before,
+                         database_.query_integer("SELECT count FROM openings"));
+  ROTOR_RETURN_IF_ERROR(database_.execute("UPDATE openings SET count=count+1"));
+  return before;
 }
 
 }  // namespace rotor::coordinator

@@ -40,6 +40,8 @@ class StoreWriter {
   /// Moves the end of a running lease forward (a shard is cut).
   Status shrink_lease(int64_t sequence, int64_t fence, int32_t end_layer);
   Status end_lease(int64_t sequence, int64_t fence, int64_t end_us, const std::string& reason);
+  Status put_cleanup(const Cleanup& cleanup);
+  Status delete_cleanup(const std::string& job_id);
 
  private:
   Database* database_;
@@ -70,6 +72,11 @@ class JobStore {
   Result<std::vector<v1::JobEvent>> events(int64_t sequence, int64_t revision, int limit);
   Result<std::vector<LayerRecord>> layers(int64_t sequence);
   Result<std::vector<LeaseRecord>> leases(int64_t sequence);
+  Result<std::vector<Cleanup>> cleanups();
+  /// The latest JobRecord::steady_us; 0 in a store without jobs.
+  Result<int64_t> last_steady_us();
+  /// Counts one more opening of the store, for good; gives the count before.
+  Result<int64_t> count_opening();
 
  private:
   JobStore() = default;

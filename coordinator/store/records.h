@@ -53,6 +53,8 @@ struct JobRecord {
   int64_t assemble_us = 0;
   int64_t output_bytes = 0;
   std::string published;  // identity of the directory about to be published; see assemble/
+  int64_t steady_us =
+      0;  // of the last change, by a clock that is never set; leases are timed by it
 
   std::string name() const { return "jobs/" + id; }
   bool ended() const {
@@ -72,13 +74,21 @@ struct LayerRecord {
   v1::LayerReport report;
 };
 
+/// What a job that has ended leaves to be removed: its staging, and where it did not succeed its
+/// unfinished output.
+struct Cleanup {
+  std::string job_id;
+  std::string partial;   // empty: none
+  std::string identity;  // of the partial directory, where it is on record
+};
+
 struct LeaseRecord {
   int64_t fence = 0;
   int32_t first_layer = 0;
   int32_t end_layer = 0;
   std::string worker;
   int32_t ranks = 0;
-  int64_t begin_us = 0;
+  int64_t begin_us = 0;  // as JobRecord::steady_us
   std::optional<int64_t> end_us;
   std::string reason;  // why it ended
 };

@@ -36,7 +36,8 @@ CREATE TABLE jobs (
   assemble_us INTEGER NOT NULL,
   output_bytes INTEGER NOT NULL,
   published TEXT NOT NULL,
-  owner TEXT NOT NULL DEFAULT ''
+  owner TEXT NOT NULL DEFAULT '',
+  steady_us INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE events (
   job INTEGER NOT NULL REFERENCES jobs(seq) ON DELETE CASCADE,
@@ -67,23 +68,40 @@ CREATE TABLE leases (
 );
 )sql";
 
+// What version 2 has besides: the time base of leases, what is still to be removed of jobs that
+// have ended, and how often the store was opened.
+constexpr char kTablesSince2[] = R"sql(
+CREATE TABLE cleanups (
+  job_id TEXT PRIMARY KEY,
+  partial TEXT NOT NULL,
+  identity TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE openings (count INTEGER NOT NULL);
+INSERT INTO openings VALUES (0);
+)sql";
+
+constexpr char kFrom1To2[] =
+    "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE jobs ADD COLUMN steady_us INTEGER NOT NULL DEFAULT 0";
+
 Status set_version(Database* database) {
   const std::string version = "PRAGMA user_version=" + std::to_string(kSchemaVersion);
   return database->execute(version.c_str());
 }
 
-Status create_tables(Database* database) {
+/// In one transaction: a crash leaves the old store or the new one.
+Status migrate_from_1(Database* database) {
   ROTOR_ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(database));
-  ROTOR_RETURN_IF_ERROR(database->execute(kTables));
+  ROTOR_RETURN_IF_ERROR(database->execute(kFrom1To2));
+  ROTOR_RETURN_IF_ERROR(database->execute(kTablesSince2));
   ROTOR_RETURN_IF_ERROR(set_version(database));
   return transaction.commit();
 }
 
-constexpr char kAddOwner[] = "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''";
-
-Status migrate(Database* database, const char* change) {
+Status create_tables(Database* database) {
   ROTOR_ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(database));
-  ROTOR_RETURN_IF_ERROR(database->execute(change));
+  ROTOR_RETURN_IF_ERROR(database->execute(kTables));
+  ROTOR_RETURN_IF_ERROR(database->execute(kTablesSince2));
   ROTOR_RETURN_IF_ERROR(set_version(database));
   return transaction.commit();
 }
@@ -109,7 +127,7 @@ Status prepare_schema(Database* database) {
   }
   if (version == 1) {
     ROTOR_RETURN_IF_ERROR(check_integrity(database));
-    return migrate(database, kAddOwner);
+    return migrate_from_1(database);
   }
   if (version != kSchemaVersion) {
     return failed_precondition(database->path() + ": the job store has schema version " +

@@ -10,7 +10,8 @@ namespace rotor::coordinator {
 
 inline constexpr int kSchemaVersion = 2;
 
-/// Makes the tables of a new store, or checks version and integrity of one that exists.
+/// Makes the tables of a new store, or checks integrity and version of one that exists and brings
+/// an older one up to this version.
 Status prepare_schema(Database* database);
 
 }  // namespace rotor::coordinator

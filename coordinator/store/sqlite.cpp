@@ -1,5 +1,6 @@
 #include "coordinator/store/sqlite.h"
 
+#include <cerrno>
 #include <utility>
 
 namespace rotor::coordinator {
@@ -150,6 +151,11 @@ Status Database::error(int code, std::string_view what) const {
   const std::string detail = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
   const std::string message = path_ + ": " + std::string(what) + ": " + detail;
   Status status;
+  const int system = handle_ != nullptr ? sqlite3_system_errno(handle_) : 0;
+  const bool failed_io = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
+  if (failed_io && (system == ENOSPC || system == EDQUOT || system == EFBIG)) {
+    return resource_exhausted(message).with_reason("DISK_FULL").with_detail("file", path_);
+  }
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:

@@ -58,7 +58,8 @@ Status StoreWriter::update_job(const JobRecord& record) {
       database_->prepare(
           "UPDATE jobs SET state=?, cause=?, revision=?, update_us=?, committed_layers=?,"
           " last_fence=?, failures=?, resumed_layers=?, computed_layers=?, fallbacks=?,"
-          " perplexity=?, perplexity_tokens=?, assemble_us=?, output_bytes=?, published=?"
+          " perplexity=?, perplexity_tokens=?, assemble_us=?, output_bytes=?, published=?,"
+          " steady_us=?"
           " WHERE seq=?"));
   update.bind(1, int64_t{record.state})
       .bind_blob(2, record.cause.SerializeAsString())
@@ -74,7 +75,8 @@ Status StoreWriter::update_job(const JobRecord& record) {
       .bind(13, record.assemble_us)
       .bind(14, record.output_bytes)
       .bind(15, record.published)
-      .bind(16, record.sequence);
+      .bind(16, record.steady_us)
+      .bind(17, record.sequence);
   if (record.perplexity) {
     update.bind(11, *record.perplexity);
   } else {
@@ -150,6 +152,20 @@ Status StoreWriter::end_lease(int64_t sequence, int64_t fence, int64_t end_us,
       database_->prepare("UPDATE leases SET end_us=?, reason=? WHERE job=? AND fence=?"
                          " AND end_us IS NULL"));
   return update.bind(1, end_us).bind(2, reason).bind(3, sequence).bind(4, fence).run();
+}
+
+Status StoreWriter::put_cleanup(const Cleanup& cleanup) {
+  ROTOR_ASSIGN_OR_RETURN(
+      Statement insert,
+      database_->prepare(
+          "INSERT OR REPLACE INTO cleanups (job_id, partial, identity) VALUES (?,?,?)"));
+  return insert.bind(1, cleanup.job_id).bind(2, cleanup.partial).bind(3, cleanup.identity).run();
+}
+
+Status StoreWriter::delete_cleanup(const std::string& job_id) {
+  ROTOR_ASSIGN_OR_RETURN(Statement remove,
+                         database_->prepare("DELETE FROM cleanups WHERE job_id=?"));
+  return remove.bind(1, job_id).run();
 }
 
 }  // namespace rotor::coordinator

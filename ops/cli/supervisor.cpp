@@ -18,9 +18,24 @@ constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr double kCoordinatorStopSeconds = 10;
 
 constexpr char kLeasesLost[] = "LEASES_LOST";
+constexpr char kSourceChanged[] = "SOURCE_CHANGED";
 constexpr char kRemedy[] = "see the log; the same command goes on from the last committed layer";
 
 }  // namespace
+
+/// Of a pause that nobody but this command could end, and it stands as it did; OK: the job goes on.
+Status Supervisor::why_it_ends(const v1::Cause& cause) const {
+  if (cause.reason() == kSourceChanged) {
+    return from_cause(cause);
+  }
+  if (cause.reason() == kLeasesLost) {
+    return from_cause(cause)
+        .with_reason(kReasonNoProgress)
+        .with_detail("remedy", kRemedy)
+        .with_detail("log", gang_.setup().log.string());
+  }
+  return {};
+}
 
 Status Supervisor::run(const v1::Job& job) {
   ProgressView view(console_, job.layers(), job.committed_layers());
@@ -42,13 +57,8 @@ Status Supervisor::run(const v1::Job& job) {
                        gang_keeper_.proven();
                      }
                      view.event(event);
-                     // Nobody but this command could resume it, and the gang stands as it did.
-                     if (event.state().state() == v1::JOB_STATE_PAUSED &&
-                         event.state().cause().reason() == kLeasesLost) {
-                       paused = from_cause(event.state().cause())
-                                    .with_reason(kReasonNoProgress)
-                                    .with_detail("remedy", kRemedy)
-                                    .with_detail("log", gang_.setup().log.string());
+                     if (event.state().state() == v1::JOB_STATE_PAUSED) {
+                       paused = why_it_ends(event.state().cause());
                      }
                    });
   if (!failure.ok()) {

@@ -32,6 +32,7 @@ class Supervisor {
 
  private:
   Status tick(ProgressView& view);
+  Status why_it_ends(const v1::Cause& cause) const;
 
   PrivateCoordinator& coordinator_;
   Gang& gang_;

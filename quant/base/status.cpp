@@ -160,6 +160,7 @@ Status errno_error(int error_number, std::string_view what, std::string_view pat
       break;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
       code = Code::kResourceExhausted;
       reason = "DISK_FULL";
       break;

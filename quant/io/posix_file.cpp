@@ -31,6 +31,10 @@ class Descriptor {
   int fd_;
 };
 
+int64_t nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
 FileStat to_stat(const struct stat& st) {
   FileStat out;
   if (S_ISREG(st.st_mode)) {
@@ -41,7 +45,9 @@ FileStat to_stat(const struct stat& st) {
     out.type = FileType::kSymlink;
   }
   out.size = st.st_size;
-  out.mtime_ns = int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec;
+  // The later of both: no program can set ctime, so a rewrite that puts mtime back shows all the
+  // same.
+  out.mtime_ns = std::max(nanoseconds(st.st_mtim), nanoseconds(st.st_ctim));
   out.device = st.st_dev;
   out.inode = st.st_ino;
   return out;

@@ -22,6 +22,18 @@ TEST(StateLock, Faults07_TheSecondIsRefusedAndToldWhoHoldsIt) {
   EXPECT_OK(StateLock::acquire(directory.path()));
 }
 
+// faults.36
+TEST(StateLock, Faults36_HoldsThoughItsFileIsRemoved) {
+  const testing::TemporaryDirectory directory;
+  std::optional<Result<StateLock>> first(StateLock::acquire(directory.path()));
+  ASSERT_OK(*first);
+  ASSERT_OK(posix_file_system().remove(directory / "lock"));
+  EXPECT_FAILS(StateLock::acquire(directory.path()), Code::kFailedPrecondition, "STATE_DIR_IN_USE",
+               "lock file was removed");
+  first.reset();
+  EXPECT_OK(StateLock::acquire(directory.path()));
+}
+
 TEST(StateLock, NamesADirectoryThatIsMissing) {
   EXPECT_FAILS(StateLock::acquire("/no/such/directory"), Code::kNotFound, "FILE_NOT_FOUND",
                "/no/such/directory/lock");

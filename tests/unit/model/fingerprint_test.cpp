@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "quant/base/sha256.h"
 #include "tests/support/status_matchers.h"
@@ -28,6 +30,10 @@ class Fingerprint : public ::testing::Test {
     auto fingerprint = fingerprint_model(posix_file_system(), directory_.path());
     EXPECT_OK(fingerprint);
     return std::move(fingerprint).value();
+  }
+
+  Result<ModelFingerprint> again() {
+    return fingerprint_again(posix_file_system(), directory_.path(), before_);
   }
 
   TemporaryDirectory directory_;
@@ -80,17 +86,71 @@ TEST_F(Fingerprint, Faults22_ChangedContentIsNamed) {
   EXPECT_NE(now().portable_digest(), before_.portable_digest());
 }
 
-// faults.22
-TEST_F(Fingerprint, Faults22_TouchedShardIsNamedAndOnlyLocal) {
+// faults.33
+TEST_F(Fingerprint, Faults33_ATouchedShardIsNoChange) {
   const std::string shard = directory_ / "model.safetensors";
   std::filesystem::last_write_time(
       shard, std::filesystem::last_write_time(shard) + std::chrono::seconds(1));
-  const std::string difference = describe_difference(before_, now());
-  EXPECT_NE(difference.find("model.safetensors changed its modification time from"),
-            std::string::npos)
-      << difference;
+  EXPECT_EQ(describe_difference(before_, now()), "");
   EXPECT_NE(now().digest(), before_.digest());
   EXPECT_EQ(now().portable_digest(), before_.portable_digest());
+  EXPECT_EQ(now().to_text(), again()->to_text());
+}
+
+// faults.33
+TEST_F(Fingerprint, Faults33_AFileThatIsGoneIsAnErrorWithItsName) {
+  std::filesystem::rename(directory_ / "model.safetensors", directory_ / "away");
+  EXPECT_FAILS(again(), Code::kNotFound, "FILE_NOT_FOUND", "model.safetensors");
+  std::filesystem::rename(directory_ / "away", directory_ / "model.safetensors");
+  EXPECT_EQ(describe_difference(before_, *again()), "");
+}
+
+// faults.34
+TEST_F(Fingerprint, Faults34_AShardSwappedWithItsSizeAndTimeKeptIsFound) {
+  const std::string shard = directory_ / "model.safetensors";
+  const auto time = std::filesystem::last_write_time(shard);
+  std::fstream file(shard, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-1, std::ios::end);
+  file.put('\x55');
+  file.close();
+  std::filesystem::last_write_time(shard, time);
+  const std::string difference = describe_difference(before_, now());
+  EXPECT_NE(difference.find("model.safetensors changed its content (sha256 of sampled blocks from"),
+            std::string::npos)
+      << difference;
+  EXPECT_NE(now().portable_digest(), before_.portable_digest());
+  EXPECT_EQ(describe_difference(before_, *again()), difference);
+}
+
+// faults.34: a file larger than all samples together is sampled to its end.
+TEST_F(Fingerprint, Faults34_SamplesReachOverAllOfALargeShard) {
+  const auto large = [&](int64_t marked) {
+    const std::string header =
+        R"({"t":{"dtype":"U8","shape":[1000000],"data_offsets":[0,1000000]}})";
+    std::string bytes(8, '\0');
+    bytes[0] = static_cast<char>(header.size());
+    bytes += header + std::string(1'000'000, 'x');
+    std::fill(bytes.end() - marked, bytes.end() - marked + 20'000, 'y');
+    directory_.put("model.safetensors", bytes);
+    return fingerprint_model(posix_file_system(), directory_.path())->files[1].samples;
+  };
+  const std::string first = large(1'000'000);
+  EXPECT_NE(large(500'000), first);
+  EXPECT_NE(large(20'000), first);
+  EXPECT_EQ(large(1'000'000), first);
+}
+
+TEST_F(Fingerprint, RecordsOfOldProgramsGoByTime) {
+  std::string text;
+  for (const FileFingerprint& file : before_.files) {
+    text += file.sha256 + " " + std::to_string(file.size) + " " + std::to_string(file.mtime_ns) +
+            " " + file.name + "\n";
+  }
+  auto old = parse_fingerprint(text);
+  ASSERT_OK(old);
+  EXPECT_EQ(describe_difference(*old, now()), "");
+  old->files[1].mtime_ns += 1;
+  EXPECT_NE(describe_difference(*old, now()).find("its modification time from"), std::string::npos);
 }
 
 // faults.22

@@ -213,6 +213,8 @@ TEST_F(Assembler, Faults01_ACrashAtAnyCallLeavesNothingOrTheWholeCheckpoint) {
     }
     fs_.plan().fail_at = -1;
     restart();
+    clock_.advance(std::chrono::seconds(3));
+    core_->tick();  // where the failed call looked like a source out of sight
     if (job(name).state() != v1::JOB_STATE_FINALIZING) {
       break;
     }
@@ -253,10 +255,14 @@ TEST_F(Assembler, Faults26_AnOutputThatSomebodyElseMadeMeanwhileIsLeftAlone) {
   std::filesystem::create_directory(demo_.output());
   std::ofstream(demo_.output() + "/theirs") << "x";
   core_->assemble_next();
-  EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_PAUSED);
   EXPECT_EQ(job(name).cause().reason(), "OUTPUT_EXISTS");
   core_->assemble_next();
   EXPECT_TRUE(std::filesystem::exists(demo_.output() + "/theirs"));
+  std::filesystem::rename(demo_.output(), demo_.output("moved"));
+  ASSERT_OK(core_->resume(name));
+  core_->assemble_next();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
 }
 
 // faults.11
@@ -268,18 +274,40 @@ TEST_F(Assembler, Faults11_AFullDiskPausesTheAssemblyAndItGoesOnByItself) {
   EXPECT_EQ(job(name).cause().reason(), "DISK_FULL");
   EXPECT_FALSE(std::filesystem::exists(demo_.output() + ".rotor-partial"));
   fs_.plan().disk_bytes = -1;
+  clock_.advance(std::chrono::seconds(3));
   core_->tick();
   core_->assemble_next();
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
 }
 
 // faults.22
-TEST_F(Assembler, Faults22_AModelThatChangedBeforeTheAssemblyFailsTheJob) {
+TEST_F(Assembler, Faults22_AModelThatChangedBeforeTheAssemblyPausesTheJob) {
   const std::string name = commit_all(demo_.request("r1"));
+  const std::string tokenizer = testing::file_bytes(demo_.model() + "/tokenizer.json");
   std::ofstream(demo_.model() + "/tokenizer.json", std::ios::app) << " ";
   core_->assemble_next();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_PAUSED);
   EXPECT_EQ(job(name).cause().reason(), "SOURCE_CHANGED");
   EXPECT_FALSE(std::filesystem::exists(demo_.output()));
+  std::ofstream(demo_.model() + "/tokenizer.json", std::ios::binary) << tokenizer;
+  ASSERT_OK(core_->resume(name));
+  core_->assemble_next();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+// faults.33
+TEST_F(Assembler, Faults33_ASourceThatGoesBeforeTheAssemblyIsWaitedFor) {
+  const std::string name = commit_all(demo_.request("r1"));
+  const std::string away = demo_.root() / "away";
+  std::filesystem::rename(demo_.model(), away);
+  core_->assemble_next();
+  EXPECT_EQ(job(name).cause().reason(), "SOURCE_UNREADABLE");
+  std::filesystem::rename(away, demo_.model());
+  clock_.advance(std::chrono::seconds(3));
+  core_->tick();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_FINALIZING);
+  core_->assemble_next();
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
 }
 
 }  // namespace

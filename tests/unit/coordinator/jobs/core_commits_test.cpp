@@ -157,7 +157,14 @@ TEST_F(CoreCommits, Faults11_AFullDiskPausesUntilThereIsRoom) {
   EXPECT_EQ(paused.state(), v1::JOB_STATE_PAUSED);
   EXPECT_EQ(paused.cause().reason(), "DISK_FULL");
   EXPECT_GT(std::stoll(paused.cause().details().at("bytes_needed")), 0);
+  const size_t told = events(name).size();
+  for (int i = 0; i < 5; ++i) {  // the numbers show room, as under a quota; a try does not
+    clock_.advance(std::chrono::seconds(3));
+    core_->tick();
+  }
+  EXPECT_EQ(events(name).size(), told);
   fs_.plan().disk_bytes = -1;
+  clock_.advance(std::chrono::seconds(3));
   core_->heartbeat(worker.group(), 0);
   const auto next = lease_to(worker);
   ASSERT_TRUE(next.has_value());

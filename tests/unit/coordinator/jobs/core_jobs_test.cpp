@@ -160,38 +160,6 @@ TEST_F(CoreJobs, ListsInPages) {
   EXPECT_EQ(ids, (std::vector<std::string>{"r4", "r3", "r2", "r1", "r0"}));
 }
 
-// faults.22
-TEST_F(CoreJobs, Faults22_ARestartFindsAChangedModel) {
-  const std::string name = submit();
-  std::ofstream(demo_.model() + "/config.json", std::ios::app) << " ";
-  restart();
-  core_->tick();
-  const v1::Job failed = job(name);
-  EXPECT_EQ(failed.state(), v1::JOB_STATE_FAILED);
-  EXPECT_EQ(failed.cause().reason(), "SOURCE_CHANGED");
-  EXPECT_NE(failed.cause().message().find("config.json"), std::string::npos);
-}
-
-// faults.22
-TEST_F(CoreJobs, Faults22_ALeaseIsNotGivenOnChangedCalibration) {
-  const std::string name = submit();
-  std::ofstream(demo_.text(), std::ios::app) << " ";
-  CoreWorker worker(core_.get(), "g");
-  core_->tick();
-  EXPECT_FALSE(worker.next_lease().has_value());
-  EXPECT_EQ(job(name).cause().reason(), "SOURCE_CHANGED");
-}
-
-// faults.22
-TEST_F(CoreJobs, Faults22_ResumingOnAChangedModelFails) {
-  const std::string name = submit();
-  ASSERT_OK(core_->pause(name));
-  std::filesystem::remove(demo_.model() + "/config.json");
-  EXPECT_FAILS(core_->resume(name), Code::kFailedPrecondition, "SOURCE_CHANGED",
-               "config.json was removed");
-  EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
-}
-
 // faults.16
 TEST_F(CoreJobs, Faults16_AWatchGoesOnAtAnyRevisionOverARestart) {
   const std::string name = submit();

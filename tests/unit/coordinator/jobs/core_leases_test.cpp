@@ -220,9 +220,11 @@ TEST_F(CoreLeases, LeasesLostInARowPauseTheJobUntilItIsResumed) {
       CoreWorker worker(core_.get(), "a");
       core_->tick();
       ASSERT_TRUE(worker.next_lease().has_value()) << i;
+      clock_.advance(seconds(silent ? 21 : 11));
       if (silent) {
-        clock_.advance(seconds(21));
         core_->tick();
+      } else {
+        core_->heartbeat(worker.group(), 0);
       }
     }
   };
@@ -255,6 +257,48 @@ TEST_F(CoreLeases, LeasesLostInARowPauseTheJobUntilItIsResumed) {
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
   run_to_end();
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(CoreLeases, LeasesLostInABurstAreOneLoss) {
+  const std::string name = submit();
+  for (int i = 0; i < 4 * demo_.options().most_lost_leases; ++i) {
+    CoreWorker worker(core_.get(), "a");
+    ASSERT_TRUE(lease_to(worker).has_value()) << i;
+    clock_.advance(std::chrono::milliseconds(300));
+  }
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(CoreLeases, AServiceThatCannotBeReachedYetIsNoFailureOfTheJob) {
+  const std::string name = submit();
+  for (int i = 0; i < 20; ++i) {
+    CoreWorker worker(core_.get(), "a");
+    const auto lease = lease_to(worker);
+    ASSERT_TRUE(lease.has_value()) << i;
+    worker.fail(*lease, unavailable("failed to connect to all addresses"));
+  }
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
+}
+
+TEST_F(CoreLeases, DurationsGoByTheSteadyClock) {
+  const std::string name = submit();
+  {
+    CoreWorker worker(core_.get(), "a");
+    ASSERT_TRUE(lease_to(worker).has_value());
+    clock_.set_wall(-std::chrono::hours(5));
+    clock_.advance(seconds(7));
+  }
+  EXPECT_DOUBLE_EQ(core_->report(name)->seconds(), 7.0);
+  clock_.set_wall(-std::chrono::hours(5));
+  restart();
+  {
+    CoreWorker worker(core_.get(), "a");
+    ASSERT_TRUE(lease_to(worker).has_value());
+    clock_.set_wall(std::chrono::hours(50));
+    clock_.advance(seconds(2));
+    core_->heartbeat(worker.group(), 0);
+  }
+  EXPECT_DOUBLE_EQ(core_->report(name)->seconds(), 9.0);
 }
 
 TEST_F(CoreLeases, AGroupThatDrainsLosesNothing) {

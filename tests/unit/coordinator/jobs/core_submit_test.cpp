@@ -278,6 +278,15 @@ TEST_F(CoreSubmit, Faults25_PathsStayBelowTheirRoots) {
                Code::kInvalidArgument, "PATH_REFUSED", "output");
 }
 
+// faults.35
+TEST_F(CoreSubmit, Faults35_NamesOfWorkUnderWayCannotBeAskedFor) {
+  std::filesystem::create_directory(demo_.output("m.rotor-partial"));
+  for (const char* output : {"late.rotor-partial", "m.rotor-partial/x", ".late.rotor"}) {
+    EXPECT_FAILS(core_->submit(demo_.request("r", output)), Code::kInvalidArgument,
+                 "OUTPUT_NAME_RESERVED", output);
+  }
+}
+
 // faults.26
 TEST_F(CoreSubmit, Faults26_TheOutputMustBeNewAndWritable) {
   std::filesystem::create_directory(demo_.output("taken"));
@@ -289,6 +298,11 @@ TEST_F(CoreSubmit, Faults26_TheOutputMustBeNewAndWritable) {
   submit("r1", "out");
   EXPECT_FAILS(core_->submit(demo_.request("r2", "out")), Code::kAlreadyExists, "OUTPUT_IN_USE",
                "out");
+  std::filesystem::create_directory(demo_.output("nest"));
+  submit("r3", "nest/a");
+  std::filesystem::create_directory(demo_.output("nest/a"));
+  EXPECT_FAILS(core_->submit(demo_.request("r4", "nest/a/b")), Code::kAlreadyExists,
+               "OUTPUT_IN_USE", "overlaps");
   EXPECT_FAILS(core_->submit(demo_.request("r", "no/such/out")), Code::kNotFound, "FILE_NOT_FOUND",
                "no/such");
 }

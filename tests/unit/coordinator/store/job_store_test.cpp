@@ -147,6 +147,36 @@ TEST_F(JobStoreTest, ARestartEndsRunningLeasesAtTheJobsLastChange) {
   EXPECT_EQ((*leases)[0].reason, "RESTART");
 }
 
+TEST_F(JobStoreTest, BringsAStoreOfTheFirstVersionUpToThisOne) {
+  const JobRecord record = add("a");
+  store_.reset();
+  {
+    Database database;
+    ASSERT_OK(database.open(directory_ / "jobs.sqlite"));
+    ASSERT_OK(database.execute(
+        "ALTER TABLE jobs DROP COLUMN steady_us; DROP TABLE cleanups; DROP TABLE openings;"
+        "PRAGMA user_version=1"));
+  }
+  reopen();
+  EXPECT_EQ(store_->job("a")->update_us, record.update_us);
+  EXPECT_EQ(store_->job("a")->steady_us, 0);
+  EXPECT_EQ(*store_->count_opening(), 0);
+  EXPECT_TRUE(store_->cleanups()->empty());
+}
+
+TEST_F(JobStoreTest, KeepsWhatIsToBeRemovedUntilItIs) {
+  ASSERT_OK(store_->write([](StoreWriter& writer) {
+    return writer.put_cleanup({"a", "/o", "1:2"});
+  }));
+  reopen();
+  const auto cleanups = store_->cleanups();
+  ASSERT_EQ(cleanups->size(), 1U);
+  EXPECT_EQ(cleanups->front().partial, "/o");
+  EXPECT_EQ(cleanups->front().identity, "1:2");
+  ASSERT_OK(store_->write([](StoreWriter& writer) { return writer.delete_cleanup("a"); }));
+  EXPECT_TRUE(store_->cleanups()->empty());
+}
+
 TEST_F(JobStoreTest, RefusesANewerStore) {
   store_.reset();
   {
