@@ -13,7 +13,11 @@ namespace {
 constexpr int kBlockRun = kBlockThreads / kWarpSize * kWarpRun;
 
 struct Add {
-  __device__ float operator()(float a, float b) const { return __fadd_rn(a, b); }
+  float scale;
+
+  __device__ float operator()(float a, float b) const {
+    return __fadd_rn(a, __fmul_rn(b, scale));
+  }
 };
 
 struct SiluProduct {
@@ -120,7 +124,7 @@ __global__ void __launch_bounds__(kBlockThreads)
 
 }  // namespace
 
-Status add(void* x, const void* y, DType dtype, int64_t count, cudaStream_t stream) {
+Status add(void* x, const void* y, float scale, DType dtype, int64_t count, cudaStream_t stream) {
   ROTOR_RETURN_IF_ERROR(check_value_dtype("x", dtype));
   ROTOR_RETURN_IF_ERROR(element_count(1, count).status());
   if (count == 0) {
@@ -129,7 +133,7 @@ Status add(void* x, const void* y, DType dtype, int64_t count, cudaStream_t stre
   ROTOR_RETURN_IF_ERROR(check_pointer("x", x));
   ROTOR_RETURN_IF_ERROR(check_pointer("y", y));
   return with_typed(x, dtype, [&]<typename T>(T* sum) {
-    return launch("add", &map_kernel<Add, T>, count, kBlockRun, stream, Add{}, sum,
+    return launch("add", &map_kernel<Add, T>, count, kBlockRun, stream, Add{scale}, sum,
                   static_cast<const T*>(y), count, sum);
   });
 }

@@ -16,8 +16,9 @@
 
 namespace rotor::kernels {
 
-/// x += y, both F32 or both BF16: the sum in F32, rounded once to nearest, ties to even.
-Status add(void* x, const void* y, DType dtype, int64_t count, cudaStream_t stream);
+/// x += y * scale, both F32 or both BF16: product and sum in F32, rounded once to nearest, ties to
+/// even.
+Status add(void* x, const void* y, float scale, DType dtype, int64_t count, cudaStream_t stream);
 
 /// out = gate / (1 + e^-gate) * up, all of them F32 or all BF16. out may be gate or up. In F32
 /// within 2^-15 of the true value (the fast exponential and division), then BF16 is rounded once;

@@ -29,9 +29,13 @@ Status check_sizes(const ModelConfig& config) {
 }
 
 Layer describe_layer(const LayerPlace& place) {
-  Layer layer{
-      place.index, place.prefix(),
-      place.family.latent_attention ? latent_attention_stages(place) : attention_stages(place)};
+  Layer layer{place.index, place.prefix(), {}};
+  if (place.config.has_delta(place.index)) {
+    layer.stages = delta_stages(place);
+  } else {
+    layer.stages =
+        place.family.latent_attention ? latent_attention_stages(place) : attention_stages(place);
+  }
   const bool mixture = place.config.is_mixture(place.index);
   for (Stage& stage : mixture ? mixture_stages(place) : mlp_stages(place)) {
     layer.stages.push_back(std::move(stage));
@@ -45,6 +49,7 @@ bool reads_residual(const Stage& stage) {
   switch (stage.kind) {
     case StageKind::kAttentionIn:
     case StageKind::kLatentIn:
+    case StageKind::kDeltaIn:
     case StageKind::kMlpIn:
     case StageKind::kExpertsIn:
       return true;
@@ -73,8 +78,8 @@ std::vector<CarryPart> carried_behind(const Layer& layer, size_t stage) {
 
 std::vector<const Norm*> norms_of(const Stage& stage) {
   std::vector<const Norm*> norms;
-  for (const Norm* norm :
-       {&stage.norm, &stage.attention.q_norm, &stage.attention.k_norm, &stage.post_norm}) {
+  for (const Norm* norm : {&stage.norm, &stage.attention.q_norm, &stage.attention.k_norm,
+                           &stage.delta.norm, &stage.post_norm}) {
     if (!norm->empty()) {
       norms.push_back(norm);
     }
@@ -82,19 +87,19 @@ std::vector<const Norm*> norms_of(const Stage& stage) {
   return norms;
 }
 
-Result<Architecture> describe(const ModelConfig& config) {
+Result<Architecture> describe(const ModelConfig& config, const TensorNames& names) {
   ROTOR_ASSIGN_OR_RETURN(const Family* family, find_family(config.model_type));
   ROTOR_RETURN_IF_ERROR(check_sizes(config));
   Architecture architecture;
   architecture.config = config;
-  architecture.embedding = "model.embed_tokens.weight";
-  architecture.final_norm = make_norm(*family, "model.norm", config.hidden_size);
-  architecture.head = "lm_head";
+  architecture.embedding = names.decoder + "embed_tokens.weight";
+  architecture.final_norm = make_norm(*family, names.decoder + "norm", config.hidden_size);
+  architecture.head = names.head;
   architecture.head_weight =
       config.tie_word_embeddings ? architecture.embedding : architecture.head + ".weight";
   architecture.layers.reserve(static_cast<size_t>(config.num_layers));
   for (int index = 0; index < static_cast<int>(config.num_layers); ++index) {
-    architecture.layers.push_back(describe_layer({config, *family, index}));
+    architecture.layers.push_back(describe_layer({config, *family, names.decoder, index}));
   }
   return architecture;
 }

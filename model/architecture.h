@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/carry.h"
@@ -25,6 +26,9 @@ enum class StageKind {
   kLatentIn,     // in: norm(x). q_a or q, kv_a; after: norms of latents, RoPE of queries and keys
   kLatentQuery,  // in: the query latent. q_b; after: RoPE
   kLatentKeyValue,  // in: the key/value latent. kv_b; after: causal attention
+  // A linear attention (Gated DeltaNet, arXiv 2412.06464). Its output projection is a
+  // kAttentionOut.
+  kDeltaIn,  // in: norm(x). q, k, v, z; after: convolution, delta rule, gated norm
   // Of a mixture, an expert that all tokens go to (its gate and up are a kMlpIn):
   kSharedOut,  // in: the product. down; what it gives waits for kExpertsOut
   // Of a mixture, every expert on the rows of the tokens that a router sends it:
@@ -61,14 +65,53 @@ struct Attention {
   double scale = 0.0;          // of the scores
   double soft_cap = 0.0;       // scores become cap * tanh(score / cap); 0: they stay
   int64_t sliding_window = 0;  // tokens a position sees, itself included; 0: all before it
+  bool rotated = true;         // by RoPE
   bool local_rope = false;     // rotated by ModelConfig::local_rope
-  std::string sinks;           // tensor [heads]: scores of no key in the softmax; empty: none
-  Norm q_norm;                 // before RoPE; of kLatentIn, of the latents
+  /// The output is multiplied by the sigmoid of a gate, which q's linear gives: of each head the
+  /// query, then its gate.
+  bool gated = false;
+  std::string sinks;  // tensor [heads]: scores of no key in the softmax; empty: none
+  Norm q_norm;        // before RoPE; of kLatentIn, of the latents
   Norm k_norm;
   int64_t query_features() const { return heads * head_dim; }
   int64_t key_features() const { return kv_heads * head_dim; }
   int64_t value_features() const { return kv_heads * value_dim; }
   int64_t output_features() const { return heads * value_dim; }
+};
+
+/// A gated delta net. With q and k of each key head brought to length 1, a value head's state S
+/// [key_dim, value_dim] goes on from token to token, and gives its output, as
+///   S = exp(g) S;  S += k^T (beta (v - k S));  out = q S / sqrt(key_dim)
+///   g = -exp(decay) softplus(a + step);  beta = sigmoid(b)
+/// with a and b the stage's gates (arXiv 2412.06464, section 3; transformers' own code for a, b,
+/// and the gated norm behind it: norm(out) * silu(z)). Before it, q, k and v each go through a
+/// causal convolution of their own columns over time, and silu.
+struct DeltaNet {
+  int64_t key_heads = 0;
+  int64_t value_heads = 0;  // a multiple of the key heads, neighbours sharing one
+  int64_t key_dim = 0;
+  int64_t value_dim = 0;
+  int64_t taps = 0;  // tokens that the convolution sees
+  /// One linear gives q, k, v and z, and one gate b and a: those of the first key head, then of the
+  /// next. Else two linears give q, k, v, one after the other, and z; and two gates b and a.
+  bool by_key_head = false;
+  std::string convolution;  // tensor [mixed_features, 1, taps]
+  std::string decay;        // tensor [value_heads]
+  std::string step;         // tensor [value_heads]
+  Norm norm;                // of each value head's output
+  int64_t key_features() const { return key_heads * key_dim; }
+  int64_t value_features() const { return value_heads * value_dim; }
+  int64_t mixed_features() const { return 2 * key_features() + value_features(); }
+};
+
+/// The tensor that may hold the linears of all experts of a stage in a checkpoint
+/// (model/stacked_experts.h).
+struct ExpertStack {
+  std::string name;          // empty: they are always tensors of their own
+  bool interleaved = false;  // gate's outputs with up's, not before them
+  /// Other tensors of the mixture that have another name beside a stack: theirs here, and there.
+  std::vector<std::pair<std::string, std::string>> renamed;
+  bool empty() const { return name.empty(); }
 };
 
 struct Stage {
@@ -78,14 +121,17 @@ struct Stage {
   /// the other: a checkpoint that fuses them is quantized and written fused. Of a mixture: expert
   /// by expert, as many of each and in equal shapes.
   std::vector<Linear> linears;
+  /// Small linears on the same input that are never quantized: of kDeltaIn, b and a; of a shared
+  /// expert, what scales it.
+  std::vector<Linear> gates;
   int64_t in_features = 0;
   Attention attention;       // of kAttentionIn and latent attention
+  DeltaNet delta;            // of kDeltaIn
   Norm post_norm;            // of what is added to x
   RoutingRule routing;       // of a mixture
   std::string router;        // of kExpertsIn: module name; its weight is [experts, in_features]
   bool router_bias = false;  // router + ".bias" [experts]
-  std::string stacked;  // of a mixture: tensor that may hold the experts' linears in a checkpoint
-                        // (model/stacked_experts.h); empty: they are always tensors of their own
+  ExpertStack stack;         // of a mixture
   std::string router_correction;  // tensor [experts] of RoutingRule::corrected; empty: none
   std::vector<CarryPart> leaves;  // for the stages behind it
   /// What it uses up of what those before it left; where it does not read x, the first is the
@@ -105,7 +151,7 @@ bool reads_residual(const Stage& stage);
 
 struct Layer {
   int index = 0;
-  std::string prefix;  // "model.layers.3."
+  std::string prefix;  // "model.layers.3.", or what it is called inside a larger model
   std::vector<Stage> stages;
 };
 
@@ -118,6 +164,12 @@ struct Architecture {
   std::vector<Layer> layers;
 };
 
+/// How a checkpoint calls the parts of a decoder: alone, or inside a larger model.
+struct TensorNames {
+  std::string decoder = "model.";  // before "embed_tokens.weight", "layers.3." and "norm.weight"
+  std::string head = "lm_head";
+};
+
 /// What lies between the layer's stage and the next one: left before or by it, and not taken yet.
 std::vector<CarryPart> carried_behind(const Layer& layer, size_t stage);
 
@@ -126,7 +178,7 @@ std::vector<const Norm*> norms_of(const Stage& stage);
 
 /// Builds the description. Errors: UNIMPLEMENTED for a model_type that has no row (names it and
 /// lists those that have), INVALID_ARGUMENT for a config that contradicts itself.
-Result<Architecture> describe(const ModelConfig& config);
+Result<Architecture> describe(const ModelConfig& config, const TensorNames& names = {});
 
 /// The model types that have a row, sorted.
 std::vector<std::string> supported_model_types();

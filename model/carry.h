@@ -18,6 +18,7 @@ enum class CarrySlot {
   kRotaryKey,       // rotated; the part of a key that all heads share
   kQuery,           // rotated
   kSharedProduct,   // act(gate) * up of a shared expert
+  kSharedGate,      // a number a token: the sigmoid of it scales what a shared expert gives
   kShared,          // a shared expert's output, which is added with the others'
 };
 

@@ -5,11 +5,13 @@
 #include <utility>
 
 #include "model/config_attention.h"
+#include "model/config_delta.h"
 #include "model/config_latent.h"
 #include "model/config_mixture.h"
 #include "model/config_rope.h"
 #include "model/families.h"
 #include "model/json_object.h"
+#include "model/wrappers.h"
 #include "quant/base/json.h"
 #include "quant/format/bf16.h"
 
@@ -69,6 +71,25 @@ Result<GatedActivation> parse_activation(const JsonObject& object, const Family&
                             "UNSUPPORTED_ACTIVATION");
 }
 
+Status parse_sizes(const JsonObject& object, const Family& family, ModelConfig& config) {
+  const auto size = [&](const char* key, int64_t fallback = 0) {
+    return fallback > 0 ? object.integer_or(key, fallback, 1, kMostSize)
+                        : object.integer(key, 1, kMostSize);
+  };
+  ROTOR_ASSIGN_OR_RETURN(config.hidden_size, size("hidden_size"));
+  // Where every layer is a mixture there is no dense MLP to have a width.
+  const Mixture* mixture = family.mixture;
+  const bool no_dense = mixture != nullptr && mixture->shared_size_key != "" &&
+                        !mixture->reads_dense_layers && !object.has("intermediate_size");
+  ROTOR_ASSIGN_OR_RETURN(config.intermediate_size,
+                         size(no_dense ? "moe_intermediate_size" : "intermediate_size"));
+  ROTOR_ASSIGN_OR_RETURN(config.num_layers, object.integer("num_hidden_layers", 1, kMostLayers));
+  ROTOR_ASSIGN_OR_RETURN(config.vocab_size, size("vocab_size", family.sizes.vocabulary));
+  ROTOR_ASSIGN_OR_RETURN(config.max_position_embeddings,
+                         size("max_position_embeddings", family.sizes.positions));
+  return {};
+}
+
 /// sqrt(hidden_size) as the model's own dtype holds it, because so the model was trained.
 float scale_of_embeddings(const ModelConfig& config) {
   const float root = std::sqrt(static_cast<float>(config.hidden_size));
@@ -82,50 +103,63 @@ float scale_of_embeddings(const ModelConfig& config) {
   }
 }
 
+Status parse_embedding_scale(const JsonObject& object, const Family& family, ModelConfig& config) {
+  if (family.scales_embedding) {
+    config.embedding_scale = scale_of_embeddings(config);
+  }
+  if (family.reads_granite_scales) {
+    ROTOR_ASSIGN_OR_RETURN(const double scale,
+                           object.positive_number_or("embedding_multiplier", 1.0));
+    config.embedding_scale = static_cast<float>(scale);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ModelConfig> parse_model_config(const std::string& text, const std::string& path,
                                        bool allow_quantized) {
-  ROTOR_ASSIGN_OR_RETURN(const nlohmann::json root, parse_json(text, path));
-  ROTOR_ASSIGN_OR_RETURN(const JsonObject object, JsonObject::make(root, path, "", kReason));
+  ROTOR_ASSIGN_OR_RETURN(const nlohmann::json json, parse_json(text, path));
+  ROTOR_ASSIGN_OR_RETURN(const JsonObject root, JsonObject::make(json, path, "", kReason));
   ModelConfig config;
   ROTOR_ASSIGN_OR_RETURN(config.source_quantization,
-                         parse_source_quantization(object, allow_quantized));
-  ROTOR_ASSIGN_OR_RETURN(config.model_type, object.string("model_type"));
+                         parse_source_quantization(root, allow_quantized));
+  ROTOR_ASSIGN_OR_RETURN(const DecoderConfig decoder, find_decoder(root));
+  const JsonObject& object = decoder.object;
+  config.model_type = decoder.model_type;
+  config.wrapper = decoder.wrapper;
   const Result<const Family*> found = find_family(config.model_type);
   if (!found.ok()) {
     return found.status().with_context(path).with_detail("file", path);
   }
   const Family& family = **found;
-  if (object.has("architectures")) {
-    ROTOR_ASSIGN_OR_RETURN(const auto names, object.array("architectures"));
+  if (root.has("architectures")) {
+    ROTOR_ASSIGN_OR_RETURN(const auto names, root.array("architectures"));
     if (!names.empty()) {
       if (!names[0]->is_string()) {
-        return object.error("architectures", "it must be an array of strings");
+        return root.error("architectures", "it must be an array of strings");
       }
       config.architecture = names[0]->get<std::string>();
     }
   }
-  const auto size = [&](const char* key) { return object.integer(key, 1, kMostSize); };
-  ROTOR_ASSIGN_OR_RETURN(config.hidden_size, size("hidden_size"));
-  ROTOR_ASSIGN_OR_RETURN(config.intermediate_size, size("intermediate_size"));
-  ROTOR_ASSIGN_OR_RETURN(config.num_layers, object.integer("num_hidden_layers", 1, kMostLayers));
-  ROTOR_ASSIGN_OR_RETURN(config.vocab_size, size("vocab_size"));
-  ROTOR_ASSIGN_OR_RETURN(config.max_position_embeddings, size("max_position_embeddings"));
+  ROTOR_RETURN_IF_ERROR(parse_sizes(object, family, config));
   ROTOR_RETURN_IF_ERROR(family.latent_attention ? parse_latent_attention(object, config)
-                                                : parse_heads(object, config));
+                                                : parse_heads(object, family, config));
   ROTOR_ASSIGN_OR_RETURN(config.rms_norm_eps,
                          object.positive_number_or("rms_norm_eps", family.default_rms_norm_eps));
   ROTOR_ASSIGN_OR_RETURN(config.activation, parse_activation(object, family));
   ROTOR_RETURN_IF_ERROR(parse_ropes(object, family, config));
   ROTOR_RETURN_IF_ERROR(parse_attention(object, family, config));
+  ROTOR_RETURN_IF_ERROR(parse_delta(object, family, config));
   ROTOR_RETURN_IF_ERROR(parse_mixture(object, family, config));
-  ROTOR_ASSIGN_OR_RETURN(config.tie_word_embeddings,
+  // What a wrapper's own keys say counts first.
+  ROTOR_ASSIGN_OR_RETURN(const bool text_tied,
                          object.boolean_or("tie_word_embeddings", family.default_tied));
-  ROTOR_ASSIGN_OR_RETURN(config.dtype, parse_dtype(object, family));
-  if (family.scales_embedding) {
-    config.embedding_scale = scale_of_embeddings(config);
-  }
+  ROTOR_ASSIGN_OR_RETURN(config.tie_word_embeddings,
+                         root.boolean_or("tie_word_embeddings", text_tied));
+  const bool has_dtype = root.has("dtype") || root.has("torch_dtype");
+  ROTOR_ASSIGN_OR_RETURN(config.dtype, parse_dtype(has_dtype ? root : object, family));
+  ROTOR_RETURN_IF_ERROR(parse_embedding_scale(object, family, config));
   return config;
 }
 

@@ -57,6 +57,16 @@ struct LatentConfig {
   bool interleaved = true;  // RoPE pairs neighbours, not halves
 };
 
+/// Layers whose attention is a gated delta net (DeltaNet in model/architecture.h).
+struct DeltaConfig {
+  int64_t key_heads = 0;
+  int64_t value_heads = 0;
+  int64_t key_dim = 0;
+  int64_t value_dim = 0;
+  int64_t taps = 0;
+  std::vector<bool> layers;  // by layer: whether it is one
+};
+
 enum class ActivationKind { kSilu, kGeluTanh, kClampedSwiglu };
 
 /// What a gated MLP makes of its gate and up projections.
@@ -73,7 +83,8 @@ struct GatedActivation {
 inline constexpr int64_t kMostSize = int64_t{1} << 31;
 
 struct ModelConfig {
-  std::string model_type;
+  std::string model_type;    // of the decoder
+  std::string wrapper;       // model_type of the larger model that it is the text part of; or empty
   std::string architecture;  // first of "architectures"; may be empty
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
@@ -85,16 +96,23 @@ struct ModelConfig {
   int64_t vocab_size = 0;
   int64_t max_position_embeddings = 0;
   std::vector<int64_t> windows;  // by layer; empty: no layer has one
+  std::vector<bool> rotated;     // by layer, whether it has RoPE; empty: all have
+  std::optional<DeltaConfig> delta;
   double rms_norm_eps = 1e-6;
   GatedActivation activation;
   RopeConfig rope;
   std::optional<RopeConfig> local_rope;  // of layers with a window, where it is another
   double query_scalar = 0.0;             // scores are divided by its root; 0: head_dim
+  double score_scale = 0.0;              // of scores, in place of that; 0: none is given
+  double residual_scale = 1.0;           // of what attention and MLP add to the residual stream
+  double logit_divisor = 1.0;            // logits are divided by it
   double attention_cap = 0.0;            // soft cap of scores; 0: none
   double logit_cap = 0.0;                // soft cap of logits; 0: none
   float embedding_scale = 1.0F;          // embeddings are multiplied by it
   bool tie_word_embeddings = false;
-  bool attention_bias = false;  // on q, k, v and o
+  bool attention_bias = false;         // on q, k and v
+  bool attention_output_bias = false;  // on o
+  bool query_key_norm = true;          // where the family has them
   bool mlp_bias = false;
   RoutingRule routing;               // of layers that are mixtures; without experts: none is
   int64_t expert_features = 0;       // width of an expert, as intermediate_size of a dense MLP
@@ -105,6 +123,11 @@ struct ModelConfig {
 
   /// Columns of a head that RoPE is spoken of in: all, or those it rotates.
   int64_t rope_features() const { return latent ? latent->rotary_features : head_dim; }
+  /// Whether the layer's attention is a gated delta net.
+  bool has_delta(int layer) const { return delta && delta->layers[static_cast<size_t>(layer)]; }
+  bool is_rotated(int layer) const {
+    return rotated.empty() || rotated[static_cast<size_t>(layer)];
+  }
   /// Tokens that a position of the layer sees, itself included; 0: all before it.
   int64_t window_of(int layer) const {
     return windows.empty() ? 0 : windows[static_cast<size_t>(layer)];
@@ -115,9 +138,10 @@ struct ModelConfig {
   }
 };
 
-/// Parses config.json's text. `path` is named in errors, which also name the key, the value found
-/// and the remedy. Refuses: what is not one JSON object, model types without a row in
-/// model/families.cpp, missing or wrongly typed keys, sizes that are not positive or absurd
+/// Parses config.json's text; of a larger model's (model/wrappers.h), what it says of its text
+/// part. `path` is named in errors, which also name the key, the value found and the remedy.
+/// Refuses: what is not one JSON object, model types without a row in model/families.cpp, missing
+/// or wrongly typed keys, sizes that are not positive or absurd
 /// (> 2^31), num_heads not a multiple of num_kv_heads, an odd head_dim, unknown rope types,
 /// activations and layer types, a checkpoint that is quantized already (`quantization_config`) in a
 /// form that is not read (model/stored_form.h), unless `allow_quantized`.

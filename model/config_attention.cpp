@@ -8,12 +8,19 @@
 namespace rotor {
 namespace {
 
+/// A size with a default, which 0 is not.
+Result<int64_t> size_or(const JsonObject& object, const std::string& key, int64_t fallback) {
+  return fallback > 0 ? object.integer_or(key, fallback, 1, kMostSize)
+                      : object.integer(key, 1, kMostSize);
+}
+
 /// Tokens; 0: the model has no window.
 Result<int64_t> parse_window(const JsonObject& object, const Family& family) {
   if (family.windows == WindowRule::kNone) {
     return int64_t{0};
   }
-  if (family.windows == WindowRule::kFromLayer || family.windows == WindowRule::kEveryLayerIfUsed) {
+  if (family.windows == WindowRule::kFromLayer || family.windows == WindowRule::kEveryLayerIfUsed ||
+      family.windows == WindowRule::kUnrotatedIfUsed) {
     ROTOR_ASSIGN_OR_RETURN(const bool used, object.boolean_or("use_sliding_window", false));
     if (!used) {
       return int64_t{0};
@@ -25,37 +32,19 @@ Result<int64_t> parse_window(const JsonObject& object, const Family& family) {
                            kMostSize);
 }
 
-/// Which layers `layer_types` gives a window.
-Result<std::vector<bool>> parse_layer_types(const JsonObject& object, int64_t layers) {
-  constexpr const char* kKey = "layer_types";
-  ROTOR_ASSIGN_OR_RETURN(const std::vector<const nlohmann::json*> types, object.array(kKey));
-  if (static_cast<int64_t>(types.size()) != layers) {
-    return object.error(kKey, "it has " + std::to_string(types.size()) +
-                                  " elements; one for each of the " + std::to_string(layers) +
-                                  " layers (num_hidden_layers) is needed");
-  }
-  std::vector<bool> windowed;
-  for (const nlohmann::json* type : types) {
-    const std::string name = type->is_string() ? type->get<std::string>() : "";
-    const bool window = name == "sliding_attention";
-    if (!window && name != "full_attention") {
-      return object.unsupported(
-          kKey,
-          "its element " + brief_json(*type) +
-              " is not supported; supported are full_attention and sliding_attention",
-          "UNSUPPORTED_ATTENTION");
-    }
-    windowed.push_back(window);
-  }
-  return windowed;
-}
-
 /// Which layers the family's rule gives a window.
 Result<std::vector<bool>> windowed_by_rule(const JsonObject& object, const Family& family,
-                                           int64_t layers) {
-  std::vector<bool> windowed(
-      static_cast<size_t>(layers),
-      family.windows == WindowRule::kEveryLayer || family.windows == WindowRule::kEveryLayerIfUsed);
+                                           const ModelConfig& config) {
+  const int64_t layers = config.num_layers;
+  std::vector<bool> windowed(static_cast<size_t>(layers),
+                             family.windows == WindowRule::kEveryLayer ||
+                                 family.windows == WindowRule::kEveryLayerByType ||
+                                 family.windows == WindowRule::kEveryLayerIfUsed);
+  if (family.windows == WindowRule::kUnrotatedIfUsed) {
+    for (int layer = 0; layer < static_cast<int>(layers); ++layer) {
+      windowed[static_cast<size_t>(layer)] = !config.is_rotated(layer);
+    }
+  }
   if (family.windows == WindowRule::kFromLayer) {
     ROTOR_ASSIGN_OR_RETURN(
         const int64_t first,
@@ -77,14 +66,16 @@ Result<std::vector<bool>> windowed_by_rule(const JsonObject& object, const Famil
 
 Status parse_windows(const JsonObject& object, const Family& family, ModelConfig& config) {
   ROTOR_ASSIGN_OR_RETURN(const int64_t window, parse_window(object, family));
-  const bool by_type = object.has("layer_types") && (family.windows == WindowRule::kFromLayer ||
-                                                     family.windows == WindowRule::kAllButEveryNth);
+  const bool used = family.windows != WindowRule::kUnrotatedIfUsed || window > 0;
+  const bool by_type = object.has("layer_types") && used && family.windows != WindowRule::kNone &&
+                       family.windows != WindowRule::kEveryLayer &&
+                       family.windows != WindowRule::kEveryLayerIfUsed;
   if (!by_type && window == 0) {
     return {};
   }
   ROTOR_ASSIGN_OR_RETURN(const std::vector<bool> windowed,
-                         by_type ? parse_layer_types(object, config.num_layers)
-                                 : windowed_by_rule(object, family, config.num_layers));
+                         by_type ? parse_layer_types(object, config.num_layers, "sliding_attention")
+                                 : windowed_by_rule(object, family, config));
   for (const bool has_window : windowed) {
     if (has_window && window == 0) {
       return object.error("sliding_window",
@@ -96,6 +87,33 @@ Status parse_windows(const JsonObject& object, const Family& family, ModelConfig
   return {};
 }
 
+/// `no_rope_layers` holds 1 for each layer that RoPE rotates and 0 for the others; where it is not
+/// given, every `no_rope_layer_interval`-th is none.
+Status parse_rotated(const JsonObject& object, ModelConfig& config) {
+  constexpr const char* kKey = "no_rope_layers";
+  if (!object.has(kKey)) {
+    ROTOR_ASSIGN_OR_RETURN(const int64_t interval,
+                           object.integer_or("no_rope_layer_interval", 4, 1, kMostSize));
+    for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+      config.rotated.push_back((layer + 1) % interval != 0);
+    }
+    return {};
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<const nlohmann::json*> entries, object.array(kKey));
+  for (const nlohmann::json* entry : entries) {
+    if (*entry != 0 && *entry != 1) {
+      return object.error(kKey, "its elements must be 1, for a layer with RoPE, or 0");
+    }
+    config.rotated.push_back(*entry == 1);
+  }
+  if (std::ssize(entries) != config.num_layers) {
+    return object.error(
+        kKey, "it has " + std::to_string(entries.size()) + " elements; one for each of the " +
+                  std::to_string(config.num_layers) + " layers (num_hidden_layers) is needed");
+  }
+  return {};
+}
+
 /// A soft cap that may be given as null: none.
 Result<double> parse_cap(const JsonObject& object, const std::string& key, double fallback) {
   return object.positive_number_or(key, object.contains(key) ? 0.0 : fallback);
@@ -103,15 +121,44 @@ Result<double> parse_cap(const JsonObject& object, const std::string& key, doubl
 
 }  // namespace
 
-Status parse_heads(const JsonObject& object, ModelConfig& config) {
-  ROTOR_ASSIGN_OR_RETURN(config.num_heads, object.integer("num_attention_heads", 1, kMostSize));
+Result<std::vector<bool>> parse_layer_types(const JsonObject& object, int64_t layers,
+                                            const std::string& special) {
+  constexpr const char* kKey = "layer_types";
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<const nlohmann::json*> types, object.array(kKey));
+  if (static_cast<int64_t>(types.size()) != layers) {
+    return object.error(kKey, "it has " + std::to_string(types.size()) +
+                                  " elements; one for each of the " + std::to_string(layers) +
+                                  " layers (num_hidden_layers) is needed");
+  }
+  std::vector<bool> found;
+  for (const nlohmann::json* type : types) {
+    const std::string name = type->is_string() ? type->get<std::string>() : "";
+    if (name != special && name != "full_attention") {
+      return object.unsupported(kKey,
+                                "its element " + brief_json(*type) +
+                                    " is not supported; supported are full_attention and " +
+                                    special,
+                                "UNSUPPORTED_ATTENTION");
+    }
+    found.push_back(name == special);
+  }
+  return found;
+}
+
+Status parse_heads(const JsonObject& object, const Family& family, ModelConfig& config) {
+  const DefaultSizes& sizes = family.sizes;
+  ROTOR_ASSIGN_OR_RETURN(config.num_heads, size_or(object, "num_attention_heads", sizes.heads));
+  // A missing key means the family's number, null as many as heads.
+  const bool own = sizes.kv_heads == 0 || object.contains("num_key_value_heads");
   ROTOR_ASSIGN_OR_RETURN(config.num_kv_heads,
-                         object.integer_or("num_key_value_heads", config.num_heads, 1, kMostSize));
+                         object.integer_or("num_key_value_heads",
+                                           own ? config.num_heads : sizes.kv_heads, 1, kMostSize));
   if (config.num_heads % config.num_kv_heads != 0) {
     return object.error("num_key_value_heads", "it must divide num_attention_heads, which is " +
                                                    std::to_string(config.num_heads));
   }
-  if (!object.has("head_dim") && config.hidden_size % config.num_heads != 0) {
+  const bool derived = sizes.head_dim == 0 || object.contains("head_dim");
+  if (derived && !object.has("head_dim") && config.hidden_size % config.num_heads != 0) {
     return object.error("head_dim", "it can be left out only where num_attention_heads (" +
                                         std::to_string(config.num_heads) +
                                         ") divides hidden_size (" +
@@ -119,7 +166,9 @@ Status parse_heads(const JsonObject& object, ModelConfig& config) {
   }
   ROTOR_ASSIGN_OR_RETURN(
       config.head_dim,
-      object.integer_or("head_dim", config.hidden_size / config.num_heads, 1, kMostSize));
+      object.integer_or("head_dim",
+                        derived ? config.hidden_size / config.num_heads : sizes.head_dim, 1,
+                        kMostSize));
   if (config.head_dim < 2 || config.head_dim % 2 != 0) {
     return object.error("head_dim", "rotary embeddings need an even one, and it is " +
                                         std::to_string(config.head_dim));
@@ -140,10 +189,30 @@ Status parse_attention(const JsonObject& object, const Family& family, ModelConf
     return object.unsupported("use_bidirectional_attention", "only causal attention is supported",
                               "UNSUPPORTED_ATTENTION");
   }
+  if (family.reads_no_rope_layers) {
+    ROTOR_RETURN_IF_ERROR(parse_rotated(object, config));
+  }
   ROTOR_RETURN_IF_ERROR(parse_windows(object, family, config));
-  if (family.attention_bias == BiasRule::kByKey) {
+  if (family.attention_bias != BiasRule::kNone &&
+      family.attention_bias != BiasRule::kQueryKeyValue) {
     ROTOR_ASSIGN_OR_RETURN(config.attention_bias,
                            object.boolean_or("attention_bias", family.default_attention_bias));
+    config.attention_output_bias =
+        config.attention_bias && family.attention_bias == BiasRule::kByKey;
+  }
+  if (family.attention_bias == BiasRule::kByTwoKeys) {
+    ROTOR_ASSIGN_OR_RETURN(config.attention_output_bias,
+                           object.boolean_or("attention_out_bias", false));
+  }
+  if (family.reads_query_key_norm) {
+    ROTOR_ASSIGN_OR_RETURN(config.query_key_norm, object.boolean_or("use_qk_norm", false));
+  }
+  if (family.reads_granite_scales) {
+    ROTOR_ASSIGN_OR_RETURN(config.score_scale,
+                           object.positive_number_or("attention_multiplier", 1.0));
+    ROTOR_ASSIGN_OR_RETURN(config.residual_scale,
+                           object.positive_number_or("residual_multiplier", 1.0));
+    ROTOR_ASSIGN_OR_RETURN(config.logit_divisor, object.positive_number_or("logits_scaling", 1.0));
   }
   if (family.reads_mlp_bias) {
     ROTOR_ASSIGN_OR_RETURN(config.mlp_bias, object.boolean_or("mlp_bias", false));

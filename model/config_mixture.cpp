@@ -42,20 +42,24 @@ Status expect_rule(const JsonObject& object, const std::string& key, const std::
 }
 
 /// Sigmoid scores with corrections, chosen from the best groups of experts.
-Status parse_deepseek_routing(const JsonObject& object, RoutingRule& routing) {
+Status parse_deepseek_routing(const JsonObject& object, const Mixture& mixture,
+                              RoutingRule& routing) {
   constexpr const char* kGroups = "n_group";
   constexpr const char* kChosen = "topk_group";
   ROTOR_RETURN_IF_ERROR(expect_rule(object, "scoring_func", "sigmoid"));
   ROTOR_RETURN_IF_ERROR(expect_rule(object, "topk_method", "noaux_tc"));
   routing.score = ScoreRule::kSigmoid;
   routing.corrected = true;
-  ROTOR_ASSIGN_OR_RETURN(routing.groups, object.integer_or(kGroups, 8, 1, kMostExperts));
+  ROTOR_ASSIGN_OR_RETURN(routing.groups,
+                         object.integer_or(kGroups, mixture.default_groups, 1, kMostExperts));
   if (routing.experts % routing.groups != 0 || routing.experts / routing.groups < 2) {
     return object.error(kGroups, "it must cut n_routed_experts (" +
                                      std::to_string(routing.experts) +
                                      ") into equal groups of two at least");
   }
-  ROTOR_ASSIGN_OR_RETURN(routing.groups_chosen, object.integer_or(kChosen, 4, 1, kMostExperts));
+  ROTOR_ASSIGN_OR_RETURN(
+      routing.groups_chosen,
+      object.integer_or(kChosen, mixture.default_groups_chosen, 1, kMostExperts));
   if (routing.groups_chosen > routing.groups) {
     return object.error(kChosen,
                         "it must be at most n_group, which is " + std::to_string(routing.groups));
@@ -67,15 +71,17 @@ Status parse_deepseek_routing(const JsonObject& object, RoutingRule& routing) {
                             std::to_string(candidates) + " experts");
   }
   ROTOR_ASSIGN_OR_RETURN(const double scale,
-                         object.positive_number_or("routed_scaling_factor", 2.5));
+                         object.positive_number_or("routed_scaling_factor", mixture.default_scale));
   routing.scale = static_cast<float>(scale);
   return {};
 }
 
 /// Dense layers first, then a mixture in every `moe_layer_freq`-th; a shared expert in each.
-Status parse_deepseek_layers(const JsonObject& object, ModelConfig& config) {
-  ROTOR_ASSIGN_OR_RETURN(const int64_t dense,
-                         object.integer_or("first_k_dense_replace", 3, 0, kMostSize));
+Status parse_deepseek_layers(const JsonObject& object, const Mixture& mixture,
+                             ModelConfig& config) {
+  ROTOR_ASSIGN_OR_RETURN(
+      const int64_t dense,
+      object.integer_or("first_k_dense_replace", mixture.default_dense_layers, 0, kMostSize));
   ROTOR_ASSIGN_OR_RETURN(const int64_t step, object.integer_or("moe_layer_freq", 1, 1, kMostSize));
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
     config.mixture_layers[static_cast<size_t>(layer)] = layer >= dense && layer % step == 0;
@@ -118,8 +124,17 @@ Status parse_mixture(const JsonObject& object, const Family& family, ModelConfig
     ROTOR_ASSIGN_OR_RETURN(config.mixture_layers, parse_layers(object, config.num_layers));
   }
   if (mixture.reads_deepseek_keys) {
-    ROTOR_RETURN_IF_ERROR(parse_deepseek_routing(object, config.routing));
-    ROTOR_RETURN_IF_ERROR(parse_deepseek_layers(object, config));
+    ROTOR_RETURN_IF_ERROR(parse_deepseek_routing(object, mixture, config.routing));
+    ROTOR_RETURN_IF_ERROR(parse_deepseek_layers(object, mixture, config));
+  }
+  if (mixture.reads_minimax_keys) {
+    ROTOR_RETURN_IF_ERROR(expect_rule(object, "scoring_func", "sigmoid"));
+    config.routing.score = ScoreRule::kSigmoid;
+    ROTOR_ASSIGN_OR_RETURN(config.routing.corrected, object.boolean_or("use_routing_bias", true));
+  }
+  if (!mixture.shared_size_key.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(config.shared_features,
+                           object.integer(std::string(mixture.shared_size_key), 1, kMostSize));
   }
   return {};
 }

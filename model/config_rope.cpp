@@ -111,7 +111,7 @@ Status parse_type(const JsonObject& model, const JsonObject& rope, const Family&
                   const ModelConfig& config, RopeConfig& out) {
   const std::string key = rope.has("rope_type") ? "rope_type" : "type";
   ROTOR_ASSIGN_OR_RETURN(const std::string type, rope.string(key));
-  if (type == "default") {
+  if (type == "default" || (type == "mrope" && family.reads_mrope)) {
     out.type = RopeType::kDefault;
     return {};
   }
@@ -184,11 +184,19 @@ double yarn_magnitude(double scale, double weight) {
 
 Status parse_ropes(const JsonObject& object, const Family& family, ModelConfig& config) {
   RopeConfig& rope = config.rope;
+  rope.rotary_share = family.default_rotary_share;
+  if (family.reads_rotary_dim && object.has("rotary_dim")) {
+    ROTOR_ASSIGN_OR_RETURN(const int64_t columns, object.integer("rotary_dim", 2, config.head_dim));
+    rope.rotary_share = static_cast<double>(columns) / static_cast<double>(config.head_dim);
+  }
   ROTOR_ASSIGN_OR_RETURN(rope.theta,
                          object.positive_number_or("rope_theta", family.default_rope_theta));
   ROTOR_RETURN_IF_ERROR(parse_share(object, family, config.head_dim, rope));
-  const bool has_local = family.default_local_rope_theta > 0.0;
-  if (has_local) {
+  const bool has_local = family.default_local_rope_theta > 0.0 || family.local_rope_unscaled;
+  if (family.local_rope_unscaled) {
+    config.local_rope.emplace();
+    config.local_rope->theta = rope.theta;
+  } else if (has_local) {
     config.local_rope.emplace();
     ROTOR_ASSIGN_OR_RETURN(
         config.local_rope->theta,

@@ -16,18 +16,25 @@ namespace rotor {
 enum class WindowRule {
   kNone,              // no layer, whatever the key says
   kEveryLayer,        // all, and `layer_types` is not read
+  kEveryLayerByType,  // all
   kEveryLayerIfUsed,  // with `use_sliding_window`: all, and `layer_types` is not read
   kFromLayer,         // with `use_sliding_window`: those from `max_window_layers` on
   kAllButEveryNth,    // all but every `sliding_window_pattern`-th
+  kUnrotatedIfUsed,   // with `use_sliding_window`: those without RoPE
 };
 
 enum class BiasRule {
   kNone,
-  kByKey,          // `attention_bias`: on q, k, v and o
-  kQueryKeyValue,  // always on q, k and v, never on o
+  kByKey,               // `attention_bias`: on q, k, v and o
+  kByTwoKeys,           // `attention_bias`: on q, k and v; `attention_out_bias`: on o
+  kQueryKeyValueByKey,  // `attention_bias`: on q, k and v, never on o
+  kQueryKeyValue,       // always on q, k and v, never on o
 };
 
 enum class QueryKeyNorm { kNone, kEachHead, kWholeProjection };
+
+/// How the projections of a gated delta net are cut (DeltaNet::by_key_head).
+enum class DeltaProjections { kNone, kByKeyHead, kApart };
 
 /// What a layer calls its norms; empty: it has none there. "Behind" norms what is added to the
 /// residual stream.
@@ -58,11 +65,12 @@ struct Mixture {
   std::string_view router = "gate";
   bool router_bias = false;
   bool bias = false;  // of the experts' linears
-  // Tensors below the block's "experts." that hold those of all experts at once; empty: none.
-  std::string_view stacked_in = {};
-  std::string_view stacked_out = {};
-  std::string_view shared = {};      // the expert that all tokens go to; empty: there is none
-  std::string_view correction = {};  // below the router (RoutingRule::corrected); empty: none
+  // Where a checkpoint holds all experts at once (gate_up_proj and down_proj below "experts.").
+  std::string_view stacked_block = "mlp";  // in place of `block`
+  bool stacks_interleaved = false;
+  std::string_view shared = {};       // the expert that all tokens go to; empty: there is none
+  std::string_view shared_gate = {};  // what scales its output; empty: nothing does
+  std::string_view correction = {};   // RoutingRule::corrected; empty: none
   // How the keys are read.
   std::string_view count_key = {};                      // experts; empty: by either common name
   std::string_view size_key = "moe_intermediate_size";  // width of an expert
@@ -73,10 +81,17 @@ struct Mixture {
   // `scoring_func`, `n_group`, `topk_group`, `routed_scaling_factor`, `first_k_dense_replace`,
   // `moe_layer_freq`, `n_shared_experts`.
   bool reads_deepseek_keys = false;
-  bool default_normalize = false;  // where `norm_topk_prob` is missing
+  int64_t default_groups = 8;             // of them: `n_group`
+  int64_t default_groups_chosen = 4;      // `topk_group`
+  double default_scale = 2.5;             // `routed_scaling_factor`
+  int64_t default_dense_layers = 3;       // `first_k_dense_replace`
+  bool reads_minimax_keys = false;        // `scoring_func`, `use_routing_bias`
+  std::string_view shared_size_key = {};  // width of the shared expert; empty: as above, or none
+  bool default_normalize = false;         // where `norm_topk_prob` is missing
 };
 
 inline constexpr Mixture kQwenMixture = {.reads_normalize = true, .reads_dense_layers = true};
+inline constexpr Mixture kQwenVlMixture = {.reads_dense_layers = true};
 inline constexpr Mixture kMixtralMixture = {.block = "block_sparse_moe",
                                             .gate = "w1",
                                             .up = "w3",
@@ -86,8 +101,7 @@ inline constexpr Mixture kMixtralMixture = {.block = "block_sparse_moe",
 inline constexpr Mixture kGptOssMixture = {.router = "router",
                                            .router_bias = true,
                                            .bias = true,
-                                           .stacked_in = "gate_up_proj",
-                                           .stacked_out = "down_proj",
+                                           .stacks_interleaved = true,
                                            .size_key = "intermediate_size"};
 
 /// What gpt-oss takes where config.json has neither rope_parameters nor rope_scaling.
@@ -96,11 +110,50 @@ inline constexpr std::string_view kGptOssRope =
         "truncate": false, "original_max_position_embeddings": 4096})";
 
 inline constexpr Mixture kDeepseekMixture = {.shared = "shared_experts",
-                                             .correction = "e_score_correction_bias",
+                                             .correction = "gate.e_score_correction_bias",
                                              .count_key = "n_routed_experts",
                                              .reads_normalize = true,
                                              .reads_deepseek_keys = true,
                                              .default_normalize = true};
+
+inline constexpr Mixture kGlmMixture = {.shared = "shared_experts",
+                                        .correction = "gate.e_score_correction_bias",
+                                        .count_key = "n_routed_experts",
+                                        .reads_normalize = true,
+                                        .reads_deepseek_keys = true,
+                                        .default_groups = 1,
+                                        .default_groups_chosen = 1,
+                                        .default_scale = 1.0,
+                                        .default_dense_layers = 1,
+                                        .default_normalize = true};
+
+inline constexpr Mixture kMinimaxMixture = {.block = "block_sparse_moe",
+                                            .gate = "w1",
+                                            .up = "w3",
+                                            .down = "w2",
+                                            .correction = "e_score_correction_bias",
+                                            .size_key = "intermediate_size",
+                                            .reads_minimax_keys = true};
+
+/// An expert that all tokens go to, scaled by a gate of its own.
+inline constexpr Mixture kQwenNextMixture = {.shared = "shared_expert",
+                                             .shared_gate = "shared_expert_gate",
+                                             .reads_normalize = true,
+                                             .reads_dense_layers = true,
+                                             .shared_size_key = "shared_expert_intermediate_size",
+                                             .default_normalize = true};
+inline constexpr Mixture kQwen35Mixture = {.shared = "shared_expert",
+                                           .shared_gate = "shared_expert_gate",
+                                           .shared_size_key = "shared_expert_intermediate_size"};
+
+/// Sizes where config.json has none; 0: it must.
+struct DefaultSizes {
+  int64_t heads = 0;
+  int64_t kv_heads = 0;  // 0: as many as heads
+  int64_t head_dim = 0;  // 0: hidden_size over heads
+  int64_t vocabulary = 0;
+  int64_t positions = 0;
+};
 
 struct Family {
   std::string_view model_type;
@@ -112,8 +165,13 @@ struct Family {
   bool scales_embedding = false;  // by sqrt(hidden_size)
   bool attention_sinks = false;   // a learned score a head that takes part in the softmax
   bool latent_attention = false;
-  const Mixture* mixture = nullptr;  // null: every MLP is dense
+  bool gated_attention = false;                      // Attention::gated
+  DeltaProjections delta = DeltaProjections::kNone;  // of layers of type linear_attention
+  const Mixture* mixture = nullptr;                  // null: every MLP is dense
   // How the keys are read.
+  DefaultSizes sizes = {};
+  bool reads_query_key_norm = false;  // `use_qk_norm`; else there is the norm that is named above
+  bool reads_no_rope_layers = false;  // `no_rope_layers`, `no_rope_layer_interval`
   BiasRule attention_bias = BiasRule::kNone;
   bool default_attention_bias = false;
   bool reads_mlp_bias = false;
@@ -122,10 +180,14 @@ struct Family {
   int64_t default_window_layers = 0;   // `max_window_layers`
   int64_t default_window_pattern = 0;  // `sliding_window_pattern`
   bool reads_partial_rotary = false;
+  double default_rotary_share = 1.0;  // `partial_rotary_factor`
+  bool reads_rotary_dim = false;      // `rotary_dim`: columns of a head, in place of a share
+  bool reads_mrope = false;           // positions of pictures, all three the same for text
   bool reads_longrope = false;
   double default_rope_theta = 10000.0;
   std::string_view default_rope_scaling = {};  // a JSON object; empty: none
-  double default_local_rope_theta = 0.0;       // 0: layers with a window are rotated as all others
+  double default_local_rope_theta = 0.0;       // of layers with a window; 0: as all others
+  bool local_rope_unscaled = false;  // layers with a window: the same theta, and no rope_scaling
   std::string_view activation_key = "hidden_act";
   std::string_view default_activation = "silu";
   bool clamps_swiglu = false;  // and reads `swiglu_alpha`, `swiglu_limit`
@@ -137,6 +199,8 @@ struct Family {
   bool reads_logit_cap = false;        // `final_logit_softcapping`
   double default_attention_cap = 0.0;  // 0: none
   double default_logit_cap = 0.0;
+  // `embedding_multiplier`, `attention_multiplier`, `residual_multiplier`, `logits_scaling`
+  bool reads_granite_scales = false;
 };
 
 /// Error: UNIMPLEMENTED for a model type that has no row, with those that have.

@@ -21,7 +21,9 @@ Attention describe_attention(const LayerPlace& place, const std::string& prefix)
   attention.value_dim = config.head_dim;
   const double scalar =
       config.query_scalar > 0.0 ? config.query_scalar : static_cast<double>(config.head_dim);
-  attention.scale = 1.0 / std::sqrt(scalar);
+  attention.scale = config.score_scale > 0.0 ? config.score_scale : 1.0 / std::sqrt(scalar);
+  attention.gated = place.family.gated_attention;
+  attention.rotated = config.is_rotated(place.index);
   attention.soft_cap = config.attention_cap;
   attention.sliding_window = config.window_of(place.index);
   attention.local_rope = config.local_rope.has_value() && attention.sliding_window > 0;
@@ -29,7 +31,7 @@ Attention describe_attention(const LayerPlace& place, const std::string& prefix)
     attention.sinks = prefix + "sinks";
   }
   const QueryKeyNorm rule = place.family.query_key_norm;
-  if (rule != QueryKeyNorm::kNone) {
+  if (rule != QueryKeyNorm::kNone && config.query_key_norm) {
     const bool each = rule == QueryKeyNorm::kEachHead;
     attention.q_norm = make_norm(place.family, prefix + "q_norm",
                                  each ? config.head_dim : attention.query_features());
@@ -78,6 +80,11 @@ std::vector<Stage> shared_stages(const LayerPlace& place, const std::string& blo
   Stage out = carried_stage(StageKind::kSharedOut, CarrySlot::kSharedProduct,
                             {prefix + std::string(mixture.down), hidden, inner, false, 0});
   out.leaves = {{CarrySlot::kShared, hidden}};
+  if (!mixture.shared_gate.empty()) {
+    in.gates = {{block + std::string(mixture.shared_gate), 1, hidden, false, 0}};
+    in.leaves.push_back({CarrySlot::kSharedGate, 1});
+    out.takes.push_back(CarrySlot::kSharedGate);
+  }
   return {std::move(in), std::move(out)};
 }
 
@@ -94,8 +101,9 @@ std::vector<Stage> attention_stages(const LayerPlace& place) {
   const Family& family = place.family;
   const std::string prefix = place.prefix() + "self_attn.";
   const int64_t hidden = place.config.hidden_size;
-  const bool by_key = family.attention_bias == BiasRule::kByKey && place.config.attention_bias;
-  const bool bias = by_key || family.attention_bias == BiasRule::kQueryKeyValue;
+  const bool bias =
+      place.config.attention_bias || family.attention_bias == BiasRule::kQueryKeyValue;
+  const bool out_bias = place.config.attention_output_bias;
 
   Stage in;
   in.kind = StageKind::kAttentionIn;
@@ -104,10 +112,11 @@ std::vector<Stage> attention_stages(const LayerPlace& place) {
   in.attention = describe_attention(place, prefix);
   const int64_t query = in.attention.query_features();
   const int64_t key = in.attention.key_features();
+  const int64_t gated_query = in.attention.gated ? 2 * query : query;
   if (family.fused) {
     in.linears = {{prefix + "qkv_proj", query + 2 * key, hidden, bias, 0}};
   } else {
-    in.linears = {{prefix + "q_proj", query, hidden, bias, 0},
+    in.linears = {{prefix + "q_proj", gated_query, hidden, bias, 0},
                   {prefix + "k_proj", key, hidden, bias, 0},
                   {prefix + "v_proj", key, hidden, bias, 0}};
   }
@@ -115,8 +124,46 @@ std::vector<Stage> attention_stages(const LayerPlace& place) {
   in.leaves = {{CarrySlot::kAttended, query}};
 
   return {std::move(in), residual_stage(StageKind::kAttentionOut, CarrySlot::kAttended,
-                                        {prefix + "o_proj", hidden, query, by_key, 0},
+                                        {prefix + "o_proj", hidden, query, out_bias, 0},
                                         layer_norm(place, family.norms.behind_attention))};
+}
+
+std::vector<Stage> delta_stages(const LayerPlace& place) {
+  const std::string prefix = place.prefix() + "linear_attn.";
+  const int64_t hidden = place.config.hidden_size;
+  const DeltaConfig& config = *place.config.delta;
+  DeltaNet delta;
+  delta.key_heads = config.key_heads;
+  delta.value_heads = config.value_heads;
+  delta.key_dim = config.key_dim;
+  delta.value_dim = config.value_dim;
+  delta.taps = config.taps;
+  delta.by_key_head = place.family.delta == DeltaProjections::kByKeyHead;
+  delta.convolution = prefix + "conv1d.weight";
+  delta.decay = prefix + "A_log";
+  delta.step = prefix + "dt_bias";
+  delta.norm = {prefix + "norm.weight", delta.value_dim, 0.0F};
+
+  Stage in;
+  in.kind = StageKind::kDeltaIn;
+  in.norm = layer_norm(place, place.family.norms.before_attention);
+  in.in_features = hidden;
+  const int64_t values = delta.value_features();
+  const int64_t heads = delta.value_heads;
+  if (delta.by_key_head) {
+    in.linears = {{prefix + "in_proj_qkvz", delta.mixed_features() + values, hidden, false, 0}};
+    in.gates = {{prefix + "in_proj_ba", 2 * heads, hidden, false, 0}};
+  } else {
+    in.linears = {{prefix + "in_proj_qkv", delta.mixed_features(), hidden, false, 0},
+                  {prefix + "in_proj_z", values, hidden, false, 0}};
+    in.gates = {{prefix + "in_proj_b", heads, hidden, false, 0},
+                {prefix + "in_proj_a", heads, hidden, false, 0}};
+  }
+  in.delta = std::move(delta);
+  in.leaves = {{CarrySlot::kAttended, values}};
+  return {std::move(in), residual_stage(StageKind::kAttentionOut, CarrySlot::kAttended,
+                                        {prefix + "out_proj", hidden, values, false, 0},
+                                        layer_norm(place, place.family.norms.behind_attention))};
 }
 
 std::vector<Stage> latent_attention_stages(const LayerPlace& place) {
@@ -205,17 +252,23 @@ std::vector<Stage> mixture_stages(const LayerPlace& place) {
   in.routing = place.config.routing;
   in.router = block + std::string(mixture.router);
   in.router_bias = mixture.router_bias;
-  in.router_correction =
-      in.routing.corrected ? in.router + "." + std::string(mixture.correction) : "";
+  in.router_correction = in.routing.corrected ? block + std::string(mixture.correction) : "";
   in.leaves = {{CarrySlot::kProduct, inner * in.routing.per_token}};
   Stage out;
   out.kind = StageKind::kExpertsOut;
   out.in_features = inner;
   out.routing = place.config.routing;
   out.takes = {CarrySlot::kProduct};
-  if (!mixture.stacked_in.empty()) {
-    in.stacked = block + "experts." + std::string(mixture.stacked_in);
-    out.stacked = block + "experts." + std::string(mixture.stacked_out);
+  const std::string stacked = place.prefix() + std::string(mixture.stacked_block) + ".";
+  in.stack = {stacked + "experts.gate_up_proj", mixture.stacks_interleaved, {}};
+  out.stack = {stacked + "experts.down_proj", mixture.stacks_interleaved, {}};
+  if (stacked != block) {
+    const std::string router = std::string(mixture.router) + ".weight";
+    in.stack.renamed = {{block + router, stacked + router}};
+    if (in.routing.corrected) {
+      const std::string correction(mixture.correction);
+      in.stack.renamed.emplace_back(block + correction, stacked + correction);
+    }
   }
   for (int expert = 0; expert < static_cast<int>(in.routing.experts); ++expert) {
     const std::string name = block + "experts." + std::to_string(expert) + ".";

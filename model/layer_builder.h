@@ -15,9 +15,10 @@ namespace rotor {
 struct LayerPlace {
   const ModelConfig& config;
   const Family& family;
+  const std::string& decoder;  // TensorNames::decoder
   int index = 0;
 
-  std::string prefix() const { return "model.layers." + std::to_string(index) + "."; }
+  std::string prefix() const { return decoder + "layers." + std::to_string(index) + "."; }
 };
 
 /// A norm of the family's kind over `features` columns; none where `module` is empty.
@@ -28,6 +29,9 @@ std::vector<Stage> attention_stages(const LayerPlace& place);
 
 /// kLatentIn, kLatentQuery (where queries have a latent), kLatentKeyValue and kAttentionOut.
 std::vector<Stage> latent_attention_stages(const LayerPlace& place);
+
+/// kDeltaIn and kAttentionOut.
+std::vector<Stage> delta_stages(const LayerPlace& place);
 
 /// kMlpIn and kMlpOut of a dense MLP.
 std::vector<Stage> mlp_stages(const LayerPlace& place);

@@ -1,10 +1,9 @@
 #include "model/merge_plan.h"
 
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
-#include "quant/base/json.h"
+#include "model/wrappers.h"
 
 namespace rotor {
 namespace {
@@ -77,9 +76,14 @@ class Planner {
         add_outputs(stage, 0);
         return {};
       case StageKind::kAttentionIn:
-        values_ = value_block(stage.attention, plan_.block);
+        // A gate on the attention's output holds its columns apart.
+        values_ = stage.attention.gated ? 1 : value_block(stage.attention, plan_.block);
         add_inputs(stage);
         return add_values(stage);
+      case StageKind::kDeltaIn:  // and so does the convolution
+        values_ = 1;
+        add_inputs(stage);
+        return {};
       case StageKind::kMlpIn:
       case StageKind::kExpertsIn:
         add_inputs(stage);
@@ -98,6 +102,9 @@ class Planner {
   void add_inputs(const Stage& stage) {
     for (const Linear& linear : stage.linears) {
       fold(stage.norm, linear.name + ".weight", linear.name + ".weight");
+    }
+    for (const Linear& gate : stage.gates) {
+      fold(stage.norm, gate.name + ".weight", gate.name + ".weight");
     }
     if (!stage.router.empty()) {
       fold(stage.norm, stage.router + ".weight", stage.router + ".weight");
@@ -160,10 +167,7 @@ Result<std::string> merged_config(const Architecture& architecture,
   if (!architecture.config.tie_word_embeddings) {
     return config_text;
   }
-  ROTOR_ASSIGN_OR_RETURN(nlohmann::ordered_json config,
-                         parse_ordered_json(config_text, "config.json"));
-  config["tie_word_embeddings"] = false;
-  return config.dump(2);
+  return with_boolean(config_text, "tie_word_embeddings", false);
 }
 
 Architecture merged_architecture(const Architecture& architecture) {

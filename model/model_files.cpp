@@ -7,6 +7,7 @@
 
 #include "model/fp8_blocks.h"
 #include "model/stacked_experts.h"
+#include "model/tensor_names.h"
 
 namespace rotor {
 namespace {
@@ -153,6 +154,14 @@ std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture) {
           tensors.push_back({stage.router + ".bias", {stage.routing.experts}});
         }
       }
+      for (const Linear& gate : stage.gates) {
+        tensors.push_back({gate.name + ".weight", {gate.out_features, gate.in_features}});
+      }
+      if (const DeltaNet& delta = stage.delta; !delta.convolution.empty()) {
+        tensors.push_back({delta.convolution, {delta.mixed_features(), 1, delta.taps}});
+        tensors.push_back({delta.decay, {delta.value_heads}});
+        tensors.push_back({delta.step, {delta.value_heads}});
+      }
       if (!stage.router_correction.empty()) {
         tensors.push_back({stage.router_correction, {stage.routing.experts}});
       }
@@ -186,12 +195,12 @@ Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory) {
   ROTOR_ASSIGN_OR_RETURN(files.config_text, read_whole_file(fs, config_path, kMostConfigBytes));
   ROTOR_ASSIGN_OR_RETURN(const ModelConfig config,
                          parse_model_config(files.config_text, config_path));
-  Result<Architecture> architecture = describe(config);
+  ROTOR_ASSIGN_OR_RETURN(files.checkpoint, CheckpointReader::open(fs, directory));
+  Result<Architecture> architecture = describe(config, find_tensor_names(*files.checkpoint));
   if (!architecture.ok()) {
     return architecture.status().with_context(config_path).with_detail("file", config_path);
   }
   files.architecture = std::move(architecture).value();
-  ROTOR_ASSIGN_OR_RETURN(files.checkpoint, CheckpointReader::open(fs, directory));
   ROTOR_ASSIGN_OR_RETURN(DecodedTensors decoded,
                          decoded_tensors(files.architecture, *files.checkpoint));
   ROTOR_ASSIGN_OR_RETURN(files.weights, SourceWeights::make(files.checkpoint, std::move(decoded)));

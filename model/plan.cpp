@@ -155,7 +155,8 @@ void note_merge(const MergePlan& merge, StagePlan* stage) {
   }
   for (ModulePlan& module : stage->modules) {
     const TensorMerge* weight = merge.find(module.linear.name + ".weight");
-    if (module.quantized && weight != nullptr && weight->column_block != merge.block) {
+    if (module.quantized && weight != nullptr && weight->column_block != merge.block &&
+        weight->column_block > 1) {
       module.notes.push_back({"SMALLER_ROTATION", "the heads' width is no multiple of " +
                                                       std::to_string(merge.block) +
                                                       ": values are rotated in blocks of " +
@@ -249,7 +250,7 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
     override_globs.push_back(change.pattern);
   }
   Patterns overrides(override_globs);
-  // Head and routers are never quantized, but a user may name them: that is no mistake.
+  // Head, routers and gates are never quantized, but a user may name them: that is no mistake.
   ignore.match(architecture.head);
 
   std::string example;
@@ -259,6 +260,9 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
     for (const Stage& stage : layer.stages) {
       if (!stage.router.empty()) {
         ignore.match(stage.router);
+      }
+      for (const Linear& gate : stage.gates) {
+        ignore.match(gate.name);
       }
       StagePlan stage_plan{stage, {}};
       for (const Linear& linear : stage.linears) {

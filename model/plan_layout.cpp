@@ -34,7 +34,7 @@ Result<const LayoutLimits*> check_layout(const Architecture& architecture,
     return unsupported(*limits, "its loaders take dense models alone, and this one has experts");
   }
   const auto stacks_with_bias = [](const Stage& stage) {
-    return !stage.stacked.empty() && stage.linears.front().has_bias;
+    return stage.stack.interleaved && stage.linears.front().has_bias;
   };
   const bool stacked =
       std::all_of(architecture.layers.begin(), architecture.layers.end(), [&](const Layer& layer) {

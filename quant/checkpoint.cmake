@@ -35,6 +35,7 @@ target_sources(rotor_quant PRIVATE
   checkpoint/verify_json.cpp
   checkpoint/verify_module.cpp
   checkpoint/verify_names.cpp
+  checkpoint/wrapped_names.cpp
   engines/engine_rules.cpp
   engines/engine_rules_text.cpp
   engines/serve_target.cpp

@@ -5,14 +5,18 @@
 #include "proto/convert.h"
 #include "quant/checkpoint/layout_limits.h"
 #include "quant/checkpoint/linear_names.h"
+#include "quant/checkpoint/wrapped_names.h"
 
 namespace rotor::coordinator {
 namespace {
 
 /// The stage's experts as one; the number of its first module is `first`.
 ModuleStack stack_of(const StagePlan& stage, size_t first, const ModelFiles& model) {
-  ModuleStack stack{
-      stage.stage.stacked, first, std::ssize(stage.modules), stage.stage.linears_per_input(), {}};
+  ModuleStack stack{stage.stage.stack.name,
+                    first,
+                    std::ssize(stage.modules),
+                    stage.stage.linears_per_input(),
+                    {}};
   const TensorSpec* const bias = model.weights->find(stage.stage.linears.front().name + ".bias");
   if (bias != nullptr) {
     stack.bias = bias->dtype;
@@ -35,6 +39,9 @@ QuantizationInfo describe_quantization(const ModelPlan& plan, const LayoutLimits
       if (limits.stacked_experts_alone && stage.stage.has_experts()) {
         info.stacks.push_back(stack_of(stage, info.modules.size(), model));
       }
+      for (const Linear& gate : stage.stage.gates) {
+        info.ignored.push_back(gate.name);
+      }
       for (const ModulePlan& module : stage.modules) {
         const Linear& linear = module.linear;
         if (module.quantized) {
@@ -52,6 +59,14 @@ QuantizationInfo describe_quantization(const ModelPlan& plan, const LayoutLimits
     std::string linear = linear_of(*model.weights->find(name));
     if (!linear.empty() && linear != plan.architecture.head) {
       info.ignored.push_back(std::move(linear));
+    }
+  }
+  if (!plan.architecture.config.wrapper.empty()) {
+    const std::vector<std::string> stored = info.ignored;
+    for (const std::string& name : stored) {
+      if (std::string loaded = name_in_transformers(name); loaded != name) {
+        info.ignored.push_back(std::move(loaded));
+      }
     }
   }
   return info;

@@ -21,6 +21,10 @@ namespace {
 
 // Scales of INT4 have the model's dtype; transformers 5 calls the key dtype, 4 torch_dtype.
 DType model_dtype(const nlohmann::json& config) {
+  if (!config.contains("dtype") && !config.contains("torch_dtype") &&
+      config.value("text_config", nlohmann::json()).is_object()) {
+    return model_dtype(config["text_config"]);  // of a model around a text part
+  }
   for (const char* key : {"dtype", "torch_dtype"}) {
     const auto value = config.find(key);
     if (value != config.end() && *value == "float16") {

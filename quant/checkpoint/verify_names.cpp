@@ -12,6 +12,7 @@
 #include "quant/checkpoint/layout.h"
 #include "quant/checkpoint/linear_names.h"
 #include "quant/checkpoint/rotation_groups.h"
+#include "quant/checkpoint/wrapped_names.h"
 
 namespace rotor {
 namespace {
@@ -161,10 +162,15 @@ void check_matrices(const CheckpointNames& names, const StoredRotation& rotation
 
 void check_ignore_lists(const CheckpointNames& names, std::vector<VerifyProblem>& problems) {
   const NameSet& ignored = names.quantization.ignored;
+  NameSet loaded;  // names that transformers gives them
+  for (const TensorSpec& tensor : names.others) {
+    loaded.insert(name_in_transformers(parent_of(tensor.name)));
+  }
   for (const std::string& name : ignored) {
     if (names.modules.contains(name)) {
       problems.push_back({name, "is in `ignore`, and quantized all the same", kQuantizeAgain});
-    } else if (names.source.find(name + ".weight") == nullptr && leaf_of(name) != "lm_head") {
+    } else if (names.source.find(name + ".weight") == nullptr && !loaded.contains(name) &&
+               leaf_of(name) != "lm_head") {
       // The head alone may have no weight: it reads the embedding's where they are tied.
       problems.push_back({name, "is in `ignore`, and no tensor belongs to it", kQuantizeAgain});
     } else if (names.limits.ignores_unfused_only && is_fused(name)) {

@@ -40,12 +40,39 @@ def check_copied(model, out):
     config = json.loads((out / "config.json").read_text())
     ignored, written = config["quantization_config"]["ignore"], harness.tensors_of(out)
     assert not any(name.endswith("_scale_inv") for name in written), sorted(written)
-    behind = f"model.layers.{config['num_hidden_layers']}."
+    behind = f"model.layers.{config.get('text_config', config)['num_hidden_layers']}."
     for name, (_, shape) in harness.tensors_of(model).items():
         if name.startswith(behind) and not name.endswith("_scale_inv"):
             assert written[name] == ("BF16", shape), (name, written.get(name))
             module = name.removesuffix(".weight")
             assert (module in ignored) == (len(shape) == 2 and "embed" not in name), (name, ignored)
+
+
+def contents_of(directory):
+    """Name -> bytes of every tensor of a model in one file."""
+    data = (directory / "model.safetensors").read_bytes()
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    header.pop("__metadata__", None)
+    return {name: data[begin + e["data_offsets"][0] : begin + e["data_offsets"][1]] for name, e in header.items()}
+
+
+def check_wrapper(model, out):
+    """All but the text part is there bit for bit; its linears are ignored by each name that a loader has for them."""
+    config = json.loads((out / "config.json").read_text())
+    ignored, before, after = config["quantization_config"]["ignore"], contents_of(model), contents_of(out)
+    outside = [name for name in before if "vis" in name or "projector" in name]
+    assert outside, sorted(before)
+    shapes = harness.tensors_of(model)
+    for name in outside:
+        assert after.get(name) == before[name], name
+        module = name.removesuffix(".weight")
+        if len(shapes[name][1]) == 2 and name.endswith(".weight") and "emb" not in module.rsplit(".", 1)[1]:
+            loaded = module if module.startswith("model.") else f"model.{module}"
+            assert module in ignored and loaded in ignored, (name, ignored)
+    source = json.loads((model / "config.json").read_text())
+    assert {key: config[key] for key in source} == source, "the nested config has changed"
+    assert not any(f"{name}.weight_packed" in after for name in ignored)
 
 
 def check(family, folder):
@@ -63,6 +90,8 @@ def check(family, folder):
     if family.startswith("gpt_oss"):
         check_stacks(model, out)
     check_copied(model, out)
+    if (model / "config.json").read_text().find('"vision_config"') >= 0:
+        check_wrapper(model, out)
     before, after = perplexity(model), perplexity(out)
     print(f"{family}: {len(done['modules'])} modules, perplexity {before:.2f} before, {after:.2f} after")
     # Random weights: the loss is about that of a guess either way, and quantization moves it little.

@@ -49,6 +49,19 @@ struct AttentionShape {
   int64_t value_features() const { return value_dim > 0 ? value_dim : head_dim; }  // of a head
 };
 
+/// A gated delta net (DeltaNet in model/architecture.h).
+struct DeltaShape {
+  int64_t sequences = 1;
+  int64_t seq_len = 0;
+  int64_t key_heads = 0;
+  int64_t value_heads = 0;  // a multiple of the key heads
+  int64_t key_dim = 0;
+  int64_t value_dim = 0;
+  int64_t key_features() const { return key_heads * key_dim; }
+  int64_t value_features() const { return value_heads * value_dim; }
+  int64_t mixed_features() const { return 2 * key_features() + value_features(); }
+};
+
 /// Which experts take which tokens of a micro-batch of T tokens. A token's row is there once for
 /// each of its k experts: expert e has rows [begin[e], begin[e + 1]) of T * k, tokens ascending.
 struct Routing {
@@ -198,8 +211,20 @@ class Backend {
   /// out = what `activation` makes of gate and up. out may be gate.
   virtual Status gated_activation(const GatedActivation& activation, const Tensor& gate,
                                   const Tensor& up, const Tensor& out) = 0;
-  /// x += y.
-  virtual Status add(const Tensor& x, const Tensor& y) = 0;
+  /// out[t, c] = silu(sum over taps i of weight[c, i] * x[t - taps + 1 + i, c]), over the rows of a
+  /// sequence; those before its first are zeros. weight [cols, taps].
+  virtual Status causal_convolution(const Tensor& x, const Tensor& weight, int64_t seq_len,
+                                    const Tensor& out) = 0;
+  /// The recurrence of a gated delta net. mixed [T, mixed_features] holds q, k and v of all heads,
+  /// one after the other; beta and alpha [T, value_heads] are its gates b and a, decay and step [1,
+  /// value_heads]; out [T, value_features]. The state is F32.
+  virtual Status delta_rule(const DeltaShape& shape, const Tensor& mixed, const Tensor& beta,
+                            const Tensor& alpha, const Tensor& decay, const Tensor& step,
+                            const Tensor& out) = 0;
+  /// x *= sigmoid(gate); gate is as wide as x, or holds one number a row.
+  virtual Status sigmoid_gate(const Tensor& x, const Tensor& gate) = 0;
+  /// x += y * scale.
+  virtual Status add(const Tensor& x, const Tensor& y, float scale) = 0;
   /// Shares out the rows of x [T, K] by logits x weight^T (+ bias), which are F32. The choice is
   /// one of numbers, whatever they are: where x is not finite it is any. Waits.
   virtual Result<Routing> route(const Tensor& x, const RouterWeights& router,

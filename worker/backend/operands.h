@@ -37,6 +37,34 @@ inline bool fits_runs(const Tensor& x, const ColumnRuns& runs, int64_t heads, in
          runs.first + (heads - 1) * runs.step + width <= x.cols();
 }
 
+inline bool has_shape(const Tensor& tensor, DType dtype, int64_t rows, int64_t cols) {
+  return tensor.dtype() == dtype && tensor.rows() == rows && tensor.cols() == cols;
+}
+
+inline bool fits_convolution(const Tensor& x, const Tensor& weight, int64_t seq_len,
+                             const Tensor& out) {
+  return has_shape(out, x.dtype(), x.rows(), x.cols()) && weight.rows() == x.cols() &&
+         weight.cols() > 0 && is_wide_float(weight.dtype()) && seq_len > 0 &&
+         x.rows() % seq_len == 0;
+}
+
+inline bool fits_delta(const DeltaShape& shape, const Tensor& mixed, const Tensor& beta,
+                       const Tensor& alpha, const Tensor& decay, const Tensor& step,
+                       const Tensor& out) {
+  const int64_t tokens = shape.sequences * shape.seq_len;
+  const int64_t heads = shape.value_heads;
+  return shape.key_heads > 0 && heads % shape.key_heads == 0 &&
+         has_shape(mixed, out.dtype(), tokens, shape.mixed_features()) &&
+         has_shape(beta, out.dtype(), tokens, heads) &&
+         has_shape(alpha, out.dtype(), tokens, heads) && decay.size() == heads &&
+         step.size() == heads && has_shape(out, out.dtype(), tokens, shape.value_features());
+}
+
+inline bool fits_gate(const Tensor& x, const Tensor& gate) {
+  return gate.dtype() == x.dtype() && gate.rows() == x.rows() &&
+         (gate.cols() == x.cols() || gate.cols() == 1);
+}
+
 inline bool fits_rule(const RouterWeights& router, const RoutingRule& rule) {
   return router.weight.rows() == rule.experts && rule.per_token >= 1 &&
          rule.per_token <= rule.experts && rule.groups >= 1 && rule.experts % rule.groups == 0 &&

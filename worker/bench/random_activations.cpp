@@ -81,7 +81,7 @@ Result<std::vector<MicroBatch>> RandomActivations::make(const BatchCut& cut, con
     ROTOR_ASSIGN_OR_RETURN(batch.x, backend_->allocate(dtype, tokens, hidden));
     ROTOR_RETURN_IF_ERROR(backend_->embed(noise_, ids, 1.0F, noise));
     ROTOR_RETURN_IF_ERROR(backend_->linear(strengths, directions_, Tensor(), batch.x));
-    ROTOR_RETURN_IF_ERROR(backend_->add(batch.x, noise));
+    ROTOR_RETURN_IF_ERROR(backend_->add(batch.x, noise, 1.0F));
     if (spilled) {
       ROTOR_RETURN_IF_ERROR(spill(*backend_, batch));
     }

@@ -23,8 +23,8 @@ std::map<std::string, Filling> random_fillings(const Architecture& architecture,
   for (const ExpectedTensor& tensor : expected_tensors(architecture)) {
     Filling& filling = result[tensor.name];
     filling.seed = derive_seed(seed, part++);
-    if (tensor.shape.size() == 2) {
-      filling.deviation = 1.0F / std::sqrt(static_cast<float>(tensor.shape[1]));
+    if (tensor.shape.size() > 1) {
+      filling.deviation = 1.0F / std::sqrt(static_cast<float>(tensor.shape.back()));
     }
   }
   result[architecture.embedding].deviation = 1.0F;
@@ -53,7 +53,7 @@ Result<Tensor> random_tensor(Backend& backend, Parallel& parallel, DType dtype, 
 RandomSource::RandomSource(const Architecture& architecture, uint64_t seed, Parallel& parallel)
     : parallel_(parallel), fillings_(random_fillings(architecture, seed)) {
   for (const ExpectedTensor& tensor : expected_tensors(architecture)) {
-    shapes_[tensor.name] = {DType::kBf16, tensor.shape.size() == 2 ? tensor.shape[0] : 1,
+    shapes_[tensor.name] = {DType::kBf16, tensor.shape.size() > 1 ? tensor.shape[0] : 1,
                             tensor.shape.back()};
   }
 }

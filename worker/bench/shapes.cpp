@@ -23,6 +23,10 @@ constexpr std::array kShapes = {
     ModelShape{"qwen3-30b-a3b", "qwen3_moe", 2048, 32, 4, 128, 768, 151936, 48, 1e6, false, 128, 8},
     ModelShape{"qwen3-235b-a22b", "qwen3_moe", 4096, 64, 4, 128, 1536, 151936, 94, 1e6, false, 128,
                8},
+    // Three of four layers are gated delta nets, in the sizes that their classes take by default.
+    ModelShape{"qwen3.5-9b", "qwen3_5_text", 4096, 16, 4, 256, 12288, 248320, 32, 1e7, false},
+    ModelShape{"qwen3-next-80b", "qwen3_next", 2048, 16, 2, 256, 512, 151936, 48, 1e7, false, 512,
+               10},
 };
 
 constexpr int64_t kMaxPositions = 131072;
@@ -33,6 +37,12 @@ std::string_view architecture_of(std::string_view model_type) {
   }
   if (model_type == "mixtral") {
     return "MixtralForCausalLM";
+  }
+  if (model_type == "qwen3_next") {
+    return "Qwen3NextForCausalLM";
+  }
+  if (model_type == "qwen3_5_text") {
+    return "Qwen3_5ForCausalLM";
   }
   return model_type == "qwen3_moe" ? "Qwen3MoeForCausalLM" : "LlamaForCausalLM";
 }
@@ -79,12 +89,15 @@ std::string config_json(const ModelShape& shape, int64_t layers) {
     config["sliding_window"] = nullptr;
   }
   if (shape.experts > 0) {
-    const bool qwen = shape.model_type == "qwen3_moe";
+    const bool qwen = shape.model_type != "mixtral";
     config[qwen ? "num_experts" : "num_local_experts"] = shape.experts;
     config["num_experts_per_tok"] = shape.per_token;
     if (qwen) {
       config["moe_intermediate_size"] = shape.intermediate;
       config["norm_topk_prob"] = true;
+    }
+    if (shape.model_type == "qwen3_next") {
+      config["shared_expert_intermediate_size"] = shape.intermediate;
     }
   }
   return config.dump(2) + "\n";

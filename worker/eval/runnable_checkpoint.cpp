@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "model/model_files.h"
+#include "model/tensor_names.h"
 #include "worker/model/dequantized_weight.h"
 #include "worker/model/stored_weights.h"
 
@@ -47,12 +48,12 @@ Status RunnableCheckpoint::open_quantized(FileSystem& fs, const std::string& dir
                                           const ModelConfig& config,
                                           const std::string& config_path) {
   layout_ = &find_layout(quantization_.layout);
-  Result<Architecture> architecture = describe(config);
+  ROTOR_ASSIGN_OR_RETURN(checkpoint_, CheckpointReader::open(fs, directory));
+  Result<Architecture> architecture = describe(config, find_tensor_names(*checkpoint_));
   if (!architecture.ok()) {
     return architecture.status().with_context(config_path).with_detail("file", config_path);
   }
   architecture_ = std::move(architecture).value();
-  ROTOR_ASSIGN_OR_RETURN(checkpoint_, CheckpointReader::open(fs, directory));
   weights_ = checkpoint_;
   for (const TensorSpec& tensor : checkpoint_->tensors()) {
     if (std::string module = layout_->module_of_codes(tensor); !module.empty()) {

@@ -68,10 +68,16 @@ Status Decoder::finish_stage(const Stage& stage, const StageWeights& weights,
       return finish_latent_query(stage, weights, shape, input.rows, only_left());
     case StageKind::kLatentKeyValue:
       return finish_latent_key_value(stage, weights, shape, input.rows, carry, only_left());
+    case StageKind::kDeltaIn:
+      return finish_delta_in(stage, weights, shape, input.rows, only_left());
     case StageKind::kMlpIn:
+      if (!stage.gates.empty()) {
+        ROTOR_RETURN_IF_ERROR(backend_->linear(input.rows, weights.gates.front(), Tensor(),
+                                               left->find(CarrySlot::kSharedGate)));
+      }
       return finish_mlp_in(weights.linears, input.rows, only_left());
     case StageKind::kSharedOut:
-      return apply(weights.linears, input.rows, std::array{only_left()});
+      return finish_shared_out(stage, weights, input.rows, carry, only_left());
     case StageKind::kAttentionOut:
     case StageKind::kMlpOut:
       return finish_residual(weights, input.rows, x);
@@ -161,18 +167,34 @@ Status Decoder::finish_attention_in(const Attention& attention, const StageWeigh
                                     const BatchShape& shape, const Tensor& input,
                                     const Tensor& attended) {
   const int64_t tokens = shape.tokens();
-  ROTOR_ASSIGN_OR_RETURN(
-      const Tensor q, scratch_.take(*backend_, Slot::kQuery, tokens, attention.query_features()));
+  const int64_t features = attention.query_features();
+  ROTOR_ASSIGN_OR_RETURN(const Tensor q, scratch_.take(*backend_, Slot::kQuery, tokens, features));
   ROTOR_ASSIGN_OR_RETURN(const Tensor k,
                          scratch_.take(*backend_, Slot::kKey, tokens, attention.key_features()));
   ROTOR_ASSIGN_OR_RETURN(
       const Tensor v, scratch_.take(*backend_, Slot::kValue, tokens, attention.value_features()));
-  ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{q, k, v}));
+  Tensor gate;
+  if (attention.gated) {
+    const int64_t dim = attention.head_dim;
+    ROTOR_ASSIGN_OR_RETURN(gate, scratch_.take(*backend_, Slot::kGate, tokens, features));
+    ROTOR_ASSIGN_OR_RETURN(const Tensor both,
+                           scratch_.take(*backend_, Slot::kKeyValue, tokens, 2 * features));
+    ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{both, k, v}));
+    ROTOR_RETURN_IF_ERROR(
+        backend_->copy_columns(both, {0, 2 * dim}, q, {0, dim}, attention.heads, dim));
+    ROTOR_RETURN_IF_ERROR(
+        backend_->copy_columns(both, {dim, 2 * dim}, gate, {0, dim}, attention.heads, dim));
+  } else {
+    ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{q, k, v}));
+  }
   ROTOR_RETURN_IF_ERROR(norm_pieces(weights.q_norm, q));
   ROTOR_RETURN_IF_ERROR(norm_pieces(weights.k_norm, k));
-  ROTOR_RETURN_IF_ERROR(rope(attention, shape, q, attention.head_dim));
-  ROTOR_RETURN_IF_ERROR(rope(attention, shape, k, attention.head_dim));
-  return attend(attention, shape, q, k, v, weights.sinks, attended);
+  if (attention.rotated) {
+    ROTOR_RETURN_IF_ERROR(rope(attention, shape, q, attention.head_dim));
+    ROTOR_RETURN_IF_ERROR(rope(attention, shape, k, attention.head_dim));
+  }
+  ROTOR_RETURN_IF_ERROR(attend(attention, shape, q, k, v, weights.sinks, attended));
+  return attention.gated ? backend_->sigmoid_gate(attended, gate) : Status();
 }
 
 Status Decoder::finish_mlp_in(std::span<const LinearWeights> linears, const Tensor& input,
@@ -188,7 +210,7 @@ Status Decoder::finish_residual(const StageWeights& weights, const Tensor& input
                          scratch_.take(*backend_, Slot::kOutput, x.rows(), x.cols()));
   ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{out}));
   ROTOR_RETURN_IF_ERROR(norm_pieces(weights.post_norm, out));
-  return backend_->add(x, out);
+  return backend_->add(x, out, static_cast<float>(config_.residual_scale));
 }
 
 Status Decoder::forward_layer(const Layer& layer, const LayerWeights& weights,
@@ -217,7 +239,7 @@ Result<std::vector<double>> Decoder::losses(const EndWeights& ends, const BatchS
                                             std::span<const int32_t> ids, const Tensor& x) {
   ROTOR_ASSIGN_OR_RETURN(const Tensor normed,
                          scratch_.take(*backend_, Slot::kNormed, x.rows(), x.cols()));
-  ROTOR_RETURN_IF_ERROR(final_norm(ends, x, normed));
+  ROTOR_RETURN_IF_ERROR(backend_->rms_norm(x, ends.head_norm, config_.rms_norm_eps, normed));
   return backend_->next_token_losses(normed, ends.head, ids, shape.seq_len, config_.logit_cap);
 }
 

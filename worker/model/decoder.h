@@ -99,6 +99,17 @@ class Decoder {
                 const Tensor& k, const Tensor& v, const Tensor& sinks, const Tensor& out);
   Status finish_attention_in(const Attention& attention, const StageWeights& weights,
                              const BatchShape& shape, const Tensor& input, const Tensor& attended);
+  /// What a gated delta net's linears and gates give.
+  struct DeltaRows {
+    Tensor mixed;  // q, k and v of all heads
+    Tensor z;
+    Tensor beta;
+    Tensor alpha;
+  };
+  Result<DeltaRows> delta_rows(const Stage& stage, const StageWeights& weights,
+                               const Tensor& input);
+  Status finish_delta_in(const Stage& stage, const StageWeights& weights, const BatchShape& shape,
+                         const Tensor& input, const Tensor& attended);
   Status finish_latent_in(const Stage& stage, const StageWeights& weights, const BatchShape& shape,
                           const Tensor& input, const Carry& left);
   Status finish_latent_query(const Stage& stage, const StageWeights& weights,
@@ -106,6 +117,9 @@ class Decoder {
   Status finish_latent_key_value(const Stage& stage, const StageWeights& weights,
                                  const BatchShape& shape, const Tensor& input, const Carry& carry,
                                  const Tensor& attended);
+  /// The down projection of a shared expert, and what scales it.
+  Status finish_shared_out(const Stage& stage, const StageWeights& weights, const Tensor& input,
+                           const Carry& carry, const Tensor& shared);
   Status finish_mlp_in(std::span<const LinearWeights> linears, const Tensor& input,
                        const Tensor& product);
   Status finish_residual(const StageWeights& weights, const Tensor& input, const Tensor& x);

@@ -1,4 +1,5 @@
 // The part of the decoder that runs a mixture of experts.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -26,6 +27,14 @@ Result<Tensor> Decoder::expert_input(const Stage& stage, const RoutedRows& input
   ROTOR_RETURN_IF_ERROR(
       backend_->gather_rows(input.rows, input.routing.tokens.row_range(begin, count), rows));
   return rows;
+}
+
+Status Decoder::finish_shared_out(const Stage& stage, const StageWeights& weights,
+                                  const Tensor& input, const Carry& carry, const Tensor& shared) {
+  ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{shared}));
+  const bool gated = std::find(stage.takes.begin(), stage.takes.end(), CarrySlot::kSharedGate) !=
+                     stage.takes.end();
+  return gated ? backend_->sigmoid_gate(shared, carry.find(CarrySlot::kSharedGate)) : Status();
 }
 
 Status Decoder::finish_experts_in(const Stage& stage, const StageWeights& weights,
@@ -63,7 +72,7 @@ Status Decoder::finish_experts_out(const Stage& stage, const StageWeights& weigh
         apply(linears_of(stage, weights, expert), rows, std::array{out.row_range(begin, count)}));
   }
   ROTOR_RETURN_IF_ERROR(backend_->add_routed(x, out, input.routing));
-  return shared.empty() ? Status() : backend_->add(x, shared);
+  return shared.empty() ? Status() : backend_->add(x, shared, 1.0F);
 }
 
 }  // namespace rotor::worker

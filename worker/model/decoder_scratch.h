@@ -15,7 +15,20 @@ namespace rotor::worker {
 
 class DecoderScratch {
  public:
-  enum class Slot { kNormed, kTransformed, kQuery, kKey, kValue, kKeyValue, kUp, kOutput, kExpert };
+  enum class Slot {
+    kNormed,
+    kTransformed,
+    kQuery,
+    kKey,
+    kValue,
+    kKeyValue,
+    kGate,
+    kBeta,
+    kAlpha,
+    kUp,
+    kOutput,
+    kExpert
+  };
   /// Slots of the carry are of their own.
   using Key = std::variant<Slot, CarrySlot>;
 

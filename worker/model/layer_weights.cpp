@@ -1,5 +1,7 @@
 #include "worker/model/layer_weights.h"
 
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "quant/format/bf16.h"
@@ -33,6 +35,31 @@ Status check_tensor(const std::string& name, const WeightSource::Shape& shape, i
   return {};
 }
 
+/// `map` of each element of a vector, in F32.
+Result<Tensor> mapped(Backend& backend, const Tensor& vector,
+                      const std::function<float(float)>& map) {
+  std::vector<uint8_t> bytes(vector.bytes());
+  ROTOR_RETURN_IF_ERROR(backend.download(vector, bytes.data(), bytes.size()));
+  std::vector<float> values(static_cast<size_t>(vector.size()));
+  ROTOR_RETURN_IF_ERROR(widen_to_f32(bytes.data(), vector.dtype(), vector.size(), values.data()));
+  std::transform(values.begin(), values.end(), values.begin(), map);
+  ROTOR_ASSIGN_OR_RETURN(const Tensor out, backend.allocate(DType::kF32, 1, vector.size()));
+  ROTOR_RETURN_IF_ERROR(backend.upload(values.data(), out.bytes(), out));
+  return out;
+}
+
+Result<DeltaWeights> load_delta(Backend& backend, WeightSource& source, const DeltaNet& delta) {
+  DeltaWeights weights;
+  ROTOR_ASSIGN_OR_RETURN(weights.norm, load_norm(backend, source, delta.norm));
+  ROTOR_ASSIGN_OR_RETURN(weights.convolution, load_tensor(backend, source, delta.convolution,
+                                                          delta.mixed_features(), delta.taps));
+  ROTOR_ASSIGN_OR_RETURN(weights.decay,
+                         load_tensor(backend, source, delta.decay, 1, delta.value_heads));
+  ROTOR_ASSIGN_OR_RETURN(weights.step,
+                         load_tensor(backend, source, delta.step, 1, delta.value_heads));
+  return weights;
+}
+
 }  // namespace
 
 Result<Tensor> load_tensor(Backend& backend, WeightSource& source, const std::string& name,
@@ -48,19 +75,9 @@ Result<Tensor> load_norm(Backend& backend, WeightSource& source, const Norm& nor
   }
   ROTOR_ASSIGN_OR_RETURN(const Tensor stored,
                          load_tensor(backend, source, norm.weight, 1, norm.features));
-  if (norm.offset == 0.0F) {
-    return stored;
-  }
-  std::vector<uint8_t> bytes(stored.bytes());
-  ROTOR_RETURN_IF_ERROR(backend.download(stored, bytes.data(), bytes.size()));
-  std::vector<float> values(static_cast<size_t>(stored.size()));
-  ROTOR_RETURN_IF_ERROR(widen_to_f32(bytes.data(), stored.dtype(), stored.size(), values.data()));
-  for (float& value : values) {
-    value += norm.offset;
-  }
-  ROTOR_ASSIGN_OR_RETURN(const Tensor sum, backend.allocate(DType::kF32, 1, norm.features));
-  ROTOR_RETURN_IF_ERROR(backend.upload(values.data(), sum.bytes(), sum));
-  return sum;
+  return norm.offset == 0.0F
+             ? stored
+             : mapped(backend, stored, [&](float value) { return value + norm.offset; });
 }
 
 Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source,
@@ -87,6 +104,14 @@ Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source,
     ROTOR_ASSIGN_OR_RETURN(
         weights.router.correction,
         load_tensor(backend, source, stage.router_correction, 1, stage.routing.experts));
+  }
+  for (const Linear& gate : stage.gates) {
+    ROTOR_ASSIGN_OR_RETURN(Tensor weight, load_tensor(backend, source, gate.name + ".weight",
+                                                      gate.out_features, gate.in_features));
+    weights.gates.push_back(std::move(weight));
+  }
+  if (stage.kind == StageKind::kDeltaIn) {
+    ROTOR_ASSIGN_OR_RETURN(weights.delta, load_delta(backend, source, stage.delta));
   }
   weights.linears.resize(stage.linears.size());
   for (size_t i = 0; i < stage.linears.size(); ++i) {
@@ -123,6 +148,12 @@ Result<EndWeights> load_ends(Backend& backend, WeightSource& source,
   ROTOR_ASSIGN_OR_RETURN(ends.embedding,
                          load_tensor(backend, source, architecture.embedding, vocab, hidden));
   ROTOR_ASSIGN_OR_RETURN(ends.final_norm, load_norm(backend, source, architecture.final_norm));
+  ends.head_norm = ends.final_norm;
+  if (const double divisor = architecture.config.logit_divisor; divisor != 1.0) {
+    ROTOR_ASSIGN_OR_RETURN(ends.head_norm, mapped(backend, ends.final_norm, [&](float value) {
+                             return static_cast<float>(static_cast<double>(value) / divisor);
+                           }));
+  }
   if (architecture.head_weight == architecture.embedding) {
     ends.head = ends.embedding;
   } else {

@@ -47,15 +47,25 @@ struct LinearWeights {
   InputTransform transform;
 };
 
+/// Of a gated delta net, as Backend takes them; else empty.
+struct DeltaWeights {
+  Tensor convolution;  // [columns, taps]
+  Tensor decay;        // [1, value heads]
+  Tensor step;         // [1, value heads]
+  Tensor norm;         // [1, value_dim]
+};
+
 /// Norms are [1, features], offset included, or empty where the stage has none.
 struct StageWeights {
   Tensor norm;
   std::vector<LinearWeights> linears;  // in the order of Stage::linears
+  std::vector<Tensor> gates;           // in the order of Stage::gates
   Tensor q_norm;
   Tensor k_norm;
   Tensor post_norm;
   Tensor sinks;  // [1, heads], or empty
   RouterWeights router;
+  DeltaWeights delta;
 };
 
 struct LayerWeights {
@@ -66,6 +76,7 @@ struct LayerWeights {
 struct EndWeights {
   Tensor embedding;   // [vocab, hidden]
   Tensor final_norm;  // [1, hidden], offset included
+  Tensor head_norm;   // the same, divided by what logits are divided by
   Tensor head;        // [vocab, hidden]; the embedding's memory where they are tied
 };
 
@@ -77,8 +88,8 @@ Result<Tensor> load_tensor(Backend& backend, WeightSource& source, const std::st
 /// keeps its dtype, a sum is F32.
 Result<Tensor> load_norm(Backend& backend, WeightSource& source, const Norm& norm);
 
-/// The norms and the router of a stage and the biases of its linears; weights stay empty. For
-/// callers that get the weights themselves in another way (decoded, or solved).
+/// The norms, the router, the gates and the like of a stage and the biases of its linears; weights
+/// stay empty. For callers that get the weights themselves in another way (decoded, or solved).
 Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source, const Stage& stage);
 
 /// A layer as it is stored, with no input transforms.

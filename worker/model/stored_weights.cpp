@@ -14,6 +14,11 @@ Result<WeightSource::Shape> StoredWeights::shape(const std::string& name) {
       return Shape{spec->dtype, 1, spec->shape[0]};
     case 2:
       return Shape{spec->dtype, spec->shape[0], spec->shape[1]};
+    case 3:
+      if (spec->shape[1] == 1) {  // taps of a convolution, column by column
+        return Shape{spec->dtype, spec->shape[0], spec->shape[2]};
+      }
+      break;
     default:
       break;
   }

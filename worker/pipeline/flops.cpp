@@ -27,6 +27,11 @@ double stage_flops(const Stage& stage, const BatchShape& shape) {
         tokens * static_cast<double>(shape.seq_len + 1) *
         static_cast<double>(stage.attention.query_features() + stage.attention.output_features());
   }
+  if (stage.kind == StageKind::kDeltaIn) {
+    // A token's state is scaled, read, added to and read again.
+    const DeltaNet& delta = stage.delta;
+    flops += 7.0 * tokens * static_cast<double>(delta.value_features() * delta.key_dim);
+  }
   return flops;
 }
 

@@ -102,7 +102,7 @@ class Summation {
     if (left.empty() || right.empty()) {
       return left.empty() ? right : left;
     }
-    ROTOR_RETURN_IF_ERROR(backend_.add(left, right));
+    ROTOR_RETURN_IF_ERROR(backend_.add(left, right, 1.0F));
     return left;
   }
 

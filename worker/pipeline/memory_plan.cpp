@@ -146,6 +146,9 @@ class Estimate {
       const RoutingRule& routing = stage.stage.routing;
       features +=
           stage.stage.has_experts() ? of_stage / routing.experts * routing.per_token : of_stage;
+      if (stage.stage.kind == StageKind::kDeltaIn || stage.stage.attention.gated) {
+        features += 2 * of_stage;  // taken apart, and convolved
+      }
       if (stage.stage.kind == StageKind::kLatentKeyValue) {
         // Put together of what the linear gives and the part that heads share.
         features += stage.stage.attention.key_features() + stage.stage.attention.value_features();

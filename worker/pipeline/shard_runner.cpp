@@ -150,6 +150,9 @@ void ShardRunner::read_ahead(int index) {
       if (!stage.router.empty()) {
         names.push_back(stage.router + ".weight");
       }
+      for (const Linear& gate : stage.gates) {
+        names.push_back(gate.name + ".weight");
+      }
       for (const Linear& linear : stage.linears) {
         names.push_back(linear.name + ".weight");
       }

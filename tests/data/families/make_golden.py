@@ -9,6 +9,7 @@ gpt_oss_mxfp4 is a gpt_oss whose experts are written as the released models have
 computes with their dequantized values.
 deepseek_v3_fp8 holds its linears in FP8 with a scale for each block; the library runs on the BF16 values that
 these stand for. Both DeepSeek models have a layer behind the last that predicts further tokens: it takes no part.
+The models of WRAPPERS are multimodal, with a tower of random weights that text does not pass through.
 
     make_golden.py [FAMILY...]        needs torch, transformers 5 and safetensors
 """
@@ -85,7 +86,23 @@ DEEPSEEK = {
     },
 }
 FP8_BLOCK = [20, 24]  # rows and columns: no divisors of the sizes
-LENGTHS = {"phi3": (40, 24)}  # beyond the original length and within it
+DELTA = {
+    "head_dim": 32,
+    "layer_types": ["linear_attention", "full_attention"],
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 24,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 500.0, "partial_rotary_factor": 0.25},
+}
+SHARED_EXPERT = {
+    "moe_intermediate_size": 32,
+    "shared_expert_intermediate_size": 48,
+    "num_experts": 8,
+    "num_experts_per_tok": 3,
+}
+MROPE = {"rope_type": "default", "rope_theta": 500.0, "mrope_section": [4, 6, 6]}
+LENGTHS = {"phi3": (40, 24), "qwen3_next": (80,)}  # beyond the original length and within it
 FAMILIES = {
     "deepseek_v3": DEEPSEEK,
     "deepseek_v3_fp8": DEEPSEEK | {"q_lora_rank": None, "norm_topk_prob": False, "rope_interleave": False},
@@ -107,6 +124,16 @@ FAMILIES = {
             "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
         },
     },
+    "glm4_moe": {
+        "head_dim": 32,
+        "attention_bias": True,
+        "use_qk_norm": True,
+        "n_routed_experts": 8,
+        "num_experts_per_tok": 3,
+        "moe_intermediate_size": 32,
+        "routed_scaling_factor": 2.5,
+        "first_k_dense_replace": 1,
+    },
     "gpt_oss": {
         "head_dim": 32,
         "intermediate_size": 96,
@@ -126,9 +153,34 @@ FAMILIES = {
         "swiglu_limit": 2.5,
         "rope_parameters": YARN,
     },
+    "granite": {
+        "embedding_multiplier": 3.0,
+        "attention_multiplier": 0.15,
+        "residual_multiplier": 0.4,
+        "logits_scaling": 3.0,
+        "attention_bias": True,
+        "mlp_bias": True,
+    },
+    "minimax_m2": {
+        "head_dim": 32,
+        "intermediate_size": 48,
+        "num_local_experts": 8,
+        "num_experts_per_tok": 3,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 500.0, "partial_rotary_factor": 0.5},
+    },
+    "ministral": {"head_dim": 32, "sliding_window": 8, "layer_types": ["full_attention", "sliding_attention"]},
     "mistral": {"head_dim": 32, "sliding_window": 8},
     "mixtral": {"intermediate_size": 48, "num_local_experts": 4, "num_experts_per_tok": 2},
     "olmo2": {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
+    "olmo3": {
+        "num_hidden_layers": 3,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        "rope_parameters": {
+            "full_attention": YARN | {"rope_theta": 500000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 500000.0},
+        },
+    },
     "phi3": {
         "sliding_window": 30,
         "original_max_position_embeddings": 32,
@@ -151,17 +203,50 @@ FAMILIES = {
         "norm_topk_prob": False,
         "mlp_only_layers": [1],
     },
+    "qwen3_5_text": DELTA | {"linear_key_head_dim": 24, "linear_value_head_dim": 16},
+    "qwen3_5_moe_text": DELTA | SHARED_EXPERT | {"linear_num_value_heads": 2, "linear_conv_kernel_dim": 3},
+    "qwen3_next": DELTA | SHARED_EXPERT | {"num_hidden_layers": 3, "mlp_only_layers": [1], "layer_types": [
+        "linear_attention", "full_attention", "linear_attention"]},
+    "seed_oss": {"head_dim": 32, "attention_out_bias": True, "mlp_bias": True},
+    "smollm3": {
+        "num_hidden_layers": 3,
+        "no_rope_layers": [1, 0, 1],
+        "use_sliding_window": True,
+        "sliding_window": 8,
+    },
+}
+# Of each, what its text part is, and the rest of its config.
+QWEN_TOWER = {"depth": 1, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "out_hidden_size": 64,
+              "patch_size": 4}
+SIGLIP_TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2,
+                "image_size": 16, "patch_size": 4}
+WRAPPERS = {
+    "gemma3": ("gemma3_text", {"head_dim": 32, "sliding_window": 8, "query_pre_attn_scalar": 20},
+               {"vision_config": SIGLIP_TOWER | {"model_type": "siglip_vision_model"}, "mm_tokens_per_image": 4}),
+    "llava": ("llama", {}, {"vision_config": SIGLIP_TOWER | {"model_type": "clip_vision_model",
+                                                             "projection_dim": 32}}),
+    "mistral3": ("mistral", {"head_dim": 32, "sliding_window": None},
+                 {"vision_config": SIGLIP_TOWER | {"model_type": "pixtral", "head_dim": 16}}),
+    "qwen2_5_vl": ("qwen2_5_vl_text", {"rope_parameters": MROPE | {"mrope_section": [2, 3, 3]}},
+                   {"vision_config": QWEN_TOWER | {"fullatt_block_indexes": [0]}}),
+    "qwen3_5": ("qwen3_5_text", DELTA, {"vision_config": QWEN_TOWER}),
+    "qwen3_5_moe": ("qwen3_5_moe_text", DELTA | SHARED_EXPERT, {"vision_config": QWEN_TOWER}),
+    "qwen3_vl": ("qwen3_vl_text", {"head_dim": 32, "rope_parameters": MROPE},
+                 {"vision_config": QWEN_TOWER | {"deepstack_visual_indexes": [0]}}),
+    "qwen3_vl_moe": ("qwen3_vl_moe_text", {"head_dim": 32, "rope_parameters": MROPE, "num_experts": 8,
+                                           "num_experts_per_tok": 3, "moe_intermediate_size": 32},
+                     {"vision_config": QWEN_TOWER | {"deepstack_visual_indexes": [0]}}),
 }
 
 
 def fill(model, family):
     """Weights in BF16's values, of a size at which norms, caps, windows and biases all matter."""
     generator = torch.Generator().manual_seed(sum(map(ord, family)))
-    offset = 0.0 if family.startswith("gemma") else 1.0
+    zero_centered = family.startswith(("gemma", "qwen3_next", "qwen3_5"))
     for name, parameter in model.named_parameters():
         values = torch.randn(parameter.shape, generator=generator)
         if name.endswith("norm.weight"):
-            values = offset + 0.3 * values
+            values = float(not zero_centered or "linear_attn" in name) + 0.3 * values
         elif name.endswith(("bias", "sinks")):
             values = 0.5 * values
         elif "embed_tokens" in name:
@@ -295,19 +380,27 @@ def as_transformers_4(config):
         old["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
         rope = rope["full_attention"]
     rope = dict(rope)
-    old["rope_theta"] = rope.pop("rope_theta")
+    if family != "olmo3":
+        old["rope_theta"] = rope.pop("rope_theta")
+    if family == "olmo3":
+        rope = dict(rope["full_attention"])
+        old["rope_theta"] = rope.pop("rope_theta")
     if family == "phi3":
         old["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
         old["original_max_position_embeddings"] = rope.pop("original_max_position_embeddings")
         rope["type"] = rope.pop("rope_type")
-    else:
-        rope.pop("partial_rotary_factor", None)
+    elif (share := rope.pop("partial_rotary_factor", 1.0)) != 1.0:
+        old |= {"rotary_dim": 16} if family == "minimax_m2" else {"partial_rotary_factor": share}
     if family == "qwen3_moe":
         old["num_experts"] = old.pop("num_local_experts")
     if family == "deepseek_v3":
         old["num_nextn_predict_layers"] = old.pop("num_mtp_layers", 1)
         old |= {"moe_layer_freq": 1, "scoring_func": "sigmoid", "topk_method": "noaux_tc"}
         rope["type"] = rope.pop("rope_type")
+    if family in ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "ministral", "olmo3"):
+        old["layer_types"] = config["layer_types"]
+    if family in ("qwen3_next", "qwen3_5_moe_text"):
+        old["num_experts"] = old.pop("num_local_experts", old.get("num_experts"))
     old["rope_scaling"] = None if rope.get("rope_type") == "default" else rope
     if family.startswith("gemma"):
         old.pop("tie_word_embeddings")  # it is the family's default, which was left out
@@ -365,5 +458,31 @@ def make(family):
           sum(f.stat().st_size for f in folder.iterdir()) // 1024, "KiB")
 
 
-for name in sys.argv[1:] or FAMILIES:
-    make(name)
+def make_wrapper(family):
+    """A model whose text part is one of the above; its file is written as the library publishes it."""
+    folder = FOLDER / family
+    shutil.rmtree(folder, ignore_errors=True)
+    text_type, keys, rest = WRAPPERS[family]
+    text = {key: value for key, value in (SIZES | keys).items() if key != "attn_implementation"}
+    config = transformers.AutoConfig.for_model(family, text_config=text | {"model_type": text_type}, **rest)
+    for key in ("image_token_id", "image_token_index", "video_token_id"):
+        if hasattr(config, key):
+            setattr(config, key, 255)  # no input has it
+    model = transformers.AutoModelForImageTextToText.from_config(config, attn_implementation="eager")
+    model = model.float().eval()
+    fill(model, family)
+    ids = torch.randint(250, (40,), generator=torch.Generator().manual_seed(SEEDS.get(family, 40)))
+    logits, states = run(model, ids)
+    folder.mkdir()
+    golden = {"input_ids": ids.int(), "logits": logits}
+    golden |= {f"hidden.{i}": state.clone() for i, state in enumerate(states)}
+    save_file(golden, folder / "golden.40.safetensors")
+    copy.deepcopy(model).bfloat16().save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    write_json(folder / "config.json", json.loads((folder / "config.json").read_text()))
+    print(family, f"logits of size {logits.abs().mean():.3f},",
+          sum(f.stat().st_size for f in folder.iterdir()) // 1024, "KiB")
+
+
+for name in sys.argv[1:] or [*FAMILIES, *WRAPPERS]:
+    make_wrapper(name) if name in WRAPPERS else make(name)

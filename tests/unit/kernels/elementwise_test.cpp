@@ -46,7 +46,7 @@ TEST_F(Elementwise, AddsInPlaceAndRoundsOnce) {
       std::vector<float> y = random_values(count, 100.0F);
       const DeviceBuffer sum = upload_guarded(dtype, x);
       const DeviceBuffer other = upload_as(dtype, y);
-      ASSERT_OK(add(sum.data(), other.data(), dtype, count, stream()));
+      ASSERT_OK(add(sum.data(), other.data(), 1.0F, dtype, count, stream()));
       for (size_t i = 0; i < x.size(); ++i) {
         x[i] += y[i];
       }
@@ -61,7 +61,7 @@ TEST_F(Elementwise, AddCarriesWhatIsNotFinite) {
   std::vector<float> y{1.0F, -infinity, 1.0F, 3e38F, -0.0F};
   const DeviceBuffer sum = upload_guarded(DType::kF32, x);
   const DeviceBuffer other = upload(y);
-  ASSERT_OK(add(sum.data(), other.data(), DType::kF32, 5, stream()));
+  ASSERT_OK(add(sum.data(), other.data(), 1.0F, DType::kF32, 5, stream()));
   expect_values({infinity, std::nanf(""), std::nanf(""), infinity, -0.0F}, 5, DType::kF32, sum);
 }
 
@@ -218,11 +218,11 @@ TEST_F(Elementwise, ConvertsEveryHalf) {
 
 TEST(ElementwiseArguments, AreRefusedBeforeTheDeviceIsTouched) {
   alignas(16) float x[64] = {};
-  EXPECT_FAILS(add(x, x, DType::kF16, 8, nullptr), Code::kUnimplemented, "UNSUPPORTED_ON_CUDA",
+  EXPECT_FAILS(add(x, x, 1.0F, DType::kF16, 8, nullptr), Code::kUnimplemented, "UNSUPPORTED_ON_CUDA",
                "x of F16");
-  EXPECT_FAILS(add(x, x + 1, DType::kF32, 8, nullptr), Code::kInvalidArgument, "BAD_POINTER",
+  EXPECT_FAILS(add(x, x + 1, 1.0F, DType::kF32, 8, nullptr), Code::kInvalidArgument, "BAD_POINTER",
                "y is not aligned");
-  EXPECT_FAILS(add(x, x, DType::kF32, -1, nullptr), Code::kInvalidArgument, "BAD_SHAPE", "-1");
+  EXPECT_FAILS(add(x, x, 1.0F, DType::kF32, -1, nullptr), Code::kInvalidArgument, "BAD_SHAPE", "-1");
   EXPECT_FAILS(silu_product(x, nullptr, DType::kF32, 8, x, nullptr), Code::kInvalidArgument,
                "BAD_POINTER", "up is null");
   EXPECT_FAILS(silu_product(x, x, DType::kF64, 8, x, nullptr), Code::kUnimplemented,
@@ -235,7 +235,7 @@ TEST(ElementwiseArguments, AreRefusedBeforeTheDeviceIsTouched) {
                "UNSUPPORTED_ON_CUDA", "x of F16");
   EXPECT_FAILS(convert(x, DType::kF32, 8, x, DType::kF16, nullptr), Code::kUnimplemented,
                "UNSUPPORTED_ON_CUDA", "out of F16");
-  EXPECT_OK(add(nullptr, nullptr, DType::kF32, 0, nullptr));
+  EXPECT_OK(add(nullptr, nullptr, 1.0F, DType::kF32, 0, nullptr));
   EXPECT_OK(silu_product(nullptr, nullptr, DType::kF32, 0, nullptr, nullptr));
   for (const float bad : {0.0F, -1.0F, std::nanf("")}) {
     EXPECT_FAILS(clamped_swiglu(x, x, DType::kF32, 8, bad, 7.0F, x, nullptr),

@@ -177,8 +177,8 @@ TEST(Families, GptOssHasSinksAndBiasesAndExpertsInOneTensor) {
     const Stage& out = layer.stages[3];
     EXPECT_EQ(in.router, layer.prefix + "mlp.router");
     EXPECT_TRUE(in.router_bias);
-    EXPECT_EQ(in.stacked, layer.prefix + "mlp.experts.gate_up_proj");
-    EXPECT_EQ(out.stacked, layer.prefix + "mlp.experts.down_proj");
+    EXPECT_EQ(in.stack.name, layer.prefix + "mlp.experts.gate_up_proj");
+    EXPECT_EQ(out.stack.name, layer.prefix + "mlp.experts.down_proj");
     EXPECT_EQ(in.routing, (RoutingRule{3, 2, true}));
     EXPECT_EQ(in.linears[5].name, layer.prefix + "mlp.experts.2.up_proj");
     EXPECT_EQ(out.linears[2].name, layer.prefix + "mlp.experts.2.down_proj");

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -101,7 +102,9 @@ class StackedExperts : public ::testing::Test {
     add_biases(sizes);
   }
 
-  Result<DecodedTensors> find(const Sizes& sizes) {
+  Result<DecodedTensors> find(const Sizes& sizes) { return find(architecture(sizes)); }
+
+  Result<DecodedTensors> find(const Architecture& architecture) {
     std::vector<TensorSpec> specs;
     for (const auto& [name, tensor] : tensors_) {
       specs.push_back(tensor.spec);
@@ -116,7 +119,7 @@ class StackedExperts : public ::testing::Test {
     auto opened = CheckpointReader::open(posix_file_system(), directory_.path());
     EXPECT_OK(opened);
     checkpoint_ = std::move(opened).value();
-    return stacked_expert_tensors(architecture(sizes), *checkpoint_);
+    return stacked_expert_tensors(architecture, *checkpoint_);
   }
 
   /// By name; every tensor is read in two runs of rows that do not begin with the first.
@@ -249,6 +252,78 @@ TEST_F(StackedExperts, LinearsThatAreTensorsOfTheirOwnAreLeftAlone) {
   const auto decoded = find(sizes);
   ASSERT_OK(decoded);
   EXPECT_EQ(decoded->size(), 6U) << "down_proj alone";
+}
+
+Architecture mixture(const std::string& type, const Sizes& sizes) {
+  const auto config =
+      testing::parse_config(testing::family_config(type, {{"num_hidden_layers", 1},
+                                                          {"hidden_size", sizes.hidden},
+                                                          {"intermediate_size", sizes.inner},
+                                                          {"moe_intermediate_size", sizes.inner},
+                                                          {"num_local_experts", kExperts},
+                                                          {"num_experts_per_tok", 2}}));
+  EXPECT_OK(config);
+  return describe(*config).value();
+}
+
+TEST_F(StackedExperts, AreReadWithGateBeforeUpAndEitherOrder) {
+  // Of the second gate and up together are as wide as their input, of the third down is square.
+  for (const Sizes& sizes : {Sizes{48, 32}, Sizes{64, 32}, Sizes{32, 32}}) {
+    for (const bool inputs_first : {false, true}) {
+      const auto shape = [&](int64_t outputs, int64_t inputs) {
+        return inputs_first ? std::vector{kExperts, inputs, outputs}
+                            : std::vector{kExperts, outputs, inputs};
+      };
+      const auto stored = [&](int64_t expert, int64_t output, int64_t input) {
+        return inputs_first ? value_at(expert, input, output) : value_at(expert, output, input);
+      };
+      tensors_.clear();
+      add(floats(kIn, shape(2 * sizes.inner, sizes.hidden)));
+      add(floats(kOut, shape(sizes.hidden, sizes.inner)));
+      const auto decoded = find(mixture("qwen3_moe", sizes));
+      ASSERT_OK(decoded);
+      const auto all = read(*decoded);
+      ASSERT_EQ(all.size(), 9U);
+      for (int64_t expert = 0; expert < kExperts; ++expert) {
+        for (int64_t n = 0; n < sizes.inner; ++n) {
+          for (int64_t k = 0; k < sizes.hidden; ++k) {
+            const auto at = static_cast<size_t>(n * sizes.hidden + k);
+            const auto down = static_cast<size_t>(k * sizes.inner + n);
+            ASSERT_EQ(all.at(linear(expert, "gate_proj.weight"))[at], stored(expert, n, k));
+            ASSERT_EQ(all.at(linear(expert, "up_proj.weight"))[at],
+                      stored(expert, sizes.inner + n, k));
+            ASSERT_EQ(all.at(linear(expert, "down_proj.weight"))[down], stored(expert, k, n));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(StackedExperts, BringTheirRouterUnderItsPublishedName) {
+  const Sizes sizes{48, 32};
+  add(floats(kIn, {kExperts, 2 * sizes.inner, sizes.hidden}));
+  add(floats(kOut, {kExperts, sizes.hidden, sizes.inner}));
+  add({{"model.layers.0.mlp.gate.weight", DType::kU8, {2, 3}}, {1, 2, 3, 4, 5, 6}});
+  const auto decoded = find(mixture("mixtral", sizes));
+  ASSERT_OK(decoded);
+  EXPECT_EQ(decoded->size(), 10U);
+  const auto router = std::find_if(decoded->begin(), decoded->end(), [](const auto& tensor) {
+    return tensor->spec().name == "model.layers.0.block_sparse_moe.gate.weight";
+  });
+  ASSERT_NE(router, decoded->end());
+  EXPECT_EQ((*router)->parts(), std::vector<std::string>{"model.layers.0.mlp.gate.weight"});
+  std::vector<uint8_t> row(3);
+  EXPECT_OK((*router)->read_rows(*checkpoint_, 1, 1, row.data()));
+  EXPECT_EQ(row, (std::vector<uint8_t>{4, 5, 6}));
+}
+
+TEST_F(StackedExperts, AreRefusedInAShapeOfNeitherOrder) {
+  const Sizes sizes{48, 32};
+  add(floats(kIn, {kExperts, 2 * sizes.inner, sizes.hidden}));
+  add(floats(kOut, {kExperts, sizes.hidden, sizes.inner + 1}));
+  EXPECT_FAILS(find(mixture("qwen3_moe", sizes)), Code::kInvalidArgument, "BAD_TENSOR_SHAPE",
+               "down_proj is BF16 [3, 48, 33], not BF16 [3, 48, 32]");
 }
 
 TEST_F(StackedExperts, RefusesWhatIsMissing) {

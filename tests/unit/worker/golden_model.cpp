@@ -99,6 +99,10 @@ void expect_golden(const Model& model, const Golden& golden, double tolerance) {
   const Tensor head_output = model.rows(tokens, model.config().vocab_size);
   ASSERT_OK(model.backend->linear(normed, model.ends.head, Tensor(), head_output));
   std::vector<float> logits = values_of(*model.backend, head_output);
+  const double divisor = model.config().logit_divisor;
+  std::transform(logits.begin(), logits.end(), logits.begin(), [&](float logit) {
+    return static_cast<float>(static_cast<double>(logit) / divisor);
+  });
   if (const auto cap = static_cast<float>(model.config().logit_cap); cap > 0.0F) {
     std::transform(logits.begin(), logits.end(), logits.begin(),
                    [&](float logit) { return cap * std::tanh(logit / cap); });

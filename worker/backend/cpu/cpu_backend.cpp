@@ -235,10 +235,10 @@ Status CpuBackend::gated_activation(const GatedActivation& activation, const Ten
   return {};
 }
 
-Status CpuBackend::add(const Tensor& x, const Tensor& y) {
+Status CpuBackend::add(const Tensor& x, const Tensor& y, float scale) {
   ROTOR_RETURN_IF_ERROR(
       expect(is_f32(x, y.rows(), y.cols()) && is_f32(y, x.rows(), x.cols()), "add"));
-  cpu::add(x.as<float>(), y.as<float>(), x.size(), *parallel_);
+  cpu::add(x.as<float>(), y.as<float>(), scale, x.size(), *parallel_);
   return {};
 }
 

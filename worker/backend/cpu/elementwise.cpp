@@ -81,10 +81,10 @@ void gated_product(const GatedActivation& activation, const float* gate, const f
   });
 }
 
-void add(float* x, const float* y, int64_t size, Parallel& parallel) {
+void add(float* x, const float* y, float scale, int64_t size, Parallel& parallel) {
   for_ranges(size, 1, parallel, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      x[i] += y[i];
+      x[i] += y[i] * scale;
     }
   });
 }

@@ -30,8 +30,8 @@ void copy_columns(const float* in, int64_t in_cols, const ColumnRuns& from, floa
 void gated_product(const GatedActivation& activation, const float* gate, const float* up,
                    int64_t size, float* out, Parallel& parallel);
 
-/// x += y.
-void add(float* x, const float* y, int64_t size, Parallel& parallel);
+/// x += y * scale.
+void add(float* x, const float* y, float scale, int64_t size, Parallel& parallel);
 
 /// Largest magnitude of x; NaN where x holds one, else infinity where it holds one. 0 of nothing.
 float max_abs(const float* x, int64_t size, Parallel& parallel);

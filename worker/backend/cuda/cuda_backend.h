@@ -69,7 +69,13 @@ class CudaBackend final : public Backend {
                       const ColumnRuns& to, int64_t heads, int64_t width) override;
   Status gated_activation(const GatedActivation& activation, const Tensor& gate, const Tensor& up,
                           const Tensor& out) override;
-  Status add(const Tensor& x, const Tensor& y) override;
+  Status causal_convolution(const Tensor& x, const Tensor& weight, int64_t seq_len,
+                            const Tensor& out) override;
+  Status delta_rule(const DeltaShape& shape, const Tensor& mixed, const Tensor& beta,
+                    const Tensor& alpha, const Tensor& decay, const Tensor& step,
+                    const Tensor& out) override;
+  Status sigmoid_gate(const Tensor& x, const Tensor& gate) override;
+  Status add(const Tensor& x, const Tensor& y, float scale) override;
   Result<Routing> route(const Tensor& x, const RouterWeights& router,
                         const RoutingRule& rule) override;
   Status gather_rows(const Tensor& x, const Tensor& rows, const Tensor& out) override;

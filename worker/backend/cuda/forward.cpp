@@ -174,9 +174,9 @@ Status CudaBackend::gated_activation(const GatedActivation& activation, const Te
   return internal_error("unknown activation");
 }
 
-Status CudaBackend::add(const Tensor& x, const Tensor& y) {
+Status CudaBackend::add(const Tensor& x, const Tensor& y, float scale) {
   ROTOR_RETURN_IF_ERROR(expect(x.dtype() == y.dtype() && x.size() == y.size(), "add"));
-  return kernels::add(x.data(), y.data(), x.dtype(), x.size(), stream());
+  return kernels::add(x.data(), y.data(), scale, x.dtype(), x.size(), stream());
 }
 
 Result<std::vector<double>> CudaBackend::next_token_losses(const Tensor& x, const Tensor& head,

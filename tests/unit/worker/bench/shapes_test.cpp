@@ -35,6 +35,8 @@ TEST(Shapes, HaveTheParametersThatTheirNamesSay) {
   EXPECT_NEAR(billions("mixtral-8x7b"), 46.70, 0.01);
   EXPECT_NEAR(billions("qwen3-30b-a3b"), 30.52, 0.01);
   EXPECT_NEAR(billions("qwen3-235b-a22b"), 235.09, 0.05);
+  EXPECT_NEAR(billions("qwen3.5-9b"), 8.95, 0.01);
+  EXPECT_NEAR(billions("qwen3-next-80b"), 79.62, 0.05);
 }
 
 TEST(Shapes, AreAllUnderstood) {

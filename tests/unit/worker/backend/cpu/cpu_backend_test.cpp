@@ -74,7 +74,7 @@ TEST(CpuBackendTest, EmptyTensorsAreNoTrouble) {
   const auto empty = backend->allocate(DType::kF32, 0, 7);
   ASSERT_OK(empty);
   EXPECT_OK(backend->upload(nullptr, 0, *empty));
-  EXPECT_OK(backend->add(*empty, *empty));
+  EXPECT_OK(backend->add(*empty, *empty, 1.0F));
   EXPECT_OK(backend->linear(*empty, testing::poisoned(*backend, 3, 7), Tensor(),
                             testing::poisoned(*backend, 0, 3)));
 }

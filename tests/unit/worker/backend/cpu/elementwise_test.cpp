@@ -213,7 +213,7 @@ TEST(ElementwiseTest, AddIsInPlace) {
   const std::vector<float> x = random_values(300 * 301, 1);
   const std::vector<float> y = random_values(300 * 301, 2);
   const Tensor sum = f32_tensor(*backend, 300, 301, x);
-  ASSERT_OK(backend->add(sum, f32_tensor(*backend, 300, 301, y)));
+  ASSERT_OK(backend->add(sum, f32_tensor(*backend, 300, 301, y), 1.0F));
   for (size_t i = 0; i < x.size(); ++i) {
     ASSERT_EQ(sum.as<float>()[i], x[i] + y[i]);
   }

@@ -1,0 +1,15 @@
+// What a checkpoint calls the parts of its decoder: models that are one part of a larger one are
+// published with a prefix, and with more than one, as the libraries that wrote them changed.
+//
+// Thread-safety: pure function.
+#pragma once
+
+#include "model/architecture.h"
+#include "quant/checkpoint/tensor_spec.h"
+
+namespace rotor {
+
+/// By where the embedding lies; the usual names where it is nowhere.
+TensorNames find_tensor_names(const TensorSource& checkpoint);
+
+}  // namespace rotor

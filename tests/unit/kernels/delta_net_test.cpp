@@ -1,0 +1,188 @@
+#include "kernels/delta_net.h"
+
+#include <cmath>
+
+#include "tests/unit/kernels/cuda_test.h"
+
+namespace rotor::kernels {
+namespace {
+
+using DeltaNet = CudaTest;
+
+double at(const std::vector<float>& values, int64_t index) {
+  return static_cast<double>(values[static_cast<size_t>(index)]);
+}
+
+double sigmoid(double x) {
+  return 1.0 / (1.0 + std::exp(-x));
+}
+
+/// Within `tolerance` of what is expected, or of BF16's rounding of it; NaN guards a failure.
+void expect_near(const std::vector<float>& actual, const std::vector<double>& expected,
+                 double tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_TRUE(std::abs(static_cast<double>(actual[i]) - expected[i]) <=
+                tolerance * (1.0 + std::abs(expected[i])))
+        << "element " << i << " is " << actual[i] << ", expected " << expected[i];
+  }
+}
+
+double tolerance_of(DType dtype) {
+  return dtype == DType::kF32 ? 2e-5 : 8e-3;
+}
+
+TEST_F(DeltaNet, ConvolvesEachSequenceByItself) {
+  const int64_t seq_len = 11;
+  const int64_t rows = 3 * seq_len;
+  const int64_t cols = 70;
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    for (const int64_t taps : {1, 4}) {
+      std::vector<float> x = random_values(rows * cols);
+      std::vector<float> weight = random_values(cols * taps);
+      const DeviceBuffer in = upload_as(dtype, x);
+      const DeviceBuffer device_weight = upload(weight);
+      const DeviceBuffer out = upload_as(dtype, x);
+      ASSERT_OK(causal_convolution(in.data(), dtype, rows, cols, seq_len,
+                                   static_cast<const float*>(device_weight.data()), taps,
+                                   out.data(), stream()));
+      std::vector<double> expected;
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t c = 0; c < cols; ++c) {
+          double sum = 0.0;
+          for (int64_t back = 0; back < taps && back <= r % seq_len; ++back) {
+            sum += at(weight, c * taps + taps - 1 - back) * at(x, (r - back) * cols + c);
+          }
+          expected.push_back(sum * sigmoid(sum));
+        }
+      }
+      expect_near(download(dtype, rows * cols, out), expected, tolerance_of(dtype));
+    }
+  }
+}
+
+struct Sizes {
+  int64_t key_heads;
+  int64_t value_heads;
+  int64_t key_dim;
+  int64_t value_dim;
+};
+
+/// By the formula, a token at a time, in F64.
+std::vector<double> recurrence(const DeltaProblem& p, const std::vector<float>& mixed,
+                               const std::vector<float>& beta, const std::vector<float>& alpha,
+                               const std::vector<float>& decay, const std::vector<float>& step) {
+  const int64_t keys = p.key_heads * p.key_dim;
+  const int64_t values = p.value_heads * p.value_dim;
+  const int64_t cols = 2 * keys + values;
+  std::vector<double> out(static_cast<size_t>(p.sequences * p.seq_len * values));
+  for (int64_t piece = 0; piece < p.sequences * p.value_heads; ++piece) {
+    const int64_t head = piece % p.value_heads;
+    std::vector<double> state(static_cast<size_t>(p.key_dim * p.value_dim), 0.0);
+    for (int64_t t = 0; t < p.seq_len; ++t) {
+      const int64_t row = piece / p.value_heads * p.seq_len + t;
+      const int64_t q = row * cols + head / (p.value_heads / p.key_heads) * p.key_dim;
+      const int64_t k = q + keys;
+      double q_length = 1e-6;
+      double k_length = 1e-6;
+      for (int64_t i = 0; i < p.key_dim; ++i) {
+        q_length += at(mixed, q + i) * at(mixed, q + i);
+        k_length += at(mixed, k + i) * at(mixed, k + i);
+      }
+      q_length = std::sqrt(q_length * static_cast<double>(p.key_dim));
+      k_length = std::sqrt(k_length);
+      const int64_t gate = row * p.value_heads + head;
+      const double kept = std::exp(-std::exp(at(decay, head)) *
+                                   std::log1p(std::exp(at(alpha, gate) + at(step, head))));
+      for (int64_t j = 0; j < p.value_dim; ++j) {
+        double* column = state.data() + j * p.key_dim;
+        double held = 0.0;
+        for (int64_t i = 0; i < p.key_dim; ++i) {
+          column[i] *= kept;
+          held += at(mixed, k + i) / k_length * column[i];
+        }
+        const double change = sigmoid(at(beta, gate)) *
+                              (at(mixed, row * cols + 2 * keys + head * p.value_dim + j) - held);
+        double sum = 0.0;
+        for (int64_t i = 0; i < p.key_dim; ++i) {
+          column[i] += at(mixed, k + i) / k_length * change;
+          sum += at(mixed, q + i) / q_length * column[i];
+        }
+        out[static_cast<size_t>(row * values + head * p.value_dim + j)] = sum;
+      }
+    }
+  }
+  return out;
+}
+
+TEST_F(DeltaNet, GoesFromTokenToToken) {
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    for (const Sizes& s : {Sizes{2, 4, 128, 128}, Sizes{1, 3, 24, 70}, Sizes{2, 2, 256, 16}}) {
+      DeltaProblem problem{.sequences = 2,
+                           .seq_len = 37,
+                           .key_heads = s.key_heads,
+                           .value_heads = s.value_heads,
+                           .key_dim = s.key_dim,
+                           .value_dim = s.value_dim};
+      const int64_t tokens = 2 * 37;
+      const int64_t values = s.value_heads * s.value_dim;
+      std::vector<float> mixed = random_values(tokens * (2 * s.key_heads * s.key_dim + values));
+      std::vector<float> beta = random_values(tokens * s.value_heads);
+      std::vector<float> alpha = random_values(tokens * s.value_heads);
+      std::vector<float> decay = random_values(s.value_heads);
+      std::vector<float> step = random_values(s.value_heads);
+      const DeviceBuffer device_mixed = upload_as(dtype, mixed);
+      const DeviceBuffer device_beta = upload_as(dtype, beta);
+      const DeviceBuffer device_alpha = upload_as(dtype, alpha);
+      const DeviceBuffer device_decay = upload(decay);
+      const DeviceBuffer device_step = upload(step);
+      std::vector<float> none(static_cast<size_t>(tokens * values), 0.0F);
+      const DeviceBuffer out = upload_as(dtype, none);
+      problem.decay = static_cast<const float*>(device_decay.data());
+      problem.step = static_cast<const float*>(device_step.data());
+      ASSERT_OK(delta_rule(problem, device_mixed.data(), device_beta.data(), device_alpha.data(),
+                           dtype, out.data(), stream()));
+      expect_near(download(dtype, tokens * values, out),
+                  recurrence(problem, mixed, beta, alpha, decay, step), tolerance_of(dtype));
+    }
+  }
+}
+
+TEST_F(DeltaNet, GatesByColumnOrByRow) {
+  const int64_t rows = 33;
+  const int64_t cols = 70;
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    for (const int64_t gate_cols : {cols, int64_t{1}}) {
+      std::vector<float> x = random_values(rows * cols);
+      std::vector<float> gate = random_values(rows * gate_cols);
+      const DeviceBuffer gated = upload_as(dtype, x);
+      const DeviceBuffer device_gate = upload_as(dtype, gate);
+      ASSERT_OK(
+          sigmoid_gate(gated.data(), device_gate.data(), dtype, rows, cols, gate_cols, stream()));
+      std::vector<double> expected;
+      for (int64_t i = 0; i < rows * cols; ++i) {
+        expected.push_back(at(x, i) * sigmoid(at(gate, gate_cols == 1 ? i / cols : i)));
+      }
+      expect_near(download(dtype, rows * cols, gated), expected, tolerance_of(dtype));
+    }
+  }
+}
+
+TEST(DeltaNetArguments, AreRefusedBeforeTheDeviceIsTouched) {
+  alignas(16) float x[64] = {};
+  EXPECT_FAILS(causal_convolution(x, DType::kF32, 5, 4, 2, x, 4, x, nullptr),
+               Code::kInvalidArgument, "BAD_SHAPE", "5 rows in sequences of 2");
+  EXPECT_FAILS(sigmoid_gate(x, x, DType::kF32, 2, 4, 3, nullptr), Code::kInvalidArgument,
+               "BAD_SHAPE", "a gate of 3 columns for 4");
+  DeltaProblem problem{
+      .sequences = 1, .seq_len = 1, .key_heads = 2, .value_heads = 3, .key_dim = 4, .value_dim = 4};
+  EXPECT_FAILS(delta_rule(problem, x, x, x, DType::kF32, x, nullptr), Code::kInvalidArgument,
+               "BAD_SHAPE", "3 value heads of 4 over 2 key heads of 4");
+  problem.value_heads = 4;
+  problem.key_dim = 512;
+  EXPECT_FAILS(delta_rule(problem, x, x, x, DType::kF32, x, nullptr), Code::kUnimplemented,
+               "UNSUPPORTED_ON_CUDA", "CUDA takes up to 256");
+}
+
+}  // namespace
+}  // namespace rotor::kernels
