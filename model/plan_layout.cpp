@@ -33,14 +33,7 @@ Result<const LayoutLimits*> check_layout(const Architecture& architecture,
   if (mixture && limits->dense_bf16_only) {
     return unsupported(*limits, "its loaders take dense models alone, and this one has experts");
   }
-  const auto stacks_with_bias = [](const Stage& stage) {
-    return stage.stack.interleaved && stage.linears.front().has_bias;
-  };
-  const bool stacked =
-      std::all_of(architecture.layers.begin(), architecture.layers.end(), [&](const Layer& layer) {
-        return std::any_of(layer.stages.begin(), layer.stages.end(), stacks_with_bias);
-      });
-  if (limits->stacked_experts_alone && !stacked) {
+  if (limits->stacked_experts_alone && !stacks_biased_experts(architecture)) {
     return unsupported(*limits,
                        "it is that of gpt-oss, whose experts are one tensor a layer, with "
                        "biases, and a \"" +
@@ -49,6 +42,16 @@ Result<const LayoutLimits*> check_layout(const Architecture& architecture,
                            "leave --layout out");
   }
   return limits;
+}
+
+bool stacks_biased_experts(const Architecture& architecture) {
+  const auto is_stack = [](const Stage& stage) {
+    return stage.stack.interleaved && stage.linears.front().has_bias;
+  };
+  return std::all_of(architecture.layers.begin(), architecture.layers.end(),
+                     [&](const Layer& layer) {
+                       return std::any_of(layer.stages.begin(), layer.stages.end(), is_stack);
+                     });
 }
 
 Status check_fused(const LayoutLimits& limits, const StagePlan& stage) {

@@ -14,6 +14,10 @@ namespace rotor {
 Result<const LayoutLimits*> check_layout(const Architecture& architecture,
                                          const QuantOptions& options);
 
+/// Whether every layer has experts that a checkpoint may hold as one tensor, interleaved and with
+/// biases, as gpt-oss does.
+bool stacks_biased_experts(const Architecture& architecture);
+
 /// Engines load the linears of a fuse group as one: either all of them are quantized or none
 /// (reason SPLIT_FUSION), and not none where the layout's loaders would not see it.
 Status check_fused(const LayoutLimits& limits, const StagePlan& stage);

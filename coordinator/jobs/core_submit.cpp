@@ -187,7 +187,8 @@ Result<v1::Job> Core::submit(const v1::SubmitJobRequest& request, const Submitte
   // Another one may have been faster, or have taken the last place, while this one was validated.
   for (Status late : {check_output_unused(record.output_path), check_quota(submitter)}) {
     if (!late.ok()) {
-      garbage_.push_back({record.id, ""});
+      // What is left is empty, and the next start of the coordinator names it.
+      (void)staging_.remove_job(record.id);
       return late;
     }
   }

@@ -7,6 +7,7 @@
 #include "coordinator/jobs/source_check.h"
 #include "proto/convert.h"
 #include "proto/errors.h"
+#include "proto/transport/busy.h"
 #include "proto/transport/random_hex.h"
 #include "quant/base/plain_text.h"
 #include "quant/base/text.h"
@@ -36,8 +37,7 @@ bool is_final(const Status& cause) {
 
 /// A network or a service that is away, or too busy, for a while: no fault of the job's.
 bool is_passing(const Status& cause) {
-  return cause.code() == Code::kUnavailable ||
-         (cause.code() == Code::kResourceExhausted && cause.reason().empty());
+  return cause.code() == Code::kUnavailable || is_busy(cause);
 }
 
 }  // namespace

@@ -18,6 +18,8 @@ constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr double kCoordinatorStopSeconds = 10;
 
 constexpr char kLeasesLost[] = "LEASES_LOST";
+constexpr char kNotThisJobs[] = "NOT_THIS_JOBS";
+constexpr char kOutputExists[] = "OUTPUT_EXISTS";
 constexpr char kSourceChanged[] = "SOURCE_CHANGED";
 constexpr char kRemedy[] = "see the log; the same command goes on from the last committed layer";
 
@@ -25,7 +27,8 @@ constexpr char kRemedy[] = "see the log; the same command goes on from the last 
 
 /// Of a pause that nobody but this command could end, and it stands as it did; OK: the job goes on.
 Status Supervisor::why_it_ends(const v1::Cause& cause) const {
-  if (cause.reason() == kSourceChanged) {
+  if (cause.reason() == kSourceChanged || cause.reason() == kOutputExists ||
+      cause.reason() == kNotThisJobs) {
     return from_cause(cause);
   }
   if (cause.reason() == kLeasesLost) {

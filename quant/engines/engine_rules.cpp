@@ -26,6 +26,7 @@ constexpr Bits kV33 = bits(1);
 constexpr Bits kCt = bits(Layout::kCompressedTensors);
 constexpr Bits kFp = bits(Layout::kFpQuant);
 constexpr Bits kMo = bits(Layout::kModelOpt);
+constexpr Bits kGo = bits(Layout::kGptOss);
 constexpr Bits kNv = bits(Format::kNvfp4);
 constexpr Bits kMx = bits(Format::kMxfp4);
 constexpr Bits kI4 = bits(Format::kInt4);
@@ -50,7 +51,7 @@ constexpr Evidence kSaid = Evidence::kReported;
 constexpr std::string_view kUnrotate = "choose --rotation none or merged:BLOCK";
 constexpr std::string_view kOtherLayout = "choose --layout compressed-tensors";
 constexpr std::string_view kOtherFormat = "choose --format nvfp4 or int4";
-constexpr std::string_view kNoRemedy = "serve it with another engine, or serve the source model";
+constexpr std::string_view kAsReleased = "choose --format mxfp4 --layout gpt-oss";
 
 // Ways of running.
 constexpr std::string_view kKeepsActivations =
@@ -65,14 +66,17 @@ constexpr std::string_view kVllmTransform =
 constexpr std::string_view kSgl = "compressed_tensors.py of SGLang 0.5.23";
 constexpr std::string_view kSglModelOpt = "modelopt_quant.py of SGLang 0.5.23";
 constexpr std::string_view kTrt = "quant_config_utils.py of TensorRT-LLM's main, November 2026";
+constexpr std::string_view kReleased = "the released gpt-oss models are in this layout";
 constexpr std::string_view kInterop = "transformers 5.24 on CPUs, tests/interop, 2026-11-26";
 
 // The order of EngineRule's members.
 // clang-format off
 constexpr EngineRule kRules[] = {
     // vLLM, compressed-tensors
+    {E::kVllm, kAll, kGo, kMx, kA16, kAll, T::kGptOss, kAll, kAll, V::kRuns, "", "", kRead,
+     "gpt_oss.py of vLLM 0.25.1: as the released models"},
     {E::kVllm, kAll, kAll, kAll, kAll, kAll, T::kGptOss, kAll, kAll, V::kWrong,
-     "its loader looks for the experts under other names and skips what it does not know", kNoRemedy,
+     "its loader looks for the experts under other names and skips what it does not know", kAsReleased,
      kRead, "gpt_oss.py of vLLM 0.25.1"},
     {E::kVllm, kAll, kCt, kAll, kAll, kOnline, T::kAny, kAll, kMore, V::kFails,
      "it raises NotImplementedError for online transforms with tensor parallelism",
@@ -128,8 +132,10 @@ constexpr EngineRule kRules[] = {
     {E::kVllm, kAll, kMo, kNv, kA4, kAll, T::kAny, kBla, kAll, V::kRuns, "", "", kRead,
      kVllmKernels},
     // SGLang
+    {E::kSglang, kAll, kGo, kMx, kA16, kAll, T::kGptOss, kAll, kAll, V::kRuns, "", "", kSaid,
+     kReleased},
     {E::kSglang, kAll, kAll, kAll, kAll, kAll, T::kGptOss, kAll, kAll, V::kWrong,
-     "its loader skips experts that are linears of their own", kNoRemedy, kRead,
+     "its loader skips experts that are linears of their own", kAsReleased, kRead,
      "gpt_oss.py of SGLang 0.5.23"},
     {E::kSglang, kAll, kCt, kAll, kAll, kOnline, T::kAny, kAll, kAll, V::kWrong,
      "it reads no transform_config: rotated weights meet inputs that are not", kUnrotate, kRead,
@@ -147,8 +153,10 @@ constexpr EngineRule kRules[] = {
     {E::kSglang, kAll, kMo, kNv, kAll, kAll, T::kAny, kAll, kAll, V::kRuns, "", "", kRead,
      kSglModelOpt},
     // TensorRT-LLM
+    {E::kTensorRtLlm, kAll, kGo, kMx, kA16, kAll, T::kGptOss, kAll, kAll, V::kRuns, "", "", kSaid,
+     kReleased},
     {E::kTensorRtLlm, kAll, kAll, kAll, kAll, kAll, T::kGptOss, kAll, kAll, V::kUnknown,
-     "nobody looked for the names of the experts", kNoRemedy, Evidence::kNone, "no source"},
+     "nobody looked for the names of the experts", kAsReleased, Evidence::kNone, "no source"},
     {E::kTensorRtLlm, kAll, kCt, kAll, kAll, kOnline, T::kAny, kAll, kAll, V::kWrong,
      "it reads no transform_config: rotated weights meet inputs that are not", kUnrotate, kRead,
      kTrt},
@@ -164,8 +172,10 @@ constexpr EngineRule kRules[] = {
     {E::kTransformers, kAll, kCt, kAll, kAll, kOnline, T::kAny, kAll, kOne, V::kWrong,
      "it reads no transform_config: rotated weights meet inputs that are not", kUnrotate, kSeen,
      kInterop},
+    {E::kTransformers, kAll, kGo, kMx, kA16, kAll, T::kGptOss, kAll, kOne, V::kRuns, "", "", kRead,
+     "quantizers/quantizer_mxfp4.py of transformers 5.24"},
     {E::kTransformers, kAll, kCt, kAll, kAll, kAll, T::kGptOss, kAll, kOne, V::kWrong,
-     "it does not find the experts", kNoRemedy, kSeen, kInterop},
+     "it does not find the experts", kAsReleased, kSeen, kInterop},
     {E::kTransformers, kAll, kCt, kNv, kAll, kAll, T::kExperts, kAll, kOne, V::kWrong,
      "it fills the stacked experts without their global scale", "choose --format mxfp4 or int4",
      kSeen, kInterop},

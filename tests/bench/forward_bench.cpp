@@ -74,7 +74,7 @@ void sum(benchmark::State& state) {
   const DType dtype = dtype_of(state.range(0));
   b.fill(dtype);
   b.run(state, 3 * kCount * dtype_size(dtype),
-        [&] { return add(b.out.data(), b.in.data(), dtype, kCount, b.stream.get()); });
+        [&] { return add(b.out.data(), b.in.data(), 1.0F, dtype, kCount, b.stream.get()); });
 }
 BENCHMARK(sum)->ArgName("bf16")->Arg(0)->Arg(1)->UseManualTime()->Unit(benchmark::kMicrosecond);
 

@@ -12,9 +12,9 @@ import harness  # noqa: E402
 from service import running  # noqa: E402
 
 
-def coordinator_command(directory, *options):
+def coordinator_command(directory, *options, listen="127.0.0.1:0"):
     return [harness.BIN / "rotor-coordinator", "--state-dir", directory / "state", "--listen",
-            "127.0.0.1:0", "--port-file", directory / "port", "--model-root", harness.SOURCE,
+            listen, "--port-file", directory / "port", "--model-root", harness.SOURCE,
             "--data-root", harness.SOURCE, "--output-root", directory, "--log-level", "warning",
             *options]
 

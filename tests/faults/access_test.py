@@ -33,9 +33,10 @@ class Access(unittest.TestCase):
         self.assertEqual(got, code, output)
         self.assertIn(words, output)
 
-    def refuses_to_start(self, words, *options):
-        done = subprocess.run(list(map(str, service.coordinator_command(self.directory, *options))),
-                              capture_output=True, text=True, timeout=60, check=False)
+    def refuses_to_start(self, words, *options, **listen):
+        command = service.coordinator_command(self.directory, *options, **listen)
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60,
+                              check=False)
         self.assertEqual(done.returncode, CONFIGURATION, done.stderr)
         self.assertIn(words, done.stderr)
 
@@ -88,9 +89,8 @@ class Access(unittest.TestCase):
                         *as_client(good))
 
     def test_what_does_not_start(self):
-        everywhere = ["--listen", "0.0.0.0:0"]
-        self.refuses_to_start("--insecure", *everywhere)
-        self.refuses_to_start("--tokens", *everywhere, *self.tls())
+        self.refuses_to_start("--insecure", listen="0.0.0.0:0")
+        self.refuses_to_start("--tokens", *self.tls(), listen="0.0.0.0:0")
         expired = self.authority.sign("expired", days=-1)
         self.refuses_to_start("has expired", "--tls-cert", expired[0], "--tls-key", expired[1])
         self.refuses_to_start("is not the key", "--tls-cert", self.certificate, "--tls-key",

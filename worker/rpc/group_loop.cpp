@@ -66,8 +66,10 @@ v1::Register registration(const Backend& backend, int ranks) {
   return message;
 }
 
+/// UNIMPLEMENTED: this address serves no workers, they have a listener of their own.
 bool is_refusal(const Status& status) {
-  return status.code() == Code::kUnauthenticated || status.code() == Code::kPermissionDenied;
+  return status.code() == Code::kUnauthenticated || status.code() == Code::kPermissionDenied ||
+         status.code() == Code::kUnimplemented;
 }
 
 /// The first rank's side.

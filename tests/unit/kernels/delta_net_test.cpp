@@ -18,8 +18,8 @@ double sigmoid(double x) {
 }
 
 /// Within `tolerance` of what is expected, or of BF16's rounding of it; NaN guards a failure.
-void expect_near(const std::vector<float>& actual, const std::vector<double>& expected,
-                 double tolerance) {
+void expect_close(const std::vector<float>& actual, const std::vector<double>& expected,
+                  double tolerance) {
   ASSERT_EQ(actual.size(), expected.size());
   for (size_t i = 0; i < actual.size(); ++i) {
     ASSERT_TRUE(std::abs(static_cast<double>(actual[i]) - expected[i]) <=
@@ -56,7 +56,7 @@ TEST_F(DeltaNet, ConvolvesEachSequenceByItself) {
           expected.push_back(sum * sigmoid(sum));
         }
       }
-      expect_near(download(dtype, rows * cols, out), expected, tolerance_of(dtype));
+      expect_close(download(dtype, rows * cols, out), expected, tolerance_of(dtype));
     }
   }
 }
@@ -142,8 +142,8 @@ TEST_F(DeltaNet, GoesFromTokenToToken) {
       problem.step = static_cast<const float*>(device_step.data());
       ASSERT_OK(delta_rule(problem, device_mixed.data(), device_beta.data(), device_alpha.data(),
                            dtype, out.data(), stream()));
-      expect_near(download(dtype, tokens * values, out),
-                  recurrence(problem, mixed, beta, alpha, decay, step), tolerance_of(dtype));
+      expect_close(download(dtype, tokens * values, out),
+                   recurrence(problem, mixed, beta, alpha, decay, step), tolerance_of(dtype));
     }
   }
 }
@@ -163,7 +163,7 @@ TEST_F(DeltaNet, GatesByColumnOrByRow) {
       for (int64_t i = 0; i < rows * cols; ++i) {
         expected.push_back(at(x, i) * sigmoid(at(gate, gate_cols == 1 ? i / cols : i)));
       }
-      expect_near(download(dtype, rows * cols, gated), expected, tolerance_of(dtype));
+      expect_close(download(dtype, rows * cols, gated), expected, tolerance_of(dtype));
     }
   }
 }

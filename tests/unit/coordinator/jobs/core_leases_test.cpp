@@ -94,7 +94,7 @@ TEST_F(CoreLeases, Faults40_HeartbeatsAloneDoNotHoldALease) {
   CoreWorker idler(core_.get(), "a");
   const auto lease = lease_to(idler);
   ASSERT_TRUE(lease.has_value());
-  const double seconds = demo_.options().progress_seconds;
+  const double most = demo_.options().progress_seconds;
   const auto beat = [&](double for_seconds) {
     for (double passed = 0; passed < for_seconds; passed += 10) {
       clock_.advance(std::chrono::seconds(10));
@@ -102,11 +102,11 @@ TEST_F(CoreLeases, Faults40_HeartbeatsAloneDoNotHoldALease) {
       core_->tick();
     }
   };
-  beat(seconds / 2);
+  beat(most / 2);
   ASSERT_OK(idler.put(*lease, 0));  // an upload is progress
-  beat(seconds / 2 + 20);
+  beat(most / 2 + 20);
   EXPECT_FALSE(idler.next().has_value());
-  beat(seconds / 2 + 20);
+  beat(most / 2 + 20);
   const auto revoke = idler.next();
   ASSERT_TRUE(revoke && revoke->has_revoke());
   EXPECT_EQ(revoke->revoke().reason(), "NO_PROGRESS");

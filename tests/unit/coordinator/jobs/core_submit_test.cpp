@@ -46,8 +46,8 @@ TEST_F(CoreSubmit, TheEstimateOfTheOutputIsExactButForReportAndCard) {
   ASSERT_EQ(job.state(), v1::JOB_STATE_SUCCEEDED) << job.cause().message();
   int64_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(demo_.output())) {
-    const std::string name = entry.path().filename();
-    const bool written_last = name == "rotor_report.json" || name == "README.md";
+    const std::string file = entry.path().filename();
+    const bool written_last = file == "rotor_report.json" || file == "README.md";
     bytes += written_last ? 0 : static_cast<int64_t>(entry.file_size());
   }
   EXPECT_EQ(job.estimate().output_bytes(), bytes);

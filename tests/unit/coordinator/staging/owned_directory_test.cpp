@@ -67,8 +67,9 @@ TEST_F(OwnedDirectory, Faults01_ACrashAtAnyCallLeavesNoDirectoryBehindForGood) {
       root_.put("partial/weights", "x");
       (void)remove_owned_directory(faulty, path_, kMine);
     }
-    ASSERT_OK(remove_owned_directory(fs_, path_, kMine)) << step;
-    ASSERT_FALSE(std::filesystem::exists(path_)) << step;
+    SCOPED_TRACE(step);
+    ASSERT_OK(remove_owned_directory(fs_, path_, kMine));
+    ASSERT_FALSE(std::filesystem::exists(path_));
   }
 }
 

@@ -242,7 +242,7 @@ TEST(BackendForEach, RunsEveryPieceOnceAndTellsTheFirstError) {
     const Tensor sums = f32_tensor(*backend, 50, 8, std::vector<float>(400, 2.0F));
     ASSERT_OK(backend->for_each(50, [&](Backend& mine, int64_t i) {
       ++runs[static_cast<size_t>(i)];
-      return mine.add(sums.row_range(i, 1), ones);
+      return mine.add(sums.row_range(i, 1), ones, 1.0F);
     }));
     for (const auto& count : runs) {
       EXPECT_EQ(count, 1);
