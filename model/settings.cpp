@@ -24,7 +24,7 @@ template <>
 constexpr std::array kValues<Sequential>{Sequential::kStage, Sequential::kBlock};
 template <>
 constexpr std::array kValues<Layout>{Layout::kCompressedTensors, Layout::kFpQuant,
-                                     Layout::kModelOpt};
+                                     Layout::kModelOpt, Layout::kGptOss};
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;

@@ -173,7 +173,6 @@ constexpr auto kSettings = std::to_array<Setting>({
      .flag = "--layout",
      .group = kCheckpoint,
      .help = "How the checkpoint is written",
-     .rule = "compressed-tensors; gpt-oss in mxfp4: gpt-oss",
      .member = &QuantOptions::layout},
     {.path = "max_shard_size",
      .key = "max_shard_size",

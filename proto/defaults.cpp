@@ -1,5 +1,4 @@
 #include "model/merge_plan.h"
-#include "model/plan_layout.h"
 #include "model/served_plan.h"
 #include "proto/convert.h"
 #include "proto/presets.h"
@@ -88,18 +87,6 @@ bool one_target_runs(const Architecture& architecture, v1::JobSpec spec, int rot
   return plan.ok() && check_target(served_checkpoint(*plan), *target).ok();
 }
 
-/// Engines know experts in one tensor a layer, with biases, by the layout that gpt-oss is
-/// published in, and by no other.
-void settle_layout(const Architecture& architecture, v1::JobSpec* spec) {
-  if (spec->layout() != v1::LAYOUT_UNSPECIFIED) {
-    return;
-  }
-  const bool as_released = spec->format() == v1::FORMAT_MXFP4 &&
-                           spec->activations() == v1::ACTIVATIONS_A16 &&
-                           stacks_biased_experts(architecture);
-  spec->set_layout(as_released ? v1::LAYOUT_GPT_OSS : v1::LAYOUT_COMPRESSED_TENSORS);
-}
-
 void settle_rotation(const Architecture& architecture, v1::JobSpec* spec) {
   if (spec->has_rotation()) {
     return;
@@ -134,7 +121,6 @@ Result<v1::JobSpec> with_defaults(const v1::JobSpec& spec) {
 }
 
 void fit_to_model(const Architecture& architecture, v1::JobSpec* spec) {
-  settle_layout(architecture, spec);
   settle_rotation(architecture, spec);
   if (spec->plan().micro_batch_sequences() == 0) {
     spec->mutable_plan()->set_micro_batch_sequences(

@@ -42,6 +42,9 @@ def page(name):
     return None
 
 
+WRITTEN = {"README-source.md"}  # by a job, beside a checkpoint
+
+
 class Citations(unittest.TestCase):
     def setUp(self):
         self.texts = {path: text_of(path) for path in files()}
@@ -49,7 +52,7 @@ class Citations(unittest.TestCase):
 
     def test_pages_are_there(self):
         for path, text in self.texts.items():
-            for name in PAGE.findall(text):
+            for name in set(PAGE.findall(text)) - WRITTEN:
                 found = page(name) or (path.parent / name).is_file() or \
                     any(SOURCE.joinpath("tests").rglob(name))
                 self.assertTrue(found, f"{path} cites {name}")

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "quant/base/sha256.h"
 #include "quant/format/codes.h"
@@ -12,13 +14,23 @@ namespace {
 
 constexpr int64_t kPiece = int64_t{1} << 20;  // elements of F32, or bytes
 
+/// A stack [E, R, ...] as the one matrix [E R, ...] that it is in memory; stored_shape has refused
+/// one where the layout has none.
+std::vector<int64_t> as_matrix(const std::vector<int64_t>& shape) {
+  if (shape.size() < 3) {
+    return shape;
+  }
+  return {shape[0] * shape[1],
+          std::accumulate(shape.begin() + 2, shape.end(), int64_t{1}, std::multiplies<>())};
+}
+
 void check_specs(const CheckpointLayout& layout, const StoredQuantization& quantization,
                  const TensorSource& source, const QuantizedModule& shape, ModuleCheck& check) {
   for (const TensorSpec& wanted :
        layout.tensor_specs(shape, quantization.scheme, quantization.activations)) {
     const TensorSpec* found = source.find(wanted.name);
     // INT4 scales may have any of three dtypes; stored_shape has looked at them.
-    const bool same = found != nullptr && found->shape == wanted.shape &&
+    const bool same = found != nullptr && as_matrix(found->shape) == wanted.shape &&
                       (found->dtype == wanted.dtype || quantization.scheme.format == Format::kInt4);
     if (!same) {
       check.problems.push_back({wanted.name,

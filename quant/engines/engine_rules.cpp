@@ -59,7 +59,7 @@ constexpr std::string_view kKeepsActivations =
     "decoded, activations are kept";
 
 // Sources.
-constexpr std::string_view kH100 = "vLLM 0.25.1, H100, 2026-11-28";
+constexpr std::string_view kH100 = "vLLM 0.25.1, H100 and H200, 2026-11-28";
 constexpr std::string_view kVllmKernels = "choice of kernels in vLLM 0.25.1 and 0.33.0";
 constexpr std::string_view kVllmTransform =
     "compressed_tensors/transform of vLLM 0.25.1 and 0.33.0";
@@ -83,7 +83,7 @@ constexpr EngineRule kRules[] = {
      "choose --rotation none or merged:BLOCK, or serve with tp=1", kRead, kVllmTransform},
     {E::kVllm, kAll, kCt, kAll, kAll, kOnline, T::kFusedOnDisk, kAll, kAll, V::kFails,
      "it wants a transform for every part of a fused linear, and the file names one: KeyError",
-     kUnrotate, kRead, kVllmTransform},
+     kUnrotate, kSeen, "phi3 on vLLM 0.25.1, H200, 2026-11-28"},
     {E::kVllm, kV33, kCt, kAll, kAll, kOnline, T::kRenamed, kAll, kAll, V::kWrong,
      "it renames the model's linears, but not in the transform's ignore list", kUnrotate, kSaid,
      "vLLM 0.33, whose registry runs the family through transformers"},

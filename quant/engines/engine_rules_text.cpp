@@ -52,8 +52,8 @@ std::string_view to_string(Evidence value) {
 }
 
 std::string engine_rules_markdown() {
-  constexpr std::array<std::string_view, 3> kLayouts = {"compressed-tensors", "fp-quant",
-                                                        "modelopt"};
+  constexpr std::array<std::string_view, 4> kLayouts = {"compressed-tensors", "fp-quant",
+                                                        "modelopt", "gpt-oss"};
   constexpr std::array<std::string_view, 3> kFormats = {"nvfp4", "mxfp4", "int4"};
   constexpr std::array<std::string_view, 2> kActivations = {"a16", "a4"};
   constexpr std::array<std::string_view, 4> kBlocks = {"none", "16", "32 - 128", "256"};

@@ -87,8 +87,8 @@ def check(family, block, folder):
     assert len(made["outputs"]) < len(tensors), family
     outputs = {}
     for form, what in made.items():
-        model = folder / f"{family}-{form}"
-        model.mkdir()
+        model = folder / form / family  # the card beside a checkpoint names its source
+        model.mkdir(parents=True)
         (model / "config.json").write_bytes((FAMILIES / family / "config.json").read_bytes())
         write_tokenizer(model)
         write(model / "model.safetensors", what, dtypes)

@@ -45,6 +45,10 @@ FAMILIES = {
 }
 
 
+# Keys of published configs that transformers does not write and engines read.
+PUBLISHED = {"deepseek_v3": {"topk_method": "noaux_tc", "scoring_func": "sigmoid"}}
+
+
 def fill(model, family):
     import torch
 
@@ -72,6 +76,8 @@ def make(directory, family):
     fill(model, family)
     folder = pathlib.Path(directory) / family
     model.save_pretrained(folder)
+    written = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(written | PUBLISHED.get(family, {}), indent=2) + "\n")
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}\n')
     return folder

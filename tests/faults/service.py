@@ -42,10 +42,11 @@ def coordinator(directory, *options):
         yield "127.0.0.1:" + (directory / "port").read_text().split()[0]
 
 
-def gang(address, ranks=2, bind_to="none", env=None, log=subprocess.DEVNULL):
+def gang(address, ranks=2, bind_to="none", env=None, log=subprocess.DEVNULL, drain_seconds=25):
     as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-    return running(["mpirun", *as_root, "--oversubscribe", "--bind-to", bind_to, "--mca",
-                    "odls_base_sigkill_timeout", "25", "-n", ranks, harness.BIN / "rotor-worker",
+    wait = ["--mca", "odls_base_sigkill_timeout", drain_seconds] if drain_seconds else []
+    return running(["mpirun", *as_root, "--oversubscribe", "--bind-to", bind_to, *wait,
+                    "-n", ranks, harness.BIN / "rotor-worker",
                     "--coordinator", address, "--device", "cpu", "--threads", "1"],
                    stdout=log, stderr=log, env={**os.environ, **(env or {})})
 

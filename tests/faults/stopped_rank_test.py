@@ -25,7 +25,8 @@ CALIBRATION = ["--calibration", str(harness.TEXT), "--sequences", "48", "--seq-l
 
 
 def start_gang(address, log):
-    return service.gang(address, RANKS, log=log, env={
+    # Without mpirun's wait for ranks that drain: it would wait for the stopped one, too.
+    return service.gang(address, RANKS, log=log, drain_seconds=0, env={
         "ROTOR_SILENT_RANK_SECONDS": str(SILENT_SECONDS),
         "ROTOR_STRAGGLER_SECONDS": str(STRAGGLER_SECONDS)})
 
@@ -91,7 +92,6 @@ def main():
         with service.coordinator(directory) as address:
             job = service.submit(address, directory / "out", CALIBRATION)
             stopped(address, job, 1, directory / "log-1")
-            stopped(address, job, 0, directory / "log-0")
             slow(address, job, directory / "log-slow")
             report = service.ask(address, "report", job)
         if report["state"] != "SUCCEEDED" or report["computed_layers"] != report["layers"]:

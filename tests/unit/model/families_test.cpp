@@ -12,10 +12,32 @@ namespace {
 using testing::parsed_small_config;
 
 TEST(Families, ListsWhatIsSupported) {
-  EXPECT_EQ(supported_model_types(),
-            (std::vector<std::string>{"deepseek_v3", "gemma2", "gemma3_text", "gpt_oss", "llama",
-                                      "mistral", "mixtral", "olmo2", "phi3", "qwen2", "qwen3",
-                                      "qwen3_moe"}));
+  EXPECT_EQ(supported_model_types(), (std::vector<std::string>{"deepseek_v3",
+                                                               "gemma2",
+                                                               "gemma3_text",
+                                                               "glm4_moe",
+                                                               "gpt_oss",
+                                                               "granite",
+                                                               "kimi_k2",
+                                                               "llama",
+                                                               "minimax_m2",
+                                                               "ministral",
+                                                               "mistral",
+                                                               "mixtral",
+                                                               "olmo2",
+                                                               "olmo3",
+                                                               "phi3",
+                                                               "qwen2",
+                                                               "qwen2_5_vl_text",
+                                                               "qwen3",
+                                                               "qwen3_5_moe_text",
+                                                               "qwen3_5_text",
+                                                               "qwen3_moe",
+                                                               "qwen3_next",
+                                                               "qwen3_vl_moe_text",
+                                                               "qwen3_vl_text",
+                                                               "seed_oss",
+                                                               "smollm3"}));
 }
 
 TEST(Families, DescribesEachStageOfALayer) {
@@ -69,11 +91,13 @@ TEST(Families, DescribesEachStageOfALayer) {
 TEST(Families, PutsBiasesWhereTheConfigHasThem) {
   ModelConfig config = parsed_small_config();
   config.attention_bias = true;
+  config.attention_output_bias = true;
   const Layer layer = describe(config)->layers[0];
   EXPECT_TRUE(layer.stages[0].linears[2].has_bias);
   EXPECT_TRUE(layer.stages[1].linears[0].has_bias);
   EXPECT_FALSE(layer.stages[2].linears[0].has_bias);
   config.attention_bias = false;
+  config.attention_output_bias = false;
   config.mlp_bias = true;
   const Layer other = describe(config)->layers[0];
   EXPECT_FALSE(other.stages[0].linears[0].has_bias);
@@ -199,9 +223,9 @@ TEST(Families, ReadsATiedHeadFromTheEmbedding) {
 TEST(Families, RefusesAnUnknownTypeAndListsTheKnown) {
   ModelConfig config = parsed_small_config();
   config.model_type = "mamba";
-  EXPECT_FAILS(
-      describe(config), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
-      "'mamba' is not supported; supported are: deepseek_v3, gemma2, gemma3_text, gpt_oss, llama,");
+  EXPECT_FAILS(describe(config), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
+               "'mamba' is not supported; supported are: deepseek_v3, gemma2, gemma3_text, "
+               "glm4_moe, gpt_oss,");
 }
 
 TEST(Families, RefusesSizesThatContradictEachOther) {

@@ -114,7 +114,7 @@ TEST(GptOssPlan, ItsOwnLayoutHoldsExpertsAlone) {
                "holds mxfp4, not nvfp4");
   asked = options(Format::kMxfp4);
   asked.layout = Layout::kGptOss;
-  const auto dense = testing::parse_config(testing::family_config("llama", {}));
+  const auto dense = testing::parse_config(testing::family_config("llama"));
   ASSERT_OK(dense);
   EXPECT_FAILS(make_plan(*describe(*dense), asked), Code::kInvalidArgument,
                "UNSUPPORTED_COMBINATION", "one tensor a layer");

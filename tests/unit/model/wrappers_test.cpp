@@ -69,11 +69,11 @@ TEST(Wrappers, ReadQwen25VlWithItsKeysBesideTheTowers) {
 TEST(Wrappers, AreRefusedWithBothNames) {
   EXPECT_FAILS(parse_config(wrapped("new_vl", family_config("llama"))), Code::kUnimplemented,
                "UNSUPPORTED_MODEL_TYPE",
-               "model_type \"new_vl\" around a text part (text_config) of model_type \"llama\"");
+               "model_type 'new_vl' around a text part (text_config) of model_type 'llama'");
   EXPECT_FAILS(parse_config(wrapped("llava", family_config("phi3"))), Code::kUnimplemented,
                "UNSUPPORTED_MODEL_TYPE",
-               "\"llava\" around a text part (text_config) of model_type "
-               "\"phi3\" is not supported; supported are: gemma3");
+               "'llava' around a text part (text_config) of model_type 'phi3' is not supported; "
+               "supported are: gemma3");
 }
 
 TEST(Wrappers, NameTheKeyInsideTheTextPart) {

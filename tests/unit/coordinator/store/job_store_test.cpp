@@ -154,7 +154,8 @@ TEST_F(JobStoreTest, BringsAStoreOfTheFirstVersionUpToThisOne) {
     Database database;
     ASSERT_OK(database.open(directory_ / "jobs.sqlite"));
     ASSERT_OK(database.execute(
-        "ALTER TABLE jobs DROP COLUMN steady_us; DROP TABLE cleanups; DROP TABLE openings;"
+        "ALTER TABLE jobs DROP COLUMN steady_us; ALTER TABLE jobs DROP COLUMN owner;"
+        "DROP TABLE cleanups; DROP TABLE openings;"
         "PRAGMA user_version=1"));
   }
   reopen();

@@ -69,10 +69,10 @@ std::vector<Refusal> refusals() {
   constexpr Activations kA4 = Activations::kA4;
   constexpr Layout kCt = Layout::kCompressedTensors;
   return {
-      {checkpoint(kCt, kI4, kA16, 0, "gpt_oss"), "vllm", "under other names", "another engine"},
-      {checkpoint(kCt, kNv, kA16, 0, "gpt_oss"), "sglang", "skips experts", "another engine"},
+      {checkpoint(kCt, kI4, kA16, 0, "gpt_oss"), "vllm", "under other names", "--layout gpt-oss"},
+      {checkpoint(kCt, kNv, kA16, 0, "gpt_oss"), "sglang", "skips experts", "--layout gpt-oss"},
       {checkpoint(Layout::kModelOpt, kNv, kA16, 0, "gpt_oss"), "tensorrt-llm", "nobody looked",
-       "another engine"},
+       "--layout gpt-oss"},
       {plain(kMx, 128), "vllm,tp=2", "NotImplementedError", "tp=1"},
       {with(plain(kMx, 128), Trait::kFusedOnDisk), "vllm", "KeyError", "--rotation none"},
       {checkpoint(kCt, kMx, kA16, 128, "olmo2"), "vllm", "renames", "--rotation none"},
@@ -90,7 +90,7 @@ std::vector<Refusal> refusals() {
        "--activations a16"},
       {plain(kMx, 128), "transformers", "transform_config", "--rotation none"},
       {checkpoint(kCt, kI4, kA16, 0, "gpt_oss"), "transformers", "does not find the experts",
-       "another engine"},
+       "--layout gpt-oss"},
       {with(plain(kNv), Trait::kExperts), "transformers", "global scale", "--format mxfp4"},
       {checkpoint(Layout::kModelOpt, kNv, kA16, 0), "transformers", "no modelopt",
        "--layout compressed-tensors"},
