@@ -92,7 +92,7 @@ def check(family, block, folder):
         (model / "config.json").write_bytes((FAMILIES / family / "config.json").read_bytes())
         write_tokenizer(model)
         write(model / "model.safetensors", what, dtypes)
-        outputs[form] = quantized(model, folder / f"{family}-{form}-out")
+        outputs[form] = quantized(model, folder / form / f"{family}-out")
     for form in ("outputs", "inputs"):
         harness.assert_same_bytes(outputs[form], outputs["apart"], f"{family}, {form} first")
     print(f"{family}: {len(tensors)} tensors, {len(made['outputs'])} with stacks: the same checkpoint")
