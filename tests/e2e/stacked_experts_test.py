@@ -100,7 +100,7 @@ def check(family, block, folder):
 
 def main():
     with harness.temporary_directory() as folder:
-        for family, block in (("qwen3_moe", "mlp"), ("mixtral", "mlp"), ("deepseek_v3", "mlp")):
+        for family, block in (("qwen3_moe", "mlp"), ("mixtral", "mlp")):
             check(family, block, pathlib.Path(folder))
 
 
