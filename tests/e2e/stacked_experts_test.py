@@ -13,6 +13,7 @@ import harness
 FAMILIES = harness.SOURCE / "tests" / "data" / "families"
 OPTIONS = ["--calibration", str(harness.TEXT), "--sequences", "8", "--seq-len", "32"]
 EXPERT = re.compile(r"(.*\.)(\w+)\.experts\.(\d+)\.(\w+)\.weight$")
+LAYER = re.compile(r"\.layers\.(\d+)\.")
 PLACES = {"gate_proj": 0, "up_proj": 1, "w1": 0, "w3": 1}
 
 
@@ -43,13 +44,14 @@ def transposed(shape, data):
     return [cols, rows], b"".join(data[2 * (r * cols + c) :][:2] for c in range(cols) for r in range(rows))
 
 
-def stacked(tensors, inputs_first, block):
-    """Experts as stacks below `block`, and what else lies beside them (a router) there, too."""
+def stacked(tensors, inputs_first, block, layers):
+    """Experts as stacks below `block`, and what else lies beside them (a router) there, too. What lies behind the last
+    of the model's layers is copied as it is, and stays as it is."""
     out, found = {}, {}
     own = {m[2] for m in map(EXPERT.match, tensors) if m}
     for name, value in tensors.items():
         match = EXPERT.match(name)
-        if match:
+        if match and int(LAYER.search(name)[1]) < layers:
             kind = "gate_up_proj" if match[4] in PLACES else "down_proj"
             key = int(match[3]), PLACES.get(match[4], 0)
             found.setdefault(f"{match[1]}{block}.experts.{kind}", {})[key] = value
@@ -83,7 +85,9 @@ def write_tokenizer(folder):
 
 def check(family, block, folder):
     tensors, dtypes = read(FAMILIES / family / "model.safetensors")
-    made = {"apart": tensors, "outputs": stacked(tensors, False, block), "inputs": stacked(tensors, True, block)}
+    layers = json.loads((FAMILIES / family / "config.json").read_text())["num_hidden_layers"]
+    made = {"apart": tensors, "outputs": stacked(tensors, False, block, layers),
+            "inputs": stacked(tensors, True, block, layers)}
     assert len(made["outputs"]) < len(tensors), family
     outputs = {}
     for form, what in made.items():
@@ -100,7 +104,7 @@ def check(family, block, folder):
 
 def main():
     with harness.temporary_directory() as folder:
-        for family, block in (("qwen3_moe", "mlp"), ("mixtral", "mlp")):
+        for family, block in (("qwen3_moe", "mlp"), ("mixtral", "mlp"), ("deepseek_v3", "mlp")):
             check(family, block, pathlib.Path(folder))
 
 
