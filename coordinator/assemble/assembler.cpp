@@ -14,6 +14,7 @@
 #include "coordinator/jobs/output_path.h"
 #include "coordinator/staging/owned_directory.h"
 #include "model/model_files.h"
+#include "proto/pause_reasons.h"
 #include "quant/base/parallel.h"
 #include "quant/checkpoint/inspect.h"
 #include "quant/checkpoint/sharding.h"
@@ -69,7 +70,7 @@ class Assembly {
     return already_exists("output " + output_ +
                           " was made by another program while the job ran; move it away, then "
                           "resume the job")
-        .with_reason("OUTPUT_EXISTS")
+        .with_reason(kOutputExists)
         .with_detail("output", output_);
   }
 

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "proto/pause_reasons.h"
 #include "quant/io/rooted.h"
 
 namespace rotor::coordinator {
@@ -62,7 +63,7 @@ Result<std::string> check_output(FileSystem& fs, const std::string& root, const 
     return refuse(already_exists("output " + path +
                                  " exists already and nothing is overwritten; "
                                  "choose another directory, or remove it"),
-                  "OUTPUT_EXISTS", path);
+                  kOutputExists, path);
   }
   ROTOR_ASSIGN_OR_RETURN(const bool partial, path_exists(fs, partial_output(path)));
   if (partial) {

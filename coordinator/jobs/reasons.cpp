@@ -26,10 +26,6 @@ bool is_one_of(const std::array<std::string_view, kSize>& reasons, const std::st
 
 }  // namespace
 
-bool resumes_by_itself(std::string_view reason) {
-  return reason == kDiskFull || reason == kSourceUnreadable;
-}
-
 bool is_output_blocked(std::string_view reason) {
   return reason == kOutputExists || reason == kNotThisJobs;
 }

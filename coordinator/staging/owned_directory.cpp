@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "proto/pause_reasons.h"
+
 namespace rotor::coordinator {
 namespace {
 
@@ -19,7 +21,7 @@ Status write_owner(FileSystem& fs, const std::string& path, const Owner& owner) 
 Status not_this_jobs(const std::string& path, const Owner& owner) {
   return already_exists(path + " is not of job " + owner.job_id +
                         ": nothing in it is touched; move it away, then resume the job")
-      .with_reason("NOT_THIS_JOBS")
+      .with_reason(kNotThisJobs)
       .with_detail("file", path);
 }
 

@@ -9,6 +9,7 @@
 #include "ops/cli/follow.h"
 #include "ops/cli/state_dir.h"
 #include "ops/cli/supervisor.h"
+#include "proto/pause_reasons.h"
 
 namespace rotor::cli {
 namespace {
@@ -166,7 +167,7 @@ class QuantizeRun {
   Result<v1::Job> open_job() {
     if (options_.local.restart && std::filesystem::exists(spec_.output())) {
       return already_exists(spec_.output() + " exists, and --restart overwrites no checkpoint")
-          .with_reason("OUTPUT_EXISTS")
+          .with_reason(kOutputExists)
           .with_detail("output", spec_.output())
           .with_detail("remedy", "remove it, or name another --output");
     }

@@ -7,6 +7,7 @@
 #include "ops/cli/client.h"
 #include "ops/cli/exit_code.h"
 #include "proto/errors.h"
+#include "proto/pause_reasons.h"
 
 namespace rotor::cli {
 namespace {
@@ -17,19 +18,14 @@ constexpr auto kIdleTime = std::chrono::seconds(2);  // of ranks that have nothi
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr double kCoordinatorStopSeconds = 10;
 
-constexpr char kLeasesLost[] = "LEASES_LOST";
-constexpr char kNotThisJobs[] = "NOT_THIS_JOBS";
-constexpr char kOutputExists[] = "OUTPUT_EXISTS";
-constexpr char kSourceChanged[] = "SOURCE_CHANGED";
 constexpr char kRemedy[] = "see the log; the same command goes on from the last committed layer";
 
 }  // namespace
 
 /// Of a pause that nobody but this command could end, and it stands as it did; OK: the job goes on.
 Status Supervisor::why_it_ends(const v1::Cause& cause) const {
-  if (cause.reason() == kSourceChanged || cause.reason() == kOutputExists ||
-      cause.reason() == kNotThisJobs) {
-    return from_cause(cause);
+  if (resumes_by_itself(cause.reason()) || cause.reason() == kPausedByUser) {
+    return {};
   }
   if (cause.reason() == kLeasesLost) {
     return from_cause(cause)
@@ -37,7 +33,7 @@ Status Supervisor::why_it_ends(const v1::Cause& cause) const {
         .with_detail("remedy", kRemedy)
         .with_detail("log", gang_.setup().log.string());
   }
-  return {};
+  return from_cause(cause);
 }
 
 Status Supervisor::run(const v1::Job& job) {
