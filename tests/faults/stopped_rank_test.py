@@ -33,8 +33,9 @@ def start_gang(address, log):
 
 def stopped(address, job, rank, log):
     """Stops a rank in a layer's first stages; returns how long the gang lived on."""
+    revision = service.ask(address, "status", job)["revision"]  # what was before is another gang's
     with open(log, "wb") as file, start_gang(address, file) as gang, \
-            service.events(address, job) as events:
+            service.events(address, job, revision + 1) as events:
         ranks = service.ranks_of(gang, RANKS)
         next(event for event in events if event.get("event") == "stage")
         os.kill(ranks[rank], signal.SIGSTOP)
@@ -92,6 +93,7 @@ def main():
         with service.coordinator(directory) as address:
             job = service.submit(address, directory / "out", CALIBRATION)
             stopped(address, job, 1, directory / "log-1")
+            stopped(address, job, 0, directory / "log-0")
             slow(address, job, directory / "log-slow")
             report = service.ask(address, "report", job)
         if report["state"] != "SUCCEEDED" or report["computed_layers"] != report["layers"]:
