@@ -1,43 +1,9 @@
-"""A coordinator and workers of their own processes, and the certificates that they trust one another by."""
+"""Certificates and tokens that a coordinator, workers and clients trust one another by, and what a client is told."""
 
-import contextlib
-import os
-import pathlib
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
-import harness  # noqa: E402
-from service import running  # noqa: E402
-
-
-def coordinator_command(directory, *options, listen="127.0.0.1:0"):
-    return [harness.BIN / "rotor-coordinator", "--state-dir", directory / "state", "--listen",
-            listen, "--port-file", directory / "port", "--model-root", harness.SOURCE,
-            "--data-root", harness.SOURCE, "--output-root", directory, "--log-level", "warning",
-            *options]
-
-
-@contextlib.contextmanager
-def coordinator(directory, *options):
-    """The process; its ports are in `ports`."""
-    port_file = directory / "port"
-    port_file.unlink(missing_ok=True)
-    with running(coordinator_command(directory, *options)) as process:
-        while not port_file.exists():
-            if process.poll() is not None:
-                raise AssertionError("the coordinator did not start")
-            time.sleep(0.02)
-        process.ports = port_file.read_text().split()
-        yield process
-
-
-def worker_command(address, *options):
-    as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-    return ["mpirun", *as_root, "--oversubscribe", "--bind-to", "none", "-n", "1",
-            harness.BIN / "rotor-worker", "--coordinator", address, "--device", "cpu", "--threads",
-            "1", "--log-level", "warn", *options]
+from service import harness
 
 
 def make_token(directory, name, role, *options):

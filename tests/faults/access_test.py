@@ -10,8 +10,9 @@ import subprocess
 import sys
 import unittest
 
-import access_service as service
-from access_service import harness
+import access_service as access
+import service
+from service import harness
 
 DONE, USAGE, UNREACHABLE, CONFIGURATION = 0, 2, 69, 78
 
@@ -21,15 +22,15 @@ class Access(unittest.TestCase):
         temporary = harness.temporary_directory()
         self.addCleanup(temporary.cleanup)
         self.directory = pathlib.Path(temporary.name)
-        self.authority = service.Authority(self.directory, "authority")
-        self.stranger = service.Authority(self.directory, "stranger")
+        self.authority = access.Authority(self.directory, "authority")
+        self.stranger = access.Authority(self.directory, "stranger")
         self.certificate, self.key = self.authority.sign("server")
 
     def tls(self, *more):
         return ["--tls-cert", self.certificate, "--tls-key", self.key, *more]
 
     def expect(self, code, words, address, *arguments):
-        got, output = service.rotor(address, *arguments)
+        got, output = access.rotor(address, *arguments)
         self.assertEqual(got, code, output)
         self.assertIn(words, output)
 
@@ -48,7 +49,7 @@ class Access(unittest.TestCase):
 
     def test_none_wrong_authority_wrong_name(self):
         ca = ["--tls-ca", self.authority.certificate]
-        with service.coordinator(self.directory, *self.tls()) as server:
+        with service.coordinator_process(self.directory, *self.tls()) as server:
             address = "localhost:" + server.ports[0]
             self.expect(DONE, "", address, "jobs", *ca)
             self.expect(UNREACHABLE, "did not answer", address, "jobs")
@@ -57,13 +58,13 @@ class Access(unittest.TestCase):
             self.expect(CONFIGURATION, "no-such-file", address, "jobs", "--tls-ca", "no-such-file")
             # Another name, then one that has expired, without a restart; then a good one again.
             self.replace_server(self.authority.sign("other", "other.example"))
-            service.wait_until(lambda: service.rotor(address, "jobs", *ca)[0] == UNREACHABLE,
+            access.wait_until(lambda: access.rotor(address, "jobs", *ca)[0] == UNREACHABLE,
                                "a certificate for another host must be refused")
             self.replace_server(self.authority.sign("expired", days=-1))
-            service.wait_until(lambda: service.rotor(address, "jobs", *ca)[0] == UNREACHABLE,
+            access.wait_until(lambda: access.rotor(address, "jobs", *ca)[0] == UNREACHABLE,
                                "an expired certificate must be refused")
             self.replace_server(self.stranger.sign("moved"))
-            service.wait_until(lambda: service.rotor(
+            access.wait_until(lambda: access.rotor(
                 address, "jobs", "--tls-ca", self.stranger.certificate)[0] == DONE,
                                "a rotated certificate must be used")
             self.expect(UNREACHABLE, "did not answer", address, "jobs", *ca)
@@ -74,14 +75,14 @@ class Access(unittest.TestCase):
         ca = ["--tls-ca", self.authority.certificate]
         as_client = lambda pair: [*ca, "--tls-cert", pair[0], "--tls-key", pair[1]]  # noqa: E731
         required = self.tls("--tls-client-ca", self.authority.certificate)
-        with service.coordinator(self.directory, *required) as server:
+        with service.coordinator_process(self.directory, *required) as server:
             address = "localhost:" + server.ports[0]
             self.expect(DONE, "", address, "jobs", *as_client(good))
             self.expect(UNREACHABLE, "", address, "jobs", *ca)
             self.expect(UNREACHABLE, "", address, "jobs", *as_client(bad))
         tokens = self.directory / "tokens"
         tokens.write_text("gang read cert:gang-1.example\n")
-        with service.coordinator(self.directory, *required, "--tokens", tokens) as server:
+        with service.coordinator_process(self.directory, *required, "--tokens", tokens) as server:
             address = "localhost:" + server.ports[0]
             self.expect(DONE, "", address, "jobs", *as_client(good))
             self.expect(CONFIGURATION, "none was shown", address, "jobs", *ca)
@@ -100,13 +101,13 @@ class Access(unittest.TestCase):
         self.refuses_to_start("broken:1", "--tokens", broken)
 
     def test_tokens_and_roles(self):
-        reader = service.make_token(self.directory, "reader", "read")
-        worker = service.make_token(self.directory, "gang", "worker")
-        alice = service.make_token(self.directory, "alice", "submit", "--jobs", 1)
-        bob = service.make_token(self.directory, "bob", "submit")
-        admin = service.make_token(self.directory, "admin", "admin")
+        reader = access.make_token(self.directory, "reader", "read")
+        worker = access.make_token(self.directory, "gang", "worker")
+        alice = access.make_token(self.directory, "alice", "submit", "--jobs", 1)
+        bob = access.make_token(self.directory, "bob", "submit")
+        admin = access.make_token(self.directory, "admin", "admin")
         submit = ["submit", harness.MODEL, "--format", "mxfp4", *harness.CALIBRATION]
-        with service.coordinator(self.directory, "--tokens", self.directory / "tokens",
+        with service.coordinator_process(self.directory, "--tokens", self.directory / "tokens",
                                  "--worker-listen", "127.0.0.1:0") as server:
             address, workers = ("127.0.0.1:" + port for port in server.ports)
             as_ = lambda token: ["--token-file", token]  # noqa: E731
@@ -126,20 +127,23 @@ class Access(unittest.TestCase):
             # On the workers' listener there are no jobs, and on the other one no work.
             self.expect(2, "", workers, "jobs", *as_(admin))
             for where, token in ((workers, forged), (workers, alice), (address, worker)):
-                done = subprocess.run(list(map(str, service.worker_command(where, *as_(token)))),
+                gang = service.gang_command(where, "--log-level", "warn", *as_(token), ranks=1,
+                                            drain_seconds=0)
+                done = subprocess.run(list(map(str, gang)),
                                       capture_output=True, text=True, timeout=60, check=False)
                 self.assertEqual(done.returncode, CONFIGURATION, done.stderr)
-            with service.running(service.worker_command(workers, *as_(worker))):
-                service.wait_until(lambda: "SUCCEEDED" in service.rotor(
+            with service.running(service.gang_command(workers, "--log-level", "warn", *as_(worker),
+                                                      ranks=1, drain_seconds=0)):
+                access.wait_until(lambda: "SUCCEEDED" in access.rotor(
                     address, "status", job, *as_(reader))[1], "the job's end", 120)
             # Withdrawn and replaced while the coordinator runs.
             tokens = self.directory / "tokens"
             lines = [line for line in tokens.read_text().splitlines() if "alice" not in line]
             tokens.write_text("\n".join(lines) + "\n")
-            service.wait_until(lambda: service.rotor(address, "jobs", *as_(alice))[0] ==
+            access.wait_until(lambda: access.rotor(address, "jobs", *as_(alice))[0] ==
                                CONFIGURATION, "a withdrawn token must be refused")
-            service.make_token(self.directory, "alice", "submit")
-            service.wait_until(lambda: service.rotor(address, "jobs", *as_(alice))[0] == DONE,
+            access.make_token(self.directory, "alice", "submit")
+            access.wait_until(lambda: access.rotor(address, "jobs", *as_(alice))[0] == DONE,
                                "a new token must be known")
             self.assertEqual((self.directory / "state").stat().st_mode & 0o777, 0o700)
 

@@ -17,6 +17,7 @@ ROTOR = str(harness.BIN / "rotor")
 
 @contextlib.contextmanager
 def running(command, **options):
+    """A process that is killed at the end, with all that it started."""
     with subprocess.Popen(list(map(str, command)), **options) as process:
         try:
             yield process
@@ -26,29 +27,56 @@ def running(command, **options):
                     os.kill(pid, signal.SIGKILL)
 
 
+def coordinator_command(directory, *options, listen="127.0.0.1:0"):
+    return [harness.BIN / "rotor-coordinator", "--state-dir", directory / "state", "--listen",
+            listen, "--port-file", directory / "port", "--model-root", harness.SOURCE,
+            "--data-root", harness.SOURCE, "--output-root", directory, "--log-level", "warning",
+            *options]
+
+
 @contextlib.contextmanager
-def coordinator(directory, *options):
-    """A running coordinator; yields its address."""
-    directory = pathlib.Path(directory)
-    command = [harness.BIN / "rotor-coordinator", "--state-dir", directory / "state", "--listen",
-               "127.0.0.1:0", "--port-file", directory / "port", "--model-root", harness.SOURCE,
-               "--data-root", harness.SOURCE, "--output-root", directory, "--log-level", "off",
-               *options]
-    with running(command) as process:
-        while not (directory / "port").exists():
+def coordinator_process(directory, *options):
+    """A running coordinator; its ports are in `ports`."""
+    port_file = directory / "port"
+    port_file.unlink(missing_ok=True)
+    with running(coordinator_command(directory, *options)) as process:
+        while not port_file.exists():
             if process.poll() is not None:
                 raise AssertionError("the coordinator did not start")
             time.sleep(0.02)
-        yield "127.0.0.1:" + (directory / "port").read_text().split()[0]
+        process.ports = port_file.read_text().split()
+        yield process
 
 
-def gang(address, ranks=2, bind_to="none", env=None, log=subprocess.DEVNULL, drain_seconds=25):
+@contextlib.contextmanager
+def coordinator(directory, *options):
+    """A running coordinator; yields its address."""
+    with coordinator_process(pathlib.Path(directory), *options) as process:
+        yield f"127.0.0.1:{process.ports[0]}"
+
+
+@contextlib.contextmanager
+def disturbed_job(calibration, *options):
+    """A job on a coordinator with these options, for its test to disturb until it ends: yields a directory, the
+    coordinator's address and the job. Then its checkpoint has to have the bytes of an undisturbed run."""
+    with harness.temporary_directory() as name:
+        directory = pathlib.Path(name)
+        reference = directory / "reference"
+        harness.run(harness.quantize_command(reference, "--ranks", 1, "--threads", 2, calibration=calibration))
+        with coordinator(directory, *options) as address:
+            yield directory, address, submit(address, directory / "out", calibration)
+        harness.assert_same_bytes(harness.digests(directory / "out"), harness.digests(reference), "a disturbed job")
+
+
+def gang_command(address, *options, ranks=2, bind_to="none", drain_seconds=25):
     as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     wait = ["--mca", "odls_base_sigkill_timeout", drain_seconds] if drain_seconds else []
-    return running(["mpirun", *as_root, "--oversubscribe", "--bind-to", bind_to, *wait,
-                    "-n", ranks, harness.BIN / "rotor-worker",
-                    "--coordinator", address, "--device", "cpu", "--threads", "1"],
-                   stdout=log, stderr=log, env={**os.environ, **(env or {})})
+    return ["mpirun", *as_root, "--oversubscribe", "--bind-to", bind_to, *wait, "-n", ranks,
+            harness.BIN / "rotor-worker", "--coordinator", address, "--device", "cpu", "--threads", "1", *options]
+
+
+def gang(address, env=None, log=subprocess.DEVNULL, **how):
+    return running(gang_command(address, **how), stdout=log, stderr=log, env={**os.environ, **(env or {})})
 
 
 def ranks_of(started, expected):

@@ -2,11 +2,10 @@
 its lease, however long a layer takes; stopped, it loses it; awake, it is leased the rest, and the
 checkpoint has the bytes of an undisturbed run.
 
-faults.05 (a straggler is not flagged yet), faults.06.
+faults.05 (what names a straggler: stopped_rank_test.py), faults.06.
 """
 
 import os
-import pathlib
 import signal
 import sys
 
@@ -52,21 +51,12 @@ def check(events, report):
 
 
 def main():
-    with harness.temporary_directory() as name:
-        directory = pathlib.Path(name)
-        reference = directory / "reference"
-        harness.run(harness.quantize_command(reference, "--ranks", 1, "--threads", 2,
-                                             calibration=CALIBRATION))
-        with service.coordinator(directory, "--lease-seconds", LEASE_SECONDS,
-                                 "--heartbeat-seconds", LEASE_SECONDS / 8) as address:
-            job = service.submit(address, directory / "out", CALIBRATION)
-            with service.gang(address) as gang, service.events(address, job) as coming:
-                events = follow(coming, service.ranks_of(gang, 2))
-            report = service.ask(address, "report", job)
-        check(events, report)
-        harness.assert_same_bytes(harness.digests(directory / "out"), harness.digests(reference),
-                                  "workers stopped")
-        print("stopped, lost, woken: the same bytes")
+    with service.disturbed_job(CALIBRATION, "--lease-seconds", LEASE_SECONDS, "--heartbeat-seconds",
+                               LEASE_SECONDS / 8) as (_, address, job):
+        with service.gang(address) as gang, service.events(address, job) as coming:
+            events = follow(coming, service.ranks_of(gang, 2))
+        check(events, service.ask(address, "report", job))
+    print("stopped, lost, woken: the same bytes")
 
 
 if __name__ == "__main__":

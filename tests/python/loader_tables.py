@@ -7,6 +7,18 @@ N outputs, K inputs, G inputs that share a scale, H the block of an online rotat
 SCALAR, ONE = [], [1]
 A4 = "a4 alone"
 
+
+def fp_quant(group):
+    """FPQuantLinearMethod."""
+    return {
+        "qweight": ("U8", lambda n, k, g, h: [n, k // 2]),
+        "scales": ("U8", lambda n, k, g, h: [n, k // group]),
+        "weight_global_scale": ("F32", lambda n, k, g, h: ONE),
+        "act_global_scale": ("F32", lambda n, k, g, h: ONE),
+        "forward_hadamard_matrix": ("BF16", lambda n, k, g, h: [h, h]),
+    }
+
+
 TABLES = {
     # CompressedTensorsW4A4Fp4; of experts CompressedTensorsW4A4Nvfp4MoEMethod
     ("compressed-tensors", "nvfp4"): {
@@ -33,21 +45,8 @@ TABLES = {
         "weight_scale_2": ("F32", lambda n, k, g, h: SCALAR),
         "input_scale": ("F32", lambda n, k, g, h: SCALAR, A4),
     },
-    # FPQuantLinearMethod
-    ("fp-quant", "nvfp4"): {
-        "qweight": ("U8", lambda n, k, g, h: [n, k // 2]),
-        "scales": ("U8", lambda n, k, g, h: [n, k // 16]),
-        "weight_global_scale": ("F32", lambda n, k, g, h: ONE),
-        "act_global_scale": ("F32", lambda n, k, g, h: ONE),
-        "forward_hadamard_matrix": ("BF16", lambda n, k, g, h: [h, h]),
-    },
-    ("fp-quant", "mxfp4"): {
-        "qweight": ("U8", lambda n, k, g, h: [n, k // 2]),
-        "scales": ("U8", lambda n, k, g, h: [n, k // 32]),
-        "weight_global_scale": ("F32", lambda n, k, g, h: ONE),
-        "act_global_scale": ("F32", lambda n, k, g, h: ONE),
-        "forward_hadamard_matrix": ("BF16", lambda n, k, g, h: [h, h]),
-    },
+    ("fp-quant", "nvfp4"): fp_quant(16),
+    ("fp-quant", "mxfp4"): fp_quant(32),
 }
 
 
