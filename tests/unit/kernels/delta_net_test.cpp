@@ -2,20 +2,13 @@
 
 #include <cmath>
 
+#include "tests/support/delta_net_reference.h"
 #include "tests/unit/kernels/cuda_test.h"
 
 namespace rotor::kernels {
 namespace {
 
 using DeltaNet = CudaTest;
-
-double at(const std::vector<float>& values, int64_t index) {
-  return static_cast<double>(values[static_cast<size_t>(index)]);
-}
-
-double sigmoid(double x) {
-  return 1.0 / (1.0 + std::exp(-x));
-}
 
 /// Within `tolerance` of what is expected, or of BF16's rounding of it; NaN guards a failure.
 void expect_close(const std::vector<float>& actual, const std::vector<double>& expected,
@@ -46,17 +39,9 @@ TEST_F(DeltaNet, ConvolvesEachSequenceByItself) {
       ASSERT_OK(causal_convolution(in.data(), dtype, rows, cols, seq_len,
                                    static_cast<const float*>(device_weight.data()), taps,
                                    out.data(), stream()));
-      std::vector<double> expected;
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = 0; c < cols; ++c) {
-          double sum = 0.0;
-          for (int64_t back = 0; back < taps && back <= r % seq_len; ++back) {
-            sum += at(weight, c * taps + taps - 1 - back) * at(x, (r - back) * cols + c);
-          }
-          expected.push_back(sum * sigmoid(sum));
-        }
-      }
-      expect_close(download(dtype, rows * cols, out), expected, tolerance_of(dtype));
+      expect_close(download(dtype, rows * cols, out),
+                   testing::expected_convolution(x, rows, cols, seq_len, weight, taps),
+                   tolerance_of(dtype));
     }
   }
 }
@@ -67,53 +52,6 @@ struct Sizes {
   int64_t key_dim;
   int64_t value_dim;
 };
-
-/// By the formula, a token at a time, in F64.
-std::vector<double> recurrence(const DeltaProblem& p, const std::vector<float>& mixed,
-                               const std::vector<float>& beta, const std::vector<float>& alpha,
-                               const std::vector<float>& decay, const std::vector<float>& step) {
-  const int64_t keys = p.key_heads * p.key_dim;
-  const int64_t values = p.value_heads * p.value_dim;
-  const int64_t cols = 2 * keys + values;
-  std::vector<double> out(static_cast<size_t>(p.sequences * p.seq_len * values));
-  for (int64_t piece = 0; piece < p.sequences * p.value_heads; ++piece) {
-    const int64_t head = piece % p.value_heads;
-    std::vector<double> state(static_cast<size_t>(p.key_dim * p.value_dim), 0.0);
-    for (int64_t t = 0; t < p.seq_len; ++t) {
-      const int64_t row = piece / p.value_heads * p.seq_len + t;
-      const int64_t q = row * cols + head / (p.value_heads / p.key_heads) * p.key_dim;
-      const int64_t k = q + keys;
-      double q_length = 1e-6;
-      double k_length = 1e-6;
-      for (int64_t i = 0; i < p.key_dim; ++i) {
-        q_length += at(mixed, q + i) * at(mixed, q + i);
-        k_length += at(mixed, k + i) * at(mixed, k + i);
-      }
-      q_length = std::sqrt(q_length * static_cast<double>(p.key_dim));
-      k_length = std::sqrt(k_length);
-      const int64_t gate = row * p.value_heads + head;
-      const double kept = std::exp(-std::exp(at(decay, head)) *
-                                   std::log1p(std::exp(at(alpha, gate) + at(step, head))));
-      for (int64_t j = 0; j < p.value_dim; ++j) {
-        double* column = state.data() + j * p.key_dim;
-        double held = 0.0;
-        for (int64_t i = 0; i < p.key_dim; ++i) {
-          column[i] *= kept;
-          held += at(mixed, k + i) / k_length * column[i];
-        }
-        const double change = sigmoid(at(beta, gate)) *
-                              (at(mixed, row * cols + 2 * keys + head * p.value_dim + j) - held);
-        double sum = 0.0;
-        for (int64_t i = 0; i < p.key_dim; ++i) {
-          column[i] += at(mixed, k + i) / k_length * change;
-          sum += at(mixed, q + i) / q_length * column[i];
-        }
-        out[static_cast<size_t>(row * values + head * p.value_dim + j)] = sum;
-      }
-    }
-  }
-  return out;
-}
 
 TEST_F(DeltaNet, GoesFromTokenToToken) {
   for (const DType dtype : {DType::kF32, DType::kBf16}) {
@@ -143,7 +81,8 @@ TEST_F(DeltaNet, GoesFromTokenToToken) {
       ASSERT_OK(delta_rule(problem, device_mixed.data(), device_beta.data(), device_alpha.data(),
                            dtype, out.data(), stream()));
       expect_close(download(dtype, tokens * values, out),
-                   recurrence(problem, mixed, beta, alpha, decay, step), tolerance_of(dtype));
+                   testing::expected_delta_rule(problem, mixed, beta, alpha, decay, step),
+                   tolerance_of(dtype));
     }
   }
 }
@@ -159,11 +98,8 @@ TEST_F(DeltaNet, GatesByColumnOrByRow) {
       const DeviceBuffer device_gate = upload_as(dtype, gate);
       ASSERT_OK(
           sigmoid_gate(gated.data(), device_gate.data(), dtype, rows, cols, gate_cols, stream()));
-      std::vector<double> expected;
-      for (int64_t i = 0; i < rows * cols; ++i) {
-        expected.push_back(at(x, i) * sigmoid(at(gate, gate_cols == 1 ? i / cols : i)));
-      }
-      expect_close(download(dtype, rows * cols, gated), expected, tolerance_of(dtype));
+      expect_close(download(dtype, rows * cols, gated),
+                   testing::expected_sigmoid_gate(x, cols, gate, gate_cols), tolerance_of(dtype));
     }
   }
 }

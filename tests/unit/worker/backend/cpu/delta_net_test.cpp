@@ -2,15 +2,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <vector>
 
+#include "tests/support/delta_net_reference.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/worker/backend/cpu/operation_test.h"
 
 namespace rotor::worker {
 namespace {
 
+using rotor::testing::expected_convolution;
+using rotor::testing::expected_delta_rule;
+using rotor::testing::expected_sigmoid_gate;
 using testing::expect_close;
 using testing::f32_tensor;
 using testing::make_tensor;
@@ -18,14 +21,6 @@ using testing::poisoned;
 using testing::random_values;
 using testing::same_for_any_threads;
 using testing::values_of;
-
-double at(const std::vector<float>& values, int64_t index) {
-  return static_cast<double>(values[static_cast<size_t>(index)]);
-}
-
-double sigmoid(double x) {
-  return 1.0 / (1.0 + std::exp(-x));
-}
 
 TEST(DeltaNetTest, ConvolvesEachSequenceByItself) {
   const int64_t seq_len = 6;
@@ -42,17 +37,7 @@ TEST(DeltaNetTest, ConvolvesEachSequenceByItself) {
                                              seq_len, out));
         return values_of(out);
       });
-      std::vector<double> expected;
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = 0; c < cols; ++c) {
-          double sum = 0.0;
-          for (int64_t back = 0; back < taps && back <= r % seq_len; ++back) {
-            sum += at(weight, c * taps + taps - 1 - back) * at(x, (r - back) * cols + c);
-          }
-          expected.push_back(sum * sigmoid(sum));
-        }
-      }
-      expect_close(actual, expected, 1e-5);
+      expect_close(actual, expected_convolution(x, rows, cols, seq_len, weight, taps), 1e-5);
     }
   }
 }
@@ -79,52 +64,6 @@ DeltaCase make_case() {
   return made;
 }
 
-/// By the formula, a token at a time, in F64.
-std::vector<double> expected_of(const DeltaCase& made) {
-  const DeltaShape& s = made.shape;
-  std::vector<double> out(static_cast<size_t>(s.sequences * s.seq_len * s.value_features()));
-  for (int64_t sequence = 0; sequence < s.sequences; ++sequence) {
-    for (int64_t head = 0; head < s.value_heads; ++head) {
-      std::vector<double> state(static_cast<size_t>(s.key_dim * s.value_dim), 0.0);
-      for (int64_t t = 0; t < s.seq_len; ++t) {
-        const int64_t row = sequence * s.seq_len + t;
-        const int64_t q = row * s.mixed_features() + head / 3 * s.key_dim;
-        const int64_t k = q + s.key_features();
-        const int64_t v = row * s.mixed_features() + 2 * s.key_features() + head * s.value_dim;
-        double q_squares = 1e-6;
-        double k_squares = 1e-6;
-        for (int64_t i = 0; i < s.key_dim; ++i) {
-          q_squares += at(made.mixed, q + i) * at(made.mixed, q + i);
-          k_squares += at(made.mixed, k + i) * at(made.mixed, k + i);
-        }
-        const double step =
-            std::log1p(std::exp(at(made.alpha, row * 6 + head) + at(made.step, head)));
-        const double kept = std::exp(-std::exp(at(made.decay, head)) * step);
-        const double beta = sigmoid(at(made.beta, row * 6 + head));
-        for (int64_t j = 0; j < s.value_dim; ++j) {
-          const auto cell = [&](int64_t i) -> double& {
-            return state[static_cast<size_t>(i * s.value_dim + j)];
-          };
-          double held = 0.0;
-          for (int64_t i = 0; i < s.key_dim; ++i) {
-            cell(i) *= kept;
-            held += at(made.mixed, k + i) / std::sqrt(k_squares) * cell(i);
-          }
-          double sum = 0.0;
-          for (int64_t i = 0; i < s.key_dim; ++i) {
-            cell(i) += at(made.mixed, k + i) / std::sqrt(k_squares) * beta *
-                       (at(made.mixed, v + j) - held);
-            sum += at(made.mixed, q + i) / std::sqrt(q_squares * static_cast<double>(s.key_dim)) *
-                   cell(i);
-          }
-          out[static_cast<size_t>(row * s.value_features() + head * s.value_dim + j)] = sum;
-        }
-      }
-    }
-  }
-  return out;
-}
-
 TEST(DeltaNetTest, GoesFromTokenToToken) {
   DeltaCase made = make_case();
   const DeltaShape& s = made.shape;
@@ -137,7 +76,9 @@ TEST(DeltaNetTest, GoesFromTokenToToken) {
         f32_tensor(backend, 1, 6, made.decay), f32_tensor(backend, 1, 6, made.step), out));
     return values_of(out);
   });
-  expect_close(actual, expected_of(made), 1e-5);
+  expect_close(actual,
+               expected_delta_rule(s, made.mixed, made.beta, made.alpha, made.decay, made.step),
+               1e-5);
 }
 
 TEST(DeltaNetTest, GatesByColumnOrByRow) {
@@ -151,11 +92,7 @@ TEST(DeltaNetTest, GatesByColumnOrByRow) {
       EXPECT_OK(backend.sigmoid_gate(gated, f32_tensor(backend, rows, gate_cols, gate)));
       return values_of(gated);
     });
-    std::vector<double> expected;
-    for (int64_t i = 0; i < rows * cols; ++i) {
-      expected.push_back(at(x, i) * sigmoid(at(gate, gate_cols == 1 ? i / cols : i)));
-    }
-    expect_close(actual, expected, 1e-5);
+    expect_close(actual, expected_sigmoid_gate(x, cols, gate, gate_cols), 1e-5);
   }
 }
 
