@@ -47,6 +47,22 @@ class CoreTest : public ::testing::Test {
     return worker.next_lease();
   }
 
+  /// A worker that commits layers [from, to) of the lease it gets, and goes.
+  void commit(const std::string& group, int32_t from, int32_t to) {
+    CoreWorker worker(core_.get(), group);
+    const auto lease = lease_to(worker);
+    ASSERT_TRUE(lease.has_value());
+    for (int32_t layer = from; layer < to; ++layer) {
+      ASSERT_OK(worker.put_and_commit(*lease, layer));
+    }
+    core_->draining(worker.group(), "SIGTERM");
+  }
+
+  /// Where the coordinator keeps the layers of the job.
+  std::string staging(const std::string& name) {
+    return demo_.state() + "/staging/" + name.substr(std::string("jobs/").size());
+  }
+
   /// All events of the job, checked for order and holes.
   std::vector<v1::JobEvent> events(const std::string& name) {
     std::vector<v1::JobEvent> all;

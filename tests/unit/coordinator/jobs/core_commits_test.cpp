@@ -15,8 +15,7 @@ class CoreCommits : public CoreTest {
  protected:
   /// The committed file of a layer.
   std::string staged(const std::string& name, int32_t layer) {
-    const std::string directory = demo_.state() + "/staging/" + name.substr(5);
-    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    for (const auto& entry : std::filesystem::directory_iterator(staging(name))) {
       const std::string file = entry.path().filename().string();
       if (file.rfind("layer-0000" + std::to_string(layer) + ".", 0) == 0) {
         return entry.path().string();

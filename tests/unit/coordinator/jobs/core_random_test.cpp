@@ -136,9 +136,9 @@ class CoreRandom : public CoreTest {
       ASSERT_NE(now.state(), v1::JOB_STATE_FAILED) << when << now.cause().message();
       ASSERT_GE(now.committed_layers(), watched.committed) << when;
       watched.committed = now.committed_layers();
-      const fs::path staging = demo_.state() + "/staging/" + watched.name.substr(5);
       if (now.state() != v1::JOB_STATE_SUCCEEDED) {
-        const auto files = std::distance(fs::directory_iterator(staging), fs::directory_iterator());
+        const auto files =
+            std::distance(fs::directory_iterator(staging(watched.name)), fs::directory_iterator());
         ASSERT_GT(files, watched.committed) << when;  // and the owner's file
       }
     }

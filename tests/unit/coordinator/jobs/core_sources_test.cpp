@@ -19,10 +19,7 @@ class CoreSources : public CoreTest {
   /// A job with one committed layer; its worker is gone.
   std::string begin() {
     std::string name = submit();
-    CoreWorker worker(core_.get(), "first");
-    const auto lease = lease_to(worker);
-    EXPECT_OK(worker.put_and_commit(*lease, 0));
-    core_->draining(worker.group(), "SIGTERM");
+    commit("first", 0, 1);
     return name;
   }
 
@@ -32,8 +29,7 @@ class CoreSources : public CoreTest {
     EXPECT_EQ(paused.cause().reason(), reason);
     EXPECT_NE(paused.cause().message().find(words), std::string::npos) << paused.cause().message();
     EXPECT_EQ(paused.committed_layers(), 1);
-    const std::string staging = demo_.state() + "/staging/" + name.substr(5);
-    EXPECT_TRUE(fs::exists(staging + "/layer-00000.fence-1.safetensors"));
+    EXPECT_TRUE(fs::exists(staging(name) + "/layer-00000.fence-1.safetensors"));
   }
 
   /// Rewrites a byte of the model's weights and keeps size and modification time.

@@ -17,21 +17,9 @@ using testing::CoreWorker;
 
 class CoreState : public CoreTest {
  protected:
-  void commit(const std::string& group, int32_t from, int32_t to) {
-    CoreWorker worker(core_.get(), group);
-    const auto lease = lease_to(worker);
-    ASSERT_TRUE(lease.has_value());
-    for (int32_t layer = from; layer < to; ++layer) {
-      ASSERT_OK(worker.put_and_commit(*lease, layer));
-    }
-    core_->draining(worker.group(), "SIGTERM");
-  }
   Status open_again() {
     core_.reset();
     return Core::open(fs_, clock_, demo_.options()).status();
-  }
-  std::string staging(const std::string& name) {
-    return demo_.state() + "/staging/" + name.substr(5);
   }
   std::string store() { return demo_.state() + "/jobs.sqlite"; }
   std::string partial() { return demo_.output() + ".rotor-partial"; }
