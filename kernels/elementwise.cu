@@ -15,9 +15,7 @@ constexpr int kBlockRun = kBlockThreads / kWarpSize * kWarpRun;
 struct Add {
   float scale;
 
-  __device__ float operator()(float a, float b) const {
-    return __fadd_rn(a, __fmul_rn(b, scale));
-  }
+  __device__ float operator()(float a, float b) const { return __fadd_rn(a, __fmul_rn(b, scale)); }
 };
 
 struct SiluProduct {

@@ -186,9 +186,10 @@ void RankMonitor::run() {
     }
     if (const std::optional<int> slow = table_->new_straggler(); slow && rank_ == 0) {
       const RankIdentity& who = table_->ranks()[static_cast<size_t>(*slow)].identity;
-      spdlog::warn("rank {} of {}, process {} on {}, is a straggler: the others spend most of "
-                   "their time waiting for it",
-                   *slow, size_, who.process, who.host);
+      spdlog::warn(
+          "rank {} of {}, process {} on {}, is a straggler: the others spend most of "
+          "their time waiting for it",
+          *slow, size_, who.process, who.host);
     }
     changed_.wait_for(lock, kPoll, [this] { return stop_; });
   }
@@ -227,10 +228,10 @@ Result<RankTable::Options> rank_limits() {
                          environment_seconds("ROTOR_SILENT_RANK_SECONDS"));
   ROTOR_ASSIGN_OR_RETURN(const std::optional<std::chrono::seconds> window,
                          environment_seconds("ROTOR_STRAGGLER_SECONDS"));
-  options.silence = silence.value_or(std::chrono::duration_cast<std::chrono::seconds>(
-      options.silence));
-  options.window = window.value_or(std::chrono::duration_cast<std::chrono::seconds>(
-      options.window));
+  options.silence =
+      silence.value_or(std::chrono::duration_cast<std::chrono::seconds>(options.silence));
+  options.window =
+      window.value_or(std::chrono::duration_cast<std::chrono::seconds>(options.window));
   return options;
 }
 

@@ -51,7 +51,8 @@ void RankTable::pass(Seconds elapsed) {
 void RankTable::end_window() {
   for (size_t rank = 0; rank < ranks_.size(); ++rank) {
     RankStatus& status = ranks_[rank];
-    status.wait_share = std::clamp((status.beat.waited - before_[rank]) / window_.count(), 0.0, 1.0);
+    status.wait_share =
+        std::clamp((status.beat.waited - before_[rank]) / window_.count(), 0.0, 1.0);
     before_[rank] = status.beat.waited;
   }
   for (size_t rank = 0; rank < ranks_.size(); ++rank) {

@@ -17,9 +17,9 @@ struct EvalOptions {
   std::string losses;  // file to write every token's loss to; empty: none
 };
 
-/// Writes the losses where they are asked for (eval/losses_file.h), and prints one JSON object on stdout: perplexity, tokens, sequences, seq_len, seconds; progress goes
-/// to stderr. On an error it prints nothing: the caller does. Errors: those of the tokenizer, the
-/// windows and the evaluation.
+/// Writes the losses where they are asked for (eval/losses_file.h), and prints one JSON object on
+/// stdout: perplexity, tokens, sequences, seq_len, seconds; progress goes to stderr. On an error it
+/// prints nothing: the caller does. Errors: those of the tokenizer, the windows and the evaluation.
 Status run_eval(Backend& backend, const EvalOptions& options);
 
 }  // namespace rotor::worker

@@ -97,8 +97,8 @@ void Drain::wait() {
   }
   const auto deadline = std::chrono::steady_clock::now() + kDrainTime;
   while (!drain_over.load()) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) {
       // Other threads are inside collectives and kernels: nothing orderly is left to do, and
       // nothing that was acknowledged is lost.

@@ -218,11 +218,12 @@ TEST_F(Elementwise, ConvertsEveryHalf) {
 
 TEST(ElementwiseArguments, AreRefusedBeforeTheDeviceIsTouched) {
   alignas(16) float x[64] = {};
-  EXPECT_FAILS(add(x, x, 1.0F, DType::kF16, 8, nullptr), Code::kUnimplemented, "UNSUPPORTED_ON_CUDA",
-               "x of F16");
+  EXPECT_FAILS(add(x, x, 1.0F, DType::kF16, 8, nullptr), Code::kUnimplemented,
+               "UNSUPPORTED_ON_CUDA", "x of F16");
   EXPECT_FAILS(add(x, x + 1, 1.0F, DType::kF32, 8, nullptr), Code::kInvalidArgument, "BAD_POINTER",
                "y is not aligned");
-  EXPECT_FAILS(add(x, x, 1.0F, DType::kF32, -1, nullptr), Code::kInvalidArgument, "BAD_SHAPE", "-1");
+  EXPECT_FAILS(add(x, x, 1.0F, DType::kF32, -1, nullptr), Code::kInvalidArgument, "BAD_SHAPE",
+               "-1");
   EXPECT_FAILS(silu_product(x, nullptr, DType::kF32, 8, x, nullptr), Code::kInvalidArgument,
                "BAD_POINTER", "up is null");
   EXPECT_FAILS(silu_product(x, x, DType::kF64, 8, x, nullptr), Code::kUnimplemented,
