@@ -15,20 +15,14 @@
 #include "quant/checkpoint/verify.h"
 #include "quant/engines/serving.h"
 #include "tests/support/coordinator/core_fixture.h"
+#include "tests/support/directory_digests.h"
 
 namespace rotor::coordinator {
 namespace {
 
 using testing::CoreTest;
 using testing::CoreWorker;
-
-std::map<std::string, std::string> digests(const std::string& directory) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    files[entry.path().filename().string()] = sha256_hex(testing::file_bytes(entry.path()));
-  }
-  return files;
-}
+using testing::digests;
 
 nlohmann::json open_model_config(const std::string& directory) {
   return nlohmann::json::parse(testing::file_bytes(directory + "/config.json"));
