@@ -6,13 +6,14 @@
 
 #include "model/config_attention.h"
 #include "model/config_delta.h"
+#include "model/config_fields.h"
 #include "model/config_latent.h"
 #include "model/config_mixture.h"
 #include "model/config_rope.h"
 #include "model/families.h"
 #include "model/json_object.h"
 #include "model/wrappers.h"
-#include "quant/base/json.h"
+#include "quant/base/config_json.h"
 #include "quant/format/bf16.h"
 
 namespace rotor {
@@ -36,6 +37,9 @@ Result<DType> parse_dtype(const JsonObject& object, const Family& family) {
   }
   if (name == "float32" || name == "float") {
     return DType::kF32;
+  }
+  if (name == "auto") {
+    return object.error(key, "write the dtype that the weights have: bfloat16, float16 or float32");
   }
   return object.error(key, "supported are bfloat16, float16 and float32: convert the model");
 }
@@ -119,7 +123,7 @@ Status parse_embedding_scale(const JsonObject& object, const Family& family, Mod
 
 Result<ModelConfig> parse_model_config(const std::string& text, const std::string& path,
                                        bool allow_quantized) {
-  ROTOR_ASSIGN_OR_RETURN(const nlohmann::json json, parse_json(text, path));
+  ROTOR_ASSIGN_OR_RETURN(const nlohmann::json json, parse_config_json(text, path));
   ROTOR_ASSIGN_OR_RETURN(const JsonObject root, JsonObject::make(json, path, "", kReason));
   ModelConfig config;
   ROTOR_ASSIGN_OR_RETURN(config.source_quantization,
@@ -133,6 +137,7 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
     return found.status().with_context(path).with_detail("file", path);
   }
   const Family& family = **found;
+  ROTOR_RETURN_IF_ERROR(check_config_fields(object));
   if (root.has("architectures")) {
     ROTOR_ASSIGN_OR_RETURN(const auto names, root.array("architectures"));
     if (!names.empty()) {

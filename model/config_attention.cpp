@@ -183,12 +183,6 @@ Status parse_heads(const JsonObject& object, const Family& family, ModelConfig& 
 }
 
 Status parse_attention(const JsonObject& object, const Family& family, ModelConfig& config) {
-  ROTOR_ASSIGN_OR_RETURN(const bool both_ways,
-                         object.boolean_or("use_bidirectional_attention", false));
-  if (both_ways) {
-    return object.unsupported("use_bidirectional_attention", "only causal attention is supported",
-                              "UNSUPPORTED_ATTENTION");
-  }
   if (family.reads_no_rope_layers) {
     ROTOR_RETURN_IF_ERROR(parse_rotated(object, config));
   }

@@ -36,7 +36,8 @@ Status parse_latent_attention(const JsonObject& object, ModelConfig& config) {
   ROTOR_ASSIGN_OR_RETURN(latent.plain_features, features("qk_nope_head_dim"));
   ROTOR_ASSIGN_OR_RETURN(latent.rotary_features, features("qk_rope_head_dim"));
   ROTOR_ASSIGN_OR_RETURN(latent.value_features, features("v_head_dim"));
-  ROTOR_ASSIGN_OR_RETURN(latent.interleaved, object.boolean_or("rope_interleave", true));
+  ROTOR_ASSIGN_OR_RETURN(latent.interleaved,
+                         object.boolean_or("rope_interleave", !object.contains("rope_interleave")));
   for (const char* key : {"qk_nope_head_dim", "qk_rope_head_dim"}) {
     if (object.integer(key, 1, kMostFeatures).value() % 2 != 0) {
       return object.error(key, "rotary embeddings need an even one");

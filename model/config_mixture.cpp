@@ -106,6 +106,15 @@ Status parse_mixture(const JsonObject& object, const Family& family, ModelConfig
   const char* common = object.has("num_experts") ? "num_experts" : "num_local_experts";
   const std::string count(mixture.count_key.empty() ? common : mixture.count_key);
   ROTOR_ASSIGN_OR_RETURN(config.routing.experts, object.integer(count, 1, kMostExperts));
+  // transformers takes either name for any family, and the last one in the file where it has both.
+  for (const char* other : {"num_experts", "num_local_experts"}) {
+    ROTOR_ASSIGN_OR_RETURN(const int64_t same,
+                           object.integer_or(other, config.routing.experts, 1, kMostExperts));
+    if (same != config.routing.experts) {
+      return object.error(other, "it must be " + count + ", which is " +
+                                     std::to_string(config.routing.experts) + ", or be left out");
+    }
+  }
   ROTOR_ASSIGN_OR_RETURN(config.routing.per_token,
                          object.integer("num_experts_per_tok", 1, kMostExperts));
   if (config.routing.per_token > config.routing.experts) {
@@ -115,7 +124,8 @@ Status parse_mixture(const JsonObject& object, const Family& family, ModelConfig
   config.routing.normalize = true;
   if (mixture.reads_normalize) {
     ROTOR_ASSIGN_OR_RETURN(config.routing.normalize,
-                           object.boolean_or("norm_topk_prob", mixture.default_normalize));
+                           object.boolean_or("norm_topk_prob", !object.contains("norm_topk_prob") &&
+                                                                   mixture.default_normalize));
   }
   ROTOR_ASSIGN_OR_RETURN(config.expert_features,
                          object.integer(std::string(mixture.size_key), 1, kMostSize));

@@ -8,13 +8,27 @@ namespace rotor {
 namespace {
 
 constexpr int64_t kMostPositions = int64_t{1} << 31;
+constexpr const char* kFull = "full_attention";
+constexpr const char* kSliding = "sliding_attention";
 
-Status parse_llama3(const JsonObject& rope, RopeConfig& out) {
+/// Of the model before it was stretched. `model` is the file's own object, and what stands there
+/// counts first: Phi-3 keeps it there. Where it is given nowhere it is the whole length.
+Status parse_original_length(const JsonObject& model, const JsonObject& rope,
+                             const ModelConfig& config, RopeConfig& out) {
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  const JsonObject& holder = model.has(kOriginal) ? model : rope;
+  ROTOR_ASSIGN_OR_RETURN(
+      out.original_max_position_embeddings,
+      holder.integer_or(kOriginal, config.max_position_embeddings, 1, kMostPositions));
+  return {};
+}
+
+Status parse_llama3(const JsonObject& model, const JsonObject& rope, const ModelConfig& config,
+                    RopeConfig& out) {
   ROTOR_ASSIGN_OR_RETURN(out.factor, rope.positive_number("factor"));
   ROTOR_ASSIGN_OR_RETURN(out.low_freq_factor, rope.positive_number("low_freq_factor"));
   ROTOR_ASSIGN_OR_RETURN(out.high_freq_factor, rope.positive_number("high_freq_factor"));
-  ROTOR_ASSIGN_OR_RETURN(out.original_max_position_embeddings,
-                         rope.integer("original_max_position_embeddings", 1, kMostPositions));
+  ROTOR_RETURN_IF_ERROR(parse_original_length(model, rope, config, out));
   if (out.high_freq_factor <= out.low_freq_factor) {
     return rope.error("high_freq_factor", "it must be greater than low_freq_factor, which is " +
                                               std::to_string(out.low_freq_factor));
@@ -40,7 +54,6 @@ Result<std::vector<double>> parse_factors(const JsonObject& rope, const std::str
   return factors;
 }
 
-/// `model` is the file's own object: Phi-3 keeps the original length there, and it counts first.
 Status parse_longrope(const JsonObject& model, const JsonObject& rope, const ModelConfig& config,
                       RopeConfig& out) {
   constexpr const char* kOriginal = "original_max_position_embeddings";
@@ -70,11 +83,7 @@ Result<double> parse_weight(const JsonObject& rope, const std::string& key) {
 
 Status parse_yarn(const JsonObject& model, const JsonObject& rope, const ModelConfig& config,
                   RopeConfig& out) {
-  constexpr const char* kOriginal = "original_max_position_embeddings";
-  const JsonObject& holder = model.has(kOriginal) ? model : rope;
-  ROTOR_ASSIGN_OR_RETURN(
-      out.original_max_position_embeddings,
-      holder.integer_or(kOriginal, config.max_position_embeddings, 1, kMostPositions));
+  ROTOR_RETURN_IF_ERROR(parse_original_length(model, rope, config, out));
   const double stretch = static_cast<double>(config.max_position_embeddings) /
                          static_cast<double>(out.original_max_position_embeddings);
   // A factor that is null, but not one that is left out, is the ratio of the lengths.
@@ -110,7 +119,9 @@ Status parse_yarn(const JsonObject& model, const JsonObject& rope, const ModelCo
 Status parse_type(const JsonObject& model, const JsonObject& rope, const Family& family,
                   const ModelConfig& config, RopeConfig& out) {
   const std::string key = rope.has("rope_type") ? "rope_type" : "type";
-  ROTOR_ASSIGN_OR_RETURN(const std::string type, rope.string(key));
+  // Whoever gives a factor means a type.
+  ROTOR_ASSIGN_OR_RETURN(const std::string type,
+                         rope.has("factor") ? rope.string(key) : rope.string_or(key, "default"));
   if (type == "default" || (type == "mrope" && family.reads_mrope)) {
     out.type = RopeType::kDefault;
     return {};
@@ -122,7 +133,7 @@ Status parse_type(const JsonObject& model, const JsonObject& rope, const Family&
   }
   if (type == "llama3") {
     out.type = RopeType::kLlama3;
-    return parse_llama3(rope, out);
+    return parse_llama3(model, rope, config, out);
   }
   // The first models had other names for it.
   if (family.reads_longrope && (type == "longrope" || type == "su" || type == "yarn")) {
@@ -155,13 +166,56 @@ Status parse_share(const JsonObject& object, const Family& family, int64_t head_
   return {};
 }
 
-/// The object at `key` of `holder`, over what `rope` is so far.
-Status parse_rope(const JsonObject& model, const JsonObject& holder, const std::string& key,
-                  const Family& family, const ModelConfig& config, RopeConfig& rope) {
-  ROTOR_ASSIGN_OR_RETURN(const JsonObject inner, holder.object(key));
+/// `inner` over what `rope` is so far.
+Status parse_rope(const JsonObject& model, const JsonObject& inner, const Family& family,
+                  const ModelConfig& config, RopeConfig& rope) {
+  for (const char* type : {"full_attention", "sliding_attention", "chunked_attention"}) {
+    if (inner.has(type)) {
+      return inner.error(type, "this model type has one embedding for all layers");
+    }
+  }
   ROTOR_ASSIGN_OR_RETURN(rope.theta, inner.positive_number_or("rope_theta", rope.theta));
   ROTOR_RETURN_IF_ERROR(parse_share(inner, family, config.head_dim, rope));
   return parse_type(model, inner, family, config, rope);
+}
+
+/// Whether the key holds more than null or an empty object, which both stand for nothing.
+bool is_given(const JsonObject& object, const char* key) {
+  const nlohmann::json* found = object.find(key);
+  return found != nullptr && !(found->is_object() && found->empty());
+}
+
+/// Of families whose layers with a window have an embedding of their own. rope_scaling is of the
+/// other layers, and changes what rope_parameters says of them.
+Status parse_by_layer_type(const JsonObject& object, const Family& family, ModelConfig& config) {
+  if (!is_given(object, "rope_parameters")) {
+    ROTOR_ASSIGN_OR_RETURN(const JsonObject inner, object.object("rope_scaling"));
+    return parse_rope(object, inner, family, config, config.rope);
+  }
+  ROTOR_ASSIGN_OR_RETURN(const JsonObject by_type, object.object("rope_parameters"));
+  if (!by_type.has(kFull) && !by_type.has(kSliding)) {
+    return object.error("rope_parameters",
+                        "for this model type it must hold an object for each layer type, "
+                        "full_attention and sliding_attention");
+  }
+  nlohmann::json full = nlohmann::json::object();
+  for (const auto& [holder, key] :
+       {std::pair(&by_type, kFull), std::pair(&object, "rope_scaling")}) {
+    if (holder->has(key)) {
+      ROTOR_RETURN_IF_ERROR(holder->object(key).status());
+      full.update(*holder->find(key));
+    }
+  }
+  ROTOR_ASSIGN_OR_RETURN(
+      const JsonObject inner,
+      JsonObject::make(full, object.file(), by_type.full_key(kFull), object.reason()));
+  // What stands beside these keys is not read: the length is that of each.
+  ROTOR_RETURN_IF_ERROR(parse_rope(inner, inner, family, config, config.rope));
+  if (!by_type.has(kSliding)) {
+    return {};
+  }
+  ROTOR_ASSIGN_OR_RETURN(const JsonObject sliding, by_type.object(kSliding));
+  return parse_rope(sliding, sliding, family, config, *config.local_rope);
 }
 
 /// Of a file that says nothing but theta.
@@ -202,27 +256,16 @@ Status parse_ropes(const JsonObject& object, const Family& family, ModelConfig& 
         config.local_rope->theta,
         object.positive_number_or("rope_local_base_freq", family.default_local_rope_theta));
   }
-  // transformers 5 writes rope_parameters; where a file has both, it is the one that counts.
-  if (!object.has("rope_parameters")) {
-    return object.has("rope_scaling")
-               ? parse_rope(object, object, "rope_scaling", family, config, rope)
-               : parse_default(object, family, config, rope);
+  // transformers 5 writes rope_parameters; where a file has both, it reads rope_scaling.
+  const char* key = is_given(object, "rope_scaling") ? "rope_scaling" : "rope_parameters";
+  if (!is_given(object, key)) {
+    return parse_default(object, family, config, rope);
   }
   if (!has_local) {
-    return parse_rope(object, object, "rope_parameters", family, config, rope);
+    ROTOR_ASSIGN_OR_RETURN(const JsonObject inner, object.object(key));
+    return parse_rope(object, inner, family, config, rope);
   }
-  ROTOR_ASSIGN_OR_RETURN(const JsonObject by_type, object.object("rope_parameters"));
-  if (!by_type.has("full_attention") && !by_type.has("sliding_attention")) {
-    return object.error("rope_parameters",
-                        "for this model type it must hold an object for each layer type, "
-                        "full_attention and sliding_attention");
-  }
-  if (by_type.has("full_attention")) {
-    ROTOR_RETURN_IF_ERROR(parse_rope(object, by_type, "full_attention", family, config, rope));
-  }
-  return by_type.has("sliding_attention")
-             ? parse_rope(object, by_type, "sliding_attention", family, config, *config.local_rope)
-             : Status();
+  return parse_by_layer_type(object, family, config);
 }
 
 }  // namespace rotor

@@ -1,13 +1,14 @@
 #include "model/model_files.h"
 
 #include <algorithm>
-#include <string_view>
 #include <unordered_set>
 #include <utility>
 
 #include "model/fp8_blocks.h"
+#include "model/source_files.h"
 #include "model/stacked_experts.h"
 #include "model/tensor_names.h"
+#include "model/tied_head.h"
 
 namespace rotor {
 namespace {
@@ -78,7 +79,11 @@ Status check_tensors(ModelFiles& files) {
   if (!missing.empty()) {
     std::string remedy = "; complete the download, or correct config.json";
     if (missing.size() == 1 && missing[0] == files.architecture.head_weight) {
-      remedy = "; if the output head is the embedding, set tie_word_embeddings in config.json";
+      remedy =
+          weights.find("score.weight") != nullptr
+              ? "; score.weight makes it a classifier or reward model, and models are read "
+                "with the output head of a language model alone"
+              : "; if the output head is the embedding, set tie_word_embeddings in config.json";
     }
     return tensor_error(files.directory,
                         "the checkpoint lacks " + std::to_string(missing.size()) +
@@ -108,26 +113,12 @@ Status check_tensors(ModelFiles& files) {
   return {};
 }
 
-/// A .safetensors file that is no shard is left behind as well: it holds weights that are not
-/// quantized, and engines load whatever has that ending.
-bool is_copied(std::string_view name) {
-  return !name.starts_with('.') && name != "config.json" && !name.ends_with(".safetensors") &&
-         !name.ends_with(".safetensors.index.json");
-}
-
-Result<std::vector<std::string>> list_copied_files(FileSystem& fs, const std::string& directory) {
-  ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(directory));
-  std::vector<std::string> copied;
-  for (const std::string& name : names) {
-    if (!is_copied(name)) {
-      continue;
-    }
-    ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(join_path(directory, name)));
-    if (stat.is_regular()) {
-      copied.push_back(name);
-    }
+std::vector<std::string> shard_names(const CheckpointReader& checkpoint) {
+  std::vector<std::string> names;
+  for (const auto& shard : checkpoint.shards()) {
+    names.push_back(shard->path().substr(shard->path().rfind('/') + 1));
   }
-  return copied;
+  return names;
 }
 
 }  // namespace
@@ -205,7 +196,11 @@ Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory) {
                          decoded_tensors(files.architecture, *files.checkpoint));
   ROTOR_ASSIGN_OR_RETURN(files.weights, SourceWeights::make(files.checkpoint, std::move(decoded)));
   ROTOR_RETURN_IF_ERROR(check_tensors(files));
-  ROTOR_ASSIGN_OR_RETURN(files.copied_files, list_copied_files(fs, directory));
+  ROTOR_RETURN_IF_ERROR(check_tied_head(files.architecture, *files.weights));
+  ROTOR_ASSIGN_OR_RETURN(SourceFiles others,
+                         list_source_files(fs, directory, shard_names(*files.checkpoint)));
+  files.copied_files = std::move(others.copied);
+  files.left_behind = std::move(others.left_behind);
   return files;
 }
 

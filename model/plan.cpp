@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "model/name_pattern.h"
 #include "model/plan_layout.h"
 #include "model/settings.h"
 
@@ -60,52 +61,52 @@ Status check_rotation_options(const QuantOptions& options) {
 /// Counts what every pattern matched, to refuse those that matched nothing.
 class Patterns {
  public:
-  explicit Patterns(std::vector<std::string> globs)
-      : globs_(std::move(globs)), hits_(globs_.size(), 0) {}
+  explicit Patterns(std::vector<NamePattern> patterns)
+      : patterns_(std::move(patterns)), hits_(patterns_.size(), 0) {}
 
-  bool match(const std::string& name) {
-    bool any = false;
-    for (size_t i = 0; i < globs_.size(); ++i) {
-      if (glob_match(globs_[i], name)) {
+  /// The places of those that match.
+  std::vector<size_t> match(const std::string& name) {
+    std::vector<size_t> matched;
+    for (size_t i = 0; i < patterns_.size(); ++i) {
+      if (patterns_[i].matches(name)) {
         ++hits_[i];
-        any = true;
+        matched.push_back(i);
       }
     }
-    return any;
+    return matched;
   }
 
   Status check(std::string_view option, const std::string& example) const {
-    for (size_t i = 0; i < globs_.size(); ++i) {
+    for (size_t i = 0; i < patterns_.size(); ++i) {
       if (hits_[i] == 0) {
-        return invalid_argument(std::string(option) + " '" + globs_[i] +
+        return invalid_argument(std::string(option) + " '" + patterns_[i].text() +
                                 "' matches no linear module; modules are named like " + example +
                                 ", and * matches any characters")
             .with_reason("PATTERN_WITHOUT_MATCH")
-            .with_detail("pattern", globs_[i]);
+            .with_detail("pattern", patterns_[i].text());
       }
     }
     return {};
   }
 
  private:
-  std::vector<std::string> globs_;
+  std::vector<NamePattern> patterns_;
   std::vector<int64_t> hits_;
 };
 
-ModulePlan plan_module(const Linear& linear, const QuantOptions& options) {
+ModulePlan plan_module(const Linear& linear, const QuantOptions& options, Patterns& overrides) {
   ModulePlan plan;
   plan.linear = linear;
   plan.method = options.method;
   plan.scale_search = options.scale_search;
   plan.act_order = options.act_order;
   plan.damping = options.damping;
-  for (const ModuleOverride& change : options.overrides) {
-    if (glob_match(change.pattern, linear.name)) {
-      plan.method = change.method.value_or(plan.method);
-      plan.scale_search = change.scale_search.value_or(plan.scale_search);
-      plan.act_order = change.act_order.value_or(plan.act_order);
-      plan.damping = change.damping.value_or(plan.damping);
-    }
+  for (const size_t i : overrides.match(linear.name)) {
+    const ModuleOverride& change = options.overrides[i];
+    plan.method = change.method.value_or(plan.method);
+    plan.scale_search = change.scale_search.value_or(plan.scale_search);
+    plan.act_order = change.act_order.value_or(plan.act_order);
+    plan.damping = change.damping.value_or(plan.damping);
   }
   return plan;
 }
@@ -244,12 +245,15 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
     plan.architecture = merged_architecture(architecture);
   }
 
-  Patterns ignore(options.ignore);
-  std::vector<std::string> override_globs;
+  ROTOR_ASSIGN_OR_RETURN(std::vector<NamePattern> ignored, parse_name_patterns(options.ignore));
+  Patterns ignore(std::move(ignored));
+  std::vector<std::string> override_patterns;
   for (const ModuleOverride& change : options.overrides) {
-    override_globs.push_back(change.pattern);
+    override_patterns.push_back(change.pattern);
   }
-  Patterns overrides(override_globs);
+  ROTOR_ASSIGN_OR_RETURN(std::vector<NamePattern> overridden,
+                         parse_name_patterns(override_patterns));
+  Patterns overrides(std::move(overridden));
   // Head, routers and gates are never quantized, but a user may name them: that is no mistake.
   ignore.match(architecture.head);
 
@@ -267,10 +271,9 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
       StagePlan stage_plan{stage, {}};
       for (const Linear& linear : stage.linears) {
         example = example.empty() ? linear.name : example;
-        ModulePlan module = plan_module(linear, options);
-        module.quantized =
-            !ignore.match(linear.name) && (stage.has_experts() || !limits->stacked_experts_alone);
-        overrides.match(linear.name);
+        ModulePlan module = plan_module(linear, options, overrides);
+        module.quantized = ignore.match(linear.name).empty() &&
+                           (stage.has_experts() || !limits->stacked_experts_alone);
         if (module.quantized) {
           ROTOR_RETURN_IF_ERROR(check_width(linear, options.scheme));
           any_quantized = true;

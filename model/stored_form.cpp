@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "quant/base/json.h"
+#include "quant/base/config_json.h"
 
 namespace rotor {
 namespace {
@@ -77,9 +77,9 @@ Result<SourceQuantization> parse_source_quantization(const JsonObject& config,
 
 Result<std::string> without_source_quantization(const std::string& config_text) {
   ROTOR_ASSIGN_OR_RETURN(nlohmann::ordered_json config,
-                         parse_ordered_json(config_text, "config.json"));
+                         parse_ordered_config_json(config_text, "config.json"));
   config.erase(kKey);
-  return config.dump(2);
+  return dump_config_json(config);
 }
 
 }  // namespace rotor

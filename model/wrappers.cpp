@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "quant/base/json.h"
+#include "quant/base/config_json.h"
 #include "quant/base/text.h"
 
 namespace rotor {
@@ -84,13 +84,13 @@ Result<DecoderConfig> find_decoder(const JsonObject& root) {
 Result<std::string> with_boolean(const std::string& config_text, const std::string& key,
                                  bool value) {
   ROTOR_ASSIGN_OR_RETURN(nlohmann::ordered_json config,
-                         parse_ordered_json(config_text, "config.json"));
+                         parse_ordered_config_json(config_text, "config.json"));
   config[key] = value;
   if (const auto text = config.find(kText);
       text != config.end() && text->is_object() && text->contains(key)) {
     (*text)[key] = value;
   }
-  return config.dump(2);
+  return dump_config_json(config);
 }
 
 }  // namespace rotor

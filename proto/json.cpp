@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -25,6 +26,14 @@ Json any_message_json(const Message& message) {
   return message_json(message);
 }
 
+/// JSON has no Infinity and no NaN, and null would say that there is no value.
+Json number_json(double value) {
+  if (std::isfinite(value)) {
+    return value;
+  }
+  return std::isnan(value) ? "NaN" : value > 0.0 ? "Infinity" : "-Infinity";
+}
+
 Json value_json(const Message& message, const FieldDescriptor* field) {
   const auto* reflection = message.GetReflection();
   switch (field->cpp_type()) {
@@ -37,7 +46,7 @@ Json value_json(const Message& message, const FieldDescriptor* field) {
     case FieldDescriptor::CPPTYPE_UINT64:
       return reflection->GetUInt64(message, field);
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      return reflection->GetDouble(message, field);
+      return number_json(reflection->GetDouble(message, field));
     case FieldDescriptor::CPPTYPE_FLOAT:
       return reflection->GetFloat(message, field);
     case FieldDescriptor::CPPTYPE_BOOL:

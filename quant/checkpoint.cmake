@@ -1,5 +1,6 @@
 # Files and checkpoint formats: safetensors, layouts, verification; what engines make of them.
 target_sources(rotor_quant PRIVATE
+  base/config_json.cpp
   base/json.cpp
   base/json_sax.cpp
   base/sha256.cpp
@@ -10,6 +11,7 @@ target_sources(rotor_quant PRIVATE
   checkpoint/compressed_tensors.cpp
   checkpoint/compressed_tensors_config.cpp
   checkpoint/config_reading.cpp
+  checkpoint/finite_tensor.cpp
   checkpoint/fp_quant.cpp
   checkpoint/fp_quant_config.cpp
   checkpoint/gpt_oss.cpp

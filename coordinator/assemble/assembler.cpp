@@ -121,6 +121,7 @@ class Assembly {
     for (const std::string& name : model.copied_files) {
       // What describes another quantization, or is the report of one, gives way to this job's.
       if (!written.contains(name)) {
+        ROTOR_RETURN_IF_ERROR(make_folders_of(name));
         ROTOR_RETURN_IF_ERROR(
             copy_file(fs_, join_path(model.directory, name), join_path(partial_, name)));
       }
@@ -128,8 +129,24 @@ class Assembly {
     ROTOR_RETURN_IF_ERROR(write_synced(
         fs_, join_path(partial_, kCardName),
         model_card(input_.job, prepared, input_.layers, has_card ? kSourceCardName : "")));
-    return write_synced(fs_, join_path(partial_, kReportName),
-                        report_file(input_.job, prepared, input_.layers));
+    for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
+      ROTOR_RETURN_IF_ERROR(fs_.sync_dir(join_path(partial_, *folder)));
+    }
+    return write_synced(
+        fs_, join_path(partial_, kReportName),
+        report_file(input_.job, prepared, input_.layers, {model.extra_tensors, model.left_behind}));
+  }
+
+  /// The folders that a copied file lies in, outermost first.
+  Status make_folders_of(const std::string& file) {
+    for (size_t slash = file.find('/'); slash != std::string::npos;
+         slash = file.find('/', slash + 1)) {
+      const std::string folder = file.substr(0, slash);
+      if (folders_.insert(folder).second) {
+        ROTOR_RETURN_IF_ERROR(fs_.create_directory(join_path(partial_, folder)));
+      }
+    }
+    return {};
   }
 
   Status verify() {
@@ -161,13 +178,22 @@ class Assembly {
 
   Result<AssemblyResult> measure() {
     AssemblyResult result;
-    ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_.list(output_));
+    ROTOR_RETURN_IF_ERROR(measure_folder(output_, result));
+    return result;
+  }
+
+  Status measure_folder(const std::string& folder, AssemblyResult& result) {
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_.list(folder));
     for (const std::string& name : names) {
-      ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(join_path(output_, name)));
+      ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(join_path(folder, name)));
+      if (stat.is_directory()) {
+        ROTOR_RETURN_IF_ERROR(measure_folder(join_path(folder, name), result));
+        continue;
+      }
       result.bytes += stat.size;
       ++result.files;
     }
-    return result;
+    return {};
   }
 
   FileSystem& fs_;
@@ -176,6 +202,7 @@ class Assembly {
   const std::string output_;
   const std::string partial_;
   Owner owner_;
+  std::set<std::string> folders_;  // below partial_
 };
 
 }  // namespace

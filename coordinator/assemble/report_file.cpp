@@ -8,7 +8,7 @@
 
 namespace rotor::coordinator {
 std::string report_file(const JobRecord& job, const PreparedJob& prepared,
-                        const std::vector<LayerRecord>& layers) {
+                        const std::vector<LayerRecord>& layers, const Unread& unread) {
   std::map<std::string, const v1::ModuleReport*> modules;
   for (const LayerRecord& layer : layers) {
     for (const v1::ModuleReport& module : layer.report.modules()) {
@@ -20,6 +20,8 @@ std::string report_file(const JobRecord& job, const PreparedJob& prepared,
   report["options"] = byte_settings_json(job.spec);
   report["options"]["calibration_digest"] = job.calibration_digest;
   report["serving_modes"] = serving_lines(served_checkpoint(prepared.plan));
+  report["copied_tensors"] = unread.copied_tensors;
+  report["left_behind"] = unread.left_behind;
   Json list = Json::array();
   for (const QuantizedModule& module : prepared.info.modules) {
     if (const auto found = modules.find(module.name); found != modules.end()) {

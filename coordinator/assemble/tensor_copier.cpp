@@ -6,6 +6,7 @@
 #include "coordinator/staging/damaged_layer.h"
 #include "model/merged_tensor.h"
 #include "quant/base/sha256.h"
+#include "quant/checkpoint/finite_tensor.h"
 
 namespace rotor::coordinator {
 namespace {
@@ -70,6 +71,7 @@ Result<std::string> TensorCopier::stream(const TensorSpec& spec, const Reader& r
     ROTOR_RETURN_IF_ERROR(check_stopped());
     const auto n = static_cast<size_t>(std::min(kPiece, size - offset));
     ROTOR_RETURN_IF_ERROR(read(offset, piece_.data(), n));
+    ROTOR_RETURN_IF_ERROR(check_finite_piece(spec, offset, piece_.data(), n));
     digest.update(piece_.data(), n);
     ROTOR_RETURN_IF_ERROR(writer->write(spec.name, offset, piece_.data(), n));
   }
@@ -145,6 +147,8 @@ Status TensorCopier::copy_merged(const TensorSpec& spec, const TensorMerge& merg
     ROTOR_RETURN_IF_ERROR(check_stopped());
     const int64_t count = std::min(step, tensor.rows() - row);
     ROTOR_RETURN_IF_ERROR(tensor.read(row, count, piece.data()));
+    ROTOR_RETURN_IF_ERROR(check_finite_piece(spec, row * tensor.row_bytes(), piece.data(),
+                                             static_cast<size_t>(count * tensor.row_bytes())));
     ROTOR_RETURN_IF_ERROR(writer->write(spec.name, row * tensor.row_bytes(), piece.data(),
                                         static_cast<size_t>(count * tensor.row_bytes())));
   }

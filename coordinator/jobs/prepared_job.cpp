@@ -90,6 +90,26 @@ std::vector<TensorSpec> in_model_order(const ModelFiles& model, const ModelPlan&
   return ordered;
 }
 
+/// What is copied without being known may read the residual stream, or write to it, and would stay
+/// in the basis that a merged rotation leaves.
+Status check_copied_basis(const ModelFiles& model, const ModelPlan& plan) {
+  if (plan.merge.block == 0) {
+    return {};
+  }
+  for (const std::string& name : model.extra_tensors) {
+    const bool table = name.ends_with(".inv_freq");  // of rotary angles; some files hold them
+    if (plan.merge.find(name) == nullptr && !table) {
+      return invalid_argument("a rotation cannot be merged into this model: its tensor " + name +
+                              " is none that a \"" + plan.architecture.config.model_type +
+                              "\" model is known to have, and would be left unrotated: choose "
+                              "--rotation none")
+          .with_reason("CANNOT_MERGE_ROTATION")
+          .with_detail("tensor", name);
+    }
+  }
+  return {};
+}
+
 std::vector<std::vector<TensorSpec>> tensors_by_layer(const PreparedJob& job) {
   std::vector<std::vector<TensorSpec>> layers;
   auto module = job.info.modules.begin();
@@ -119,6 +139,7 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
   ROTOR_ASSIGN_OR_RETURN(const QuantOptions options,
                          to_options(spec, model.architecture.config.dtype));
   ROTOR_ASSIGN_OR_RETURN(job->plan, make_plan(model.architecture, options));
+  ROTOR_RETURN_IF_ERROR(check_copied_basis(model, job->plan));
   job->layout = &find_layout(options.layout);
   ROTOR_ASSIGN_OR_RETURN(const LayoutLimits* limits,
                          find_limits(options.layout, options.scheme.format, options.activations));

@@ -11,6 +11,7 @@
 #include "proto/convert.h"
 #include "proto/windows.h"
 #include "quant/base/text.h"
+#include "quant/checkpoint/finite_tensor.h"
 #include "quant/engines/serving.h"
 #include "quant/io/rooted.h"
 
@@ -80,6 +81,7 @@ class Validator {
     if (note(prepared.status())) {
       result_.prepared = std::move(prepared).value();
       check_targets();
+      note(check_copied_tensors());
     }
   }
 
@@ -90,6 +92,20 @@ class Validator {
       const Result<ServeTarget> target = parse_serve_target(text);
       note(target.ok() ? check_target(served, *target) : target.status());
     }
+  }
+
+  /// Of those that are copied; the others are looked at where they are computed with. What exceeds
+  /// the bound is found when it is copied.
+  Status check_copied_tensors() const {
+    constexpr int64_t kMostBytes = int64_t{2} << 30;
+    std::vector<TensorSpec> copied;
+    for (const TensorSpec& tensor : result_.prepared->checkpoint_tensors) {
+      const TensorSpec* source = model_->weights->find(tensor.name);
+      if (source != nullptr && *source == tensor) {
+        copied.push_back(tensor);
+      }
+    }
+    return check_finite_tensors(*model_->weights, std::move(copied), kMostBytes);
   }
 
   /// The files that exist below a root, resolved; a problem for each that does not.

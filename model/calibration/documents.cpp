@@ -53,6 +53,28 @@ Status parse_ids(const json& array, int64_t vocab_size, Document& out) {
   return {};
 }
 
+/// Drops the ids that attention_mask takes out: padding is nothing to calibrate on.
+Status apply_mask(const json& mask, Document& out) {
+  constexpr const char* kKey = "attention_mask";
+  if (!mask.is_array() || mask.size() != out.ids.size()) {
+    return bad_value(out.place, kKey, mask,
+                     "it must be an array of as many numbers as input_ids has, which are " +
+                         std::to_string(out.ids.size()));
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < mask.size(); ++i) {
+    if (mask[i] != 0 && mask[i] != 1) {
+      return bad_value(out.place, std::string(kKey) + "[" + std::to_string(i) + "]", mask[i],
+                       "it must be 1 for a token that is seen, and 0 for padding");
+    }
+    if (mask[i] == 1) {
+      out.ids[kept++] = out.ids[i];
+    }
+  }
+  out.ids.resize(kept);
+  return {};
+}
+
 Result<Document> parse_document(DocumentPlace place, json value, bool may_be_string,
                                 int64_t vocab_size) {
   Document document;
@@ -72,6 +94,9 @@ Result<Document> parse_document(DocumentPlace place, json value, bool may_be_str
   }
   if (has_ids) {
     ROTOR_RETURN_IF_ERROR(parse_ids(value["input_ids"], vocab_size, document));
+    if (value.contains("attention_mask")) {
+      ROTOR_RETURN_IF_ERROR(apply_mask(value["attention_mask"], document));
+    }
     return document;
   }
   if (has_text) {

@@ -171,9 +171,21 @@ Status BpeTokenizer::parse_added_tokens(const JsonObject& file) {
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::string& path) {
-  ROTOR_ASSIGN_OR_RETURN(const std::string text,
-                         read_whole_file(posix_file_system(), path, kMostFileBytes));
-  return parse_tokenizer(text, path);
+  const Result<std::string> text = read_whole_file(posix_file_system(), path, kMostFileBytes);
+  if (text.status().code() == Code::kNotFound) {
+    return not_found(
+               path +
+               ": no such file, and no other tokenizer is read (tokenizer.model, tekken.json): "
+               "write it from them with Python (pip install transformers sentencepiece "
+               "protobuf tiktoken),\n"
+               "    from transformers import AutoTokenizer\n"
+               "    AutoTokenizer.from_pretrained(\"MODEL\").save_pretrained(\"MODEL\")\n"
+               "or give JSON lines with \"input_ids\", which need none")
+        .with_reason("NO_TOKENIZER")
+        .with_detail("file", path);
+  }
+  ROTOR_RETURN_IF_ERROR(text.status());
+  return parse_tokenizer(*text, path);
 }
 
 Result<std::unique_ptr<Tokenizer>> parse_tokenizer(std::string_view text, const std::string& path) {

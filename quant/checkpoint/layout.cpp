@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "quant/base/json.h"
+#include "quant/base/config_json.h"
 #include "quant/base/text.h"
 #include "quant/checkpoint/compressed_tensors.h"
 #include "quant/checkpoint/compressed_tensors_config.h"
@@ -118,8 +118,9 @@ std::string module_with_suffix(const std::string& tensor, std::string_view suffi
 
 Result<StoredQuantization> parse_quantization_config(std::string_view config_text,
                                                      const std::string& path) {
-  ROTOR_ASSIGN_OR_RETURN(const nlohmann::json config, parse_json(config_text, path));
-  if (!config.is_object() || !config.contains("quantization_config")) {
+  ROTOR_ASSIGN_OR_RETURN(const nlohmann::json config, parse_config_json(config_text, path));
+  if (!config.is_object() || !config.contains("quantization_config") ||
+      config["quantization_config"].is_null()) {
     return not_found(path + ": no key 'quantization_config'; the checkpoint is not quantized")
         .with_reason("NOT_QUANTIZED")
         .with_detail("file", path);
@@ -164,8 +165,10 @@ Result<StoredQuantization> parse_quantization_config(std::string_view config_tex
 Result<std::string> add_quantization_config(std::string_view source_config,
                                             nlohmann::ordered_json quantization) {
   ROTOR_ASSIGN_OR_RETURN(nlohmann::ordered_json config,
-                         parse_ordered_json(source_config, "config.json"));
-  if (!config.is_object() || config.contains("quantization_config")) {
+                         parse_ordered_config_json(source_config, "config.json"));
+  // A key that is null says that the model is not quantized.
+  if (!config.is_object() ||
+      !config.value("quantization_config", nlohmann::ordered_json()).is_null()) {
     return invalid_argument(std::string("config.json: ") +
                             (config.is_object() ? "key 'quantization_config': the model is "
                                                   "quantized already; start from the original"
@@ -174,7 +177,7 @@ Result<std::string> add_quantization_config(std::string_view source_config,
         .with_detail("file", "config.json");
   }
   config["quantization_config"] = std::move(quantization);
-  return config.dump(2) + "\n";
+  return dump_config_json(config) + "\n";
 }
 
 Result<std::vector<TensorSpec>> checkpoint_tensors(const CheckpointLayout& layout,

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "quant/base/sha256.h"
+#include "quant/checkpoint/finite_tensor.h"
 #include "quant/format/codes.h"
 #include "quant/format/finite.h"
 
@@ -135,6 +136,7 @@ Result<std::string> tensor_digest(const TensorSource& source, const TensorSpec& 
   for (int64_t offset = 0; offset < size; offset += kPiece) {
     const auto n = static_cast<size_t>(std::min(kPiece, size - offset));
     ROTOR_RETURN_IF_ERROR(source.read(spec.name, offset, piece.data(), n));
+    ROTOR_RETURN_IF_ERROR(check_finite_piece(spec, offset, piece.data(), n));
     sha.update(piece.data(), n);
   }
   return sha.hex();

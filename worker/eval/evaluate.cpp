@@ -119,6 +119,12 @@ Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
   }
   progress(total, total);
   EvalResult result = finish_loss(sum, windows.sequences());
+  if (!std::isfinite(result.perplexity)) {
+    return data_loss(
+               "the perplexity is no number: the final norm or the output head holds NaN, or "
+               "logits overflow; see `rotor verify` for tensors that are not finite")
+        .with_reason("NON_FINITE_PERPLEXITY");
+  }
   result.losses = std::move(losses);
   return result;
 }

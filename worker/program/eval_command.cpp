@@ -25,13 +25,16 @@ Result<TokenWindows> read_windows(const EvalOptions& options) {
   ROTOR_ASSIGN_OR_RETURN(const std::string text,
                          read_whole_file(posix_file_system(), config_path, kMaxConfigBytes));
   ROTOR_ASSIGN_OR_RETURN(const ModelConfig config, parse_model_config(text, config_path, true));
-  ROTOR_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer,
-                         open_tokenizer(options.directory + "/tokenizer.json"));
+  const Result<std::unique_ptr<Tokenizer>> tokenizer =
+      open_tokenizer(options.directory + "/tokenizer.json");
   TextSource source;
   source.files = options.files;
   source.sequences = options.sequences;
   source.seq_len = options.seq_len;
-  return read_evaluation_windows(source, tokenizer.get(), config);
+  Result<TokenWindows> windows =
+      read_evaluation_windows(source, tokenizer.ok() ? tokenizer->get() : nullptr, config);
+  // A tokenizer that cannot be used matters only where some file holds text.
+  return windows.status().reason() == "NEEDS_TOKENIZER" ? tokenizer.status() : std::move(windows);
 }
 
 void show_progress(int64_t done, int64_t total) {

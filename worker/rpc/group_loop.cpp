@@ -5,6 +5,8 @@
 
 #include <array>
 #include <chrono>
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <random>
 #include <thread>
@@ -146,7 +148,10 @@ class Leader {
       finished->set_job(lease.job());
       finished->set_fence(lease.fence());
       if (result->has_value()) {
-        finished->set_perplexity((*result)->perplexity);
+        // The store keeps no NaN; a model whose loss is none is as bad as can be.
+        const double perplexity = (*result)->perplexity;
+        finished->set_perplexity(std::isnan(perplexity) ? std::numeric_limits<double>::infinity()
+                                                        : perplexity);
         finished->set_perplexity_tokens((*result)->tokens);
       }
       send(message);

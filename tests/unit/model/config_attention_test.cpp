@@ -63,6 +63,20 @@ TEST(ConfigAttention, Phi3HasOneWindowForAllLayersOrNone) {
   EXPECT_EQ(windows(of("olmo2", {{"sliding_window", 2047}})), (Windows{0, 0, 0, 0}));
 }
 
+TEST(ConfigAttention, MistralHasTheWindowsOfItsLayerTypes) {
+  EXPECT_EQ(windows(of("mistral", {{"sliding_window", 16}})), (Windows{16, 16, 16, 16}));
+  const json types = {"full_attention", "sliding_attention", "full_attention", "full_attention"};
+  EXPECT_EQ(windows(of("mistral", {{"sliding_window", 16}, {"layer_types", types}})),
+            (Windows{0, 16, 0, 0}));
+}
+
+TEST(ConfigAttention, TakesTheFamilysHeadDimWhereTheKeyIsMissing) {
+  json config = of("qwen3");
+  config.erase("head_dim");
+  EXPECT_EQ(parse_config(config)->head_dim, 128);
+  EXPECT_EQ(parse_config(of("llama"))->head_dim, 2);
+}
+
 TEST(ConfigAttention, RefusesLayerTypesByName) {
   json config = of("gemma2", {{"layer_types", {"full_attention"}}});
   EXPECT_FAILS(parse_config(config), Code::kInvalidArgument, "BAD_CONFIG", "1 elements");

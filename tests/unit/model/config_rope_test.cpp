@@ -66,6 +66,37 @@ TEST(ConfigRope, NamesTheLayerTypeOfABadKey) {
                "BAD_CONFIG", "full_attention and sliding_attention");
 }
 
+TEST(ConfigRope, TakesRopeScalingWhereAFileHasBothAsTransformersDoes) {
+  const json linear = {{"type", "linear"}, {"factor", 8.0}};
+  const json plain = {{"rope_type", "default"}, {"rope_theta", 500.0}};
+  const auto both =
+      parse_config(of("llama", {{"rope_scaling", linear}, {"rope_parameters", plain}}));
+  ASSERT_OK(both);
+  EXPECT_EQ(both->rope.type, RopeType::kLinear);
+  EXPECT_EQ(both->rope.theta, 10000.0) << "nothing is left of the other";
+  const auto empty =
+      parse_config(of("llama", {{"rope_scaling", json::object()}, {"rope_parameters", plain}}));
+  EXPECT_EQ(empty->rope.theta, 500.0);
+  const json unknown = {{"rope_type", "proportional"}};
+  EXPECT_FAILS(parse_config(of("llama", {{"rope_scaling", unknown}, {"rope_parameters", plain}})),
+               Code::kUnimplemented, "UNSUPPORTED_ROPE",
+               "\"rope_scaling.rope_type\" is \"proportional\"");
+  const json by_type = {{"full_attention", plain}, {"sliding_attention", {{"rope_theta", 50.0}}}};
+  const auto gemma =
+      parse_config(of("gemma3_text", {{"rope_scaling", linear}, {"rope_parameters", by_type}}));
+  ASSERT_OK(gemma);
+  EXPECT_EQ(gemma->local_rope->theta, 50.0);
+  EXPECT_FAILS(parse_config(of("llama", {{"rope_parameters", by_type}})), Code::kInvalidArgument,
+               "BAD_CONFIG", "one embedding for all layers");
+}
+
+TEST(ConfigRope, IsADefaultOneWhereItsTypeIsLeftOut) {
+  const auto config = parse_config(of("llama", {{"rope_parameters", {{"rope_theta", 500.0}}}}));
+  ASSERT_OK(config);
+  EXPECT_EQ(config->rope.type, RopeType::kDefault);
+  EXPECT_EQ(config->rope.theta, 500.0);
+}
+
 TEST(ConfigRope, RotatesAPartOfAHeadForFamiliesThatDo) {
   EXPECT_EQ(parse_config(of("phi3"))->rope.rotary_features(8), 8);
   EXPECT_EQ(parse_config(of("phi3", {{"partial_rotary_factor", 0.75}}))->rope.rotary_features(8),

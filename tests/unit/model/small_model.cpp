@@ -32,6 +32,10 @@ nlohmann::json family_config(const std::string& model_type, const nlohmann::json
   nlohmann::json config = small_config();
   config["model_type"] = model_type;
   config.update(keys);
+  if (!config.contains("head_dim")) {  // families have defaults of their own
+    config["head_dim"] =
+        config["hidden_size"].get<int>() / config["num_attention_heads"].get<int>();
+  }
   return config;
 }
 

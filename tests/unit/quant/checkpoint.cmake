@@ -1,5 +1,6 @@
 # Tests of files and checkpoint formats, stem by stem as quant/checkpoint.cmake lists the sources.
 target_sources(rotor_quant_test PRIVATE
+  base/config_json_test.cpp
   base/json_test.cpp
   base/sha256_test.cpp
   base/status_json_test.cpp
@@ -8,6 +9,7 @@ target_sources(rotor_quant_test PRIVATE
   checkpoint/checkpoint_reader_test.cpp
   checkpoint/compressed_tensors_config_test.cpp
   checkpoint/compressed_tensors_test.cpp
+  checkpoint/finite_tensor_test.cpp
   checkpoint/fp_quant_config_test.cpp
   checkpoint/fp_quant_test.cpp
   checkpoint/inspect_test.cpp

@@ -55,6 +55,18 @@ TEST_F(Documents, ReadsAnArray) {
   EXPECT_EQ(*got, (Texts{"one", "two", "#3,"}));
 }
 
+TEST_F(Documents, LeavesPaddingOut) {
+  const auto got =
+      read(directory_.put("a.jsonl",
+                          "{\"input_ids\": [0, 0, 5, 6, 0], \"attention_mask\": [0, 0, 1, 1, 0]}\n"
+                          "{\"attention_mask\": [1], \"input_ids\": [7]}"));
+  ASSERT_OK(got);
+  EXPECT_EQ(*got, (Texts{"#5,6,", "#7,"}));
+  refuses("b.jsonl", R"({"input_ids": [1, 2], "attention_mask": [1]})", "as many numbers");
+  refuses("b.jsonl", R"({"input_ids": [1], "attention_mask": [2]})", "attention_mask[0]");
+  refuses("b.jsonl", R"({"input_ids": [1], "attention_mask": 1})", "attention_mask");
+}
+
 TEST_F(Documents, StopsWhenTheSinkHasEnough) {
   const auto got = read(directory_.put("a.jsonl", "{\"text\": \"one\"}\n{broken"), 1);
   ASSERT_OK(got);

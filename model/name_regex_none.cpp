@@ -1,0 +1,12 @@
+#include "model/name_pattern.h"
+
+namespace rotor {
+
+Result<std::function<bool(const std::string&)>> regex_name_matcher(const std::string& expression) {
+  return unimplemented("pattern re:" + expression +
+                       ": this build has no regular expressions; build with ICU, or give a glob")
+      .with_reason("BAD_PATTERN")
+      .with_detail("pattern", "re:" + expression);
+}
+
+}  // namespace rotor
