@@ -1,6 +1,5 @@
 #include "model/config.h"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -12,9 +11,9 @@
 #include "model/config_rope.h"
 #include "model/families.h"
 #include "model/json_object.h"
+#include "model/settled_config.h"
 #include "model/wrappers.h"
 #include "quant/base/config_json.h"
-#include "quant/format/bf16.h"
 
 namespace rotor {
 namespace {
@@ -24,8 +23,11 @@ constexpr const char* kReason = "BAD_CONFIG";
 
 Result<DType> parse_dtype(const JsonObject& object, const Family& family) {
   const std::string key = object.has("dtype") ? "dtype" : "torch_dtype";
-  ROTOR_ASSIGN_OR_RETURN(std::string name,
-                         object.string_or(key, std::string(family.default_dtype)));
+  const std::string fallback(family.default_dtype);
+  ROTOR_ASSIGN_OR_RETURN(std::string name, object.string_or(key, fallback));
+  if (name == "auto") {
+    name = fallback;
+  }
   if (name.starts_with("torch.")) {
     name.erase(0, 6);
   }
@@ -37,9 +39,6 @@ Result<DType> parse_dtype(const JsonObject& object, const Family& family) {
   }
   if (name == "float32" || name == "float") {
     return DType::kF32;
-  }
-  if (name == "auto") {
-    return object.error(key, "write the dtype that the weights have: bfloat16, float16 or float32");
   }
   return object.error(key, "supported are bfloat16, float16 and float32: convert the model");
 }
@@ -94,23 +93,7 @@ Status parse_sizes(const JsonObject& object, const Family& family, ModelConfig& 
   return {};
 }
 
-/// sqrt(hidden_size) as the model's own dtype holds it, because so the model was trained.
-float scale_of_embeddings(const ModelConfig& config) {
-  const float root = std::sqrt(static_cast<float>(config.hidden_size));
-  switch (config.dtype) {
-    case DType::kBf16:
-      return bf16_to_f32(f32_to_bf16(root));
-    case DType::kF16:
-      return f16_to_f32(f32_to_f16(root));
-    default:
-      return root;
-  }
-}
-
 Status parse_embedding_scale(const JsonObject& object, const Family& family, ModelConfig& config) {
-  if (family.scales_embedding) {
-    config.embedding_scale = scale_of_embeddings(config);
-  }
   if (family.reads_granite_scales) {
     ROTOR_ASSIGN_OR_RETURN(const double scale,
                            object.positive_number_or("embedding_multiplier", 1.0));
@@ -137,6 +120,7 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
     return found.status().with_context(path).with_detail("file", path);
   }
   const Family& family = **found;
+  ROTOR_RETURN_IF_ERROR(check_config_fields(root));
   ROTOR_RETURN_IF_ERROR(check_config_fields(object));
   if (root.has("architectures")) {
     ROTOR_ASSIGN_OR_RETURN(const auto names, root.array("architectures"));
@@ -163,7 +147,8 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
   ROTOR_ASSIGN_OR_RETURN(config.tie_word_embeddings,
                          root.boolean_or("tie_word_embeddings", text_tied));
   const bool has_dtype = root.has("dtype") || root.has("torch_dtype");
-  ROTOR_ASSIGN_OR_RETURN(config.dtype, parse_dtype(has_dtype ? root : object, family));
+  ROTOR_ASSIGN_OR_RETURN(const DType dtype, parse_dtype(has_dtype ? root : object, family));
+  set_dtype(dtype, config);
   ROTOR_RETURN_IF_ERROR(parse_embedding_scale(object, family, config));
   return config;
 }

@@ -1,5 +1,6 @@
 #include "model/config_attention.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -70,6 +71,15 @@ Status parse_windows(const JsonObject& object, const Family& family, ModelConfig
   const bool by_type = object.has("layer_types") && used && family.windows != WindowRule::kNone &&
                        family.windows != WindowRule::kEveryLayer &&
                        family.windows != WindowRule::kEveryLayerIfUsed;
+  if (!used && object.has("layer_types") && object.has("sliding_window")) {
+    // Masks follow layer_types, and kernels that take a window the other key.
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<bool> typed,
+                           parse_layer_types(object, config.num_layers, "sliding_attention"));
+    if (std::find(typed.begin(), typed.end(), true) != typed.end()) {
+      return object.error("use_sliding_window",
+                          "it must be true, or layer_types must have no sliding_attention");
+    }
+  }
   if (!by_type && window == 0) {
     return {};
   }

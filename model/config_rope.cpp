@@ -56,10 +56,9 @@ Result<std::vector<double>> parse_factors(const JsonObject& rope, const std::str
 
 Status parse_longrope(const JsonObject& model, const JsonObject& rope, const ModelConfig& config,
                       RopeConfig& out) {
-  constexpr const char* kOriginal = "original_max_position_embeddings";
-  const JsonObject& holder = model.has(kOriginal) ? model : rope;
+  // What stands at rope is not read, and a missing key would be a default of 4096.
   ROTOR_ASSIGN_OR_RETURN(out.original_max_position_embeddings,
-                         holder.integer(kOriginal, 2, kMostPositions));
+                         model.integer("original_max_position_embeddings", 2, kMostPositions));
   const int64_t frequencies = out.rotary_features(config.head_dim) / 2;
   ROTOR_ASSIGN_OR_RETURN(out.short_factors, parse_factors(rope, "short_factor", frequencies));
   ROTOR_ASSIGN_OR_RETURN(out.long_factors, parse_factors(rope, "long_factor", frequencies));
@@ -126,6 +125,11 @@ Status parse_type(const JsonObject& model, const JsonObject& rope, const Family&
     out.type = RopeType::kDefault;
     return {};
   }
+  if (type == "dynamic") {
+    // Stretches what is longer than max_position_embeddings, which no window is.
+    out.type = RopeType::kDefault;
+    return rope.positive_number("factor").status();
+  }
   if (type == "linear") {
     out.type = RopeType::kLinear;
     ROTOR_ASSIGN_OR_RETURN(out.factor, rope.positive_number("factor"));
@@ -145,8 +149,9 @@ Status parse_type(const JsonObject& model, const JsonObject& rope, const Family&
     return parse_yarn(model, rope, config, out);
   }
   return rope.unsupported(key,
-                          family.reads_longrope ? "supported are default, linear, llama3, longrope"
-                                                : "supported are default, linear, llama3 and yarn",
+                          family.reads_longrope
+                              ? "supported are default, dynamic, linear, llama3 and longrope"
+                              : "supported are default, dynamic, linear, llama3 and yarn",
                           "UNSUPPORTED_ROPE");
 }
 

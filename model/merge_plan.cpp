@@ -27,6 +27,9 @@ class Planner {
                           std::to_string(plan_.block) + "; blocks of " +
                           std::to_string(std::gcd(hidden, int64_t{plan_.block})) + " fit");
     }
+    if (architecture_.head_weight.empty()) {
+      return cannot_merge("it has no output head that the final norm could be folded into");
+    }
     add(architecture_.embedding, {.column_block = plan_.block});
     for (const Layer& layer : architecture_.layers) {
       for (const Stage& stage : layer.stages) {

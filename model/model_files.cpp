@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "model/fp8_blocks.h"
+#include "model/settled_config.h"
 #include "model/source_files.h"
 #include "model/stacked_experts.h"
 #include "model/tensor_names.h"
@@ -14,22 +15,9 @@ namespace rotor {
 namespace {
 
 constexpr int64_t kMostConfigBytes = int64_t{16} << 20;
-constexpr size_t kMostNamed = 8;  // in one message
 
 bool is_float(DType dtype) {
   return dtype == DType::kBf16 || dtype == DType::kF16 || dtype == DType::kF32;
-}
-
-/// The first few of `names`, and how many there are besides.
-std::string list_some(const std::vector<std::string>& names) {
-  std::string list;
-  for (size_t i = 0; i < std::min(names.size(), kMostNamed); ++i) {
-    list += (i == 0 ? "" : ", ") + names[i];
-  }
-  if (names.size() > kMostNamed) {
-    list += " and " + std::to_string(names.size() - kMostNamed) + " more";
-  }
-  return list;
 }
 
 Status tensor_error(const std::string& directory, const std::string& message,
@@ -80,10 +68,9 @@ Status check_tensors(ModelFiles& files) {
     std::string remedy = "; complete the download, or correct config.json";
     if (missing.size() == 1 && missing[0] == files.architecture.head_weight) {
       remedy =
-          weights.find("score.weight") != nullptr
-              ? "; score.weight makes it a classifier or reward model, and models are read "
-                "with the output head of a language model alone"
-              : "; if the output head is the embedding, set tie_word_embeddings in config.json";
+          "; if the output head is the embedding, set tie_word_embeddings in config.json, and if "
+          "the model has none, let architectures name its class, such as "
+          "\"LlamaForSequenceClassification\"";
     }
     return tensor_error(files.directory,
                         "the checkpoint lacks " + std::to_string(missing.size()) +
@@ -111,14 +98,6 @@ Status check_tensors(ModelFiles& files) {
   std::sort(files.extra_tensors.begin(), files.extra_tensors.end());
   std::sort(files.other_dtypes.begin(), files.other_dtypes.end());
   return {};
-}
-
-std::vector<std::string> shard_names(const CheckpointReader& checkpoint) {
-  std::vector<std::string> names;
-  for (const auto& shard : checkpoint.shards()) {
-    names.push_back(shard->path().substr(shard->path().rfind('/') + 1));
-  }
-  return names;
 }
 
 }  // namespace
@@ -165,7 +144,7 @@ std::vector<ExpectedTensor> expected_tensors(const Architecture& architecture) {
     }
   }
   tensors.push_back({architecture.final_norm.weight, {config.hidden_size}});
-  if (architecture.head_weight != architecture.embedding) {
+  if (architecture.head_weight != architecture.embedding && !architecture.head_weight.empty()) {
     tensors.push_back({architecture.head_weight, {config.vocab_size, config.hidden_size}});
   }
   return tensors;
@@ -184,23 +163,22 @@ Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory) {
   files.directory = directory;
   const std::string config_path = join_path(directory, "config.json");
   ROTOR_ASSIGN_OR_RETURN(files.config_text, read_whole_file(fs, config_path, kMostConfigBytes));
-  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config,
-                         parse_model_config(files.config_text, config_path));
+  ROTOR_ASSIGN_OR_RETURN(ModelConfig config, parse_model_config(files.config_text, config_path));
   ROTOR_ASSIGN_OR_RETURN(files.checkpoint, CheckpointReader::open(fs, directory));
+  settle_config(files.config_text, *files.checkpoint, config);
   Result<Architecture> architecture = describe(config, find_tensor_names(*files.checkpoint));
   if (!architecture.ok()) {
     return architecture.status().with_context(config_path).with_detail("file", config_path);
   }
   files.architecture = std::move(architecture).value();
+  settle_head(*files.checkpoint, files.architecture);
   ROTOR_ASSIGN_OR_RETURN(DecodedTensors decoded,
                          decoded_tensors(files.architecture, *files.checkpoint));
   ROTOR_ASSIGN_OR_RETURN(files.weights, SourceWeights::make(files.checkpoint, std::move(decoded)));
   ROTOR_RETURN_IF_ERROR(check_tensors(files));
   ROTOR_RETURN_IF_ERROR(check_tied_head(files.architecture, *files.weights));
-  ROTOR_ASSIGN_OR_RETURN(SourceFiles others,
-                         list_source_files(fs, directory, shard_names(*files.checkpoint)));
+  ROTOR_ASSIGN_OR_RETURN(SourceFiles others, list_source_files(fs, *files.checkpoint));
   files.copied_files = std::move(others.copied);
-  files.left_behind = std::move(others.left_behind);
   return files;
 }
 

@@ -38,8 +38,9 @@ struct ModelFiles {
   std::vector<std::string> extra_tensors;  // in the weights, not in the architecture; sorted
   /// Expected tensors whose dtype is not architecture.config.dtype, as "name (F32)"; sorted.
   std::vector<std::string> other_dtypes;
-  std::vector<std::string> copied_files;  // SourceFiles::copied
-  std::vector<std::string> left_behind;   // SourceFiles::left_behind
+  /// Plain files to copy unchanged to a quantized checkpoint: all but shards, index, config.json
+  /// and hidden files; sorted.
+  std::vector<std::string> copied_files;
 };
 
 /// Errors: NOT_FOUND (no such directory or no config.json), whatever config.json, the architecture

@@ -28,8 +28,12 @@ bool holds_weights(std::string_view name) {
 
 class Lister {
  public:
-  Lister(FileSystem& fs, const std::string& directory, const std::vector<std::string>& shards)
-      : fs_(fs), directory_(directory), shards_(shards) {}
+  Lister(FileSystem& fs, const CheckpointReader& checkpoint)
+      : fs_(fs), directory_(checkpoint.directory()) {
+    for (const auto& shard : checkpoint.shards()) {
+      shards_.push_back(shard->path().substr(shard->path().rfind('/') + 1));
+    }
+  }
 
   Result<SourceFiles> run() {
     ROTOR_RETURN_IF_ERROR(add_folder("", 0));
@@ -70,16 +74,15 @@ class Lister {
   }
 
   FileSystem& fs_;
-  const std::string& directory_;
-  const std::vector<std::string>& shards_;
+  const std::string directory_;
+  std::vector<std::string> shards_;  // file names
   SourceFiles files_;
 };
 
 }  // namespace
 
-Result<SourceFiles> list_source_files(FileSystem& fs, const std::string& directory,
-                                      const std::vector<std::string>& shards) {
-  return Lister(fs, directory, shards).run();
+Result<SourceFiles> list_source_files(FileSystem& fs, const CheckpointReader& checkpoint) {
+  return Lister(fs, checkpoint).run();
 }
 
 }  // namespace rotor

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "quant/base/status.h"
+#include "quant/checkpoint/checkpoint_reader.h"
 #include "quant/io/file.h"
 
 namespace rotor {
@@ -23,8 +24,7 @@ struct SourceFiles {
 };
 
 /// Neither list has the model's own shards, index and config.json, hidden files and folders, links
-/// to folders and what is no plain file. `shards` are file names. Errors: those of the file system.
-Result<SourceFiles> list_source_files(FileSystem& fs, const std::string& directory,
-                                      const std::vector<std::string>& shards);
+/// to folders and what is no plain file. Errors: those of the file system.
+Result<SourceFiles> list_source_files(FileSystem& fs, const CheckpointReader& checkpoint);
 
 }  // namespace rotor

@@ -13,6 +13,7 @@ namespace rotor {
 namespace {
 
 constexpr const char* kText = "text_config";
+constexpr std::array kDtypes = {"dtype", "torch_dtype"};
 
 struct Wrapper {
   std::string_view model_type;
@@ -79,6 +80,45 @@ Result<DecoderConfig> find_decoder(const JsonObject& root) {
     return unsupported(root, type, text_type);
   }
   return DecoderConfig{std::move(text), std::move(text_type), std::move(type)};
+}
+
+bool names_dtype(const std::string& config_text) {
+  const Result<nlohmann::json> config = parse_config_json(config_text, "config.json");
+  const auto names = [](const nlohmann::json& object) {
+    return std::any_of(kDtypes.begin(), kDtypes.end(), [&](const char* key) {
+      const nlohmann::json value = object.value(key, nlohmann::json());
+      return !value.is_null() && value != "auto";
+    });
+  };
+  return config.ok() && config->is_object() &&
+         (names(*config) ||
+          (config->contains(kText) && (*config)[kText].is_object() && names((*config)[kText])));
+}
+
+bool names_tied(const std::string& config_text) {
+  const Result<nlohmann::json> config = parse_config_json(config_text, "config.json");
+  return config.ok() && config->is_object() &&
+         (!config->contains(kText) ||
+          !config->value("tie_word_embeddings", nlohmann::json()).is_null());
+}
+
+Result<std::string> with_named_dtype(const std::string& config_text, DType dtype) {
+  ROTOR_ASSIGN_OR_RETURN(nlohmann::ordered_json config,
+                         parse_ordered_config_json(config_text, "config.json"));
+  const auto name_in = [&](nlohmann::ordered_json& object) {
+    for (const char* key : kDtypes) {
+      if (object.value(key, nlohmann::ordered_json()) == "auto") {
+        object[key] = dtype == DType::kBf16  ? "bfloat16"
+                      : dtype == DType::kF16 ? "float16"
+                                             : "float32";
+      }
+    }
+  };
+  name_in(config);
+  if (const auto text = config.find(kText); text != config.end() && text->is_object()) {
+    name_in(*text);
+  }
+  return dump_config_json(config);
 }
 
 Result<std::string> with_boolean(const std::string& config_text, const std::string& key,

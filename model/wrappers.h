@@ -8,6 +8,7 @@
 #include <string>
 
 #include "model/json_object.h"
+#include "quant/base/dtype.h"
 #include "quant/base/status.h"
 
 namespace rotor {
@@ -23,6 +24,15 @@ struct DecoderConfig {
 /// around a text part that it is not known with; both names are given. Whether a decoder alone is
 /// supported find_family tells.
 Result<DecoderConfig> find_decoder(const JsonObject& root);
+
+/// Whether config.json, or its text part, names a dtype: "auto" is none.
+bool names_dtype(const std::string& config_text);
+/// Whether config.json says if the output head is tied; a wrapper's text part is not asked.
+bool names_tied(const std::string& config_text);
+
+/// config.json with the dtype's name wherever it says "auto", which transformers does not read.
+/// Error: BAD_JSON where it is no object.
+Result<std::string> with_named_dtype(const std::string& config_text, DType dtype);
 
 /// config.json with `key` set where the model and its text part have it; at the root in any case.
 /// Error: BAD_JSON where it is no object.

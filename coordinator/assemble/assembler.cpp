@@ -14,6 +14,7 @@
 #include "coordinator/jobs/output_path.h"
 #include "coordinator/staging/owned_directory.h"
 #include "model/model_files.h"
+#include "model/source_files.h"
 #include "proto/pause_reasons.h"
 #include "quant/base/parallel.h"
 #include "quant/checkpoint/inspect.h"
@@ -132,9 +133,10 @@ class Assembly {
     for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
       ROTOR_RETURN_IF_ERROR(fs_.sync_dir(join_path(partial_, *folder)));
     }
-    return write_synced(
-        fs_, join_path(partial_, kReportName),
-        report_file(input_.job, prepared, input_.layers, {model.extra_tensors, model.left_behind}));
+    ROTOR_ASSIGN_OR_RETURN(SourceFiles source, list_source_files(fs_, *model.checkpoint));
+    return write_synced(fs_, join_path(partial_, kReportName),
+                        report_file(input_.job, prepared, input_.layers,
+                                    {model.extra_tensors, std::move(source.left_behind)}));
   }
 
   /// The folders that a copied file lies in, outermost first.

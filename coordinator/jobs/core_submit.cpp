@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "coordinator/jobs/copied_tensors.h"
 #include "coordinator/jobs/core.h"
 #include "coordinator/jobs/output_path.h"
 #include "coordinator/jobs/source_check.h"
@@ -79,7 +80,7 @@ Result<v1::Job> Core::existing_job(const JobRecord& record, const v1::SubmitJobR
     if (spec.ok()) {
       // By that job's model; another model is a difference of its own.
       ROTOR_ASSIGN_OR_RETURN(const ModelFiles model, open_model(fs_, record.model_path));
-      fit_to_model(model.architecture, &*spec);
+      fit_to_model(model, &*spec);
     }
     const std::vector<std::string> differences =
         spec_differences(record.spec, spec.ok() ? *spec : request.spec());

@@ -1,8 +1,11 @@
 #include "coordinator/jobs/estimate.h"
 
 #include <algorithm>
+#include <set>
 
 #include "model/served_plan.h"
+#include "model/source_files.h"
+#include "model/tensor_names.h"
 #include "quant/checkpoint/safetensors_plan.h"
 #include "quant/checkpoint/sharding.h"
 #include "quant/engines/serving.h"
@@ -108,6 +111,23 @@ double flops(const PreparedJob& job, int64_t tokens, int64_t seq_len) {
   return sum;
 }
 
+/// Names with * for each number between dots, each once: layers and experts are many.
+std::set<std::string> names_without_numbers(const std::vector<std::string>& names) {
+  std::set<std::string> all;
+  for (const std::string& name : names) {
+    std::string general;
+    for (size_t begin = 0; begin <= name.size();) {
+      const size_t end = std::min(name.find('.', begin), name.size());
+      const std::string part = name.substr(begin, end - begin);
+      const bool number = part.find_first_not_of("0123456789") == std::string::npos;
+      general += (begin == 0 ? "" : ".") + (number ? "*" : part);
+      begin = end + 1;
+    }
+    all.insert(std::move(general));
+  }
+  return all;
+}
+
 }  // namespace
 
 Result<v1::Estimate> estimate_job(FileSystem& fs, const v1::JobSpec& spec, const PreparedJob& job,
@@ -136,6 +156,16 @@ Result<v1::Estimate> estimate_job(FileSystem& fs, const v1::JobSpec& spec, const
     for (std::string& line : rotation_warnings(served)) {
       estimate.add_warnings(std::move(line));
     }
+  }
+  const std::set<std::string> copied = names_without_numbers(model.extra_tensors);
+  if (!copied.empty()) {
+    estimate.add_warnings("copied as it is, being no part of what is quantized: " +
+                          list_some({copied.begin(), copied.end()}));
+  }
+  ROTOR_ASSIGN_OR_RETURN(const SourceFiles files, list_source_files(fs, *model.checkpoint));
+  if (!files.left_behind.empty()) {
+    estimate.add_warnings("left behind, being weights in other files: " +
+                          list_some(files.left_behind));
   }
   return estimate;
 }

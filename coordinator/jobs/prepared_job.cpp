@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "coordinator/jobs/copied_tensors.h"
+#include "model/wrappers.h"
 #include "proto/convert.h"
 #include "quant/checkpoint/layout_limits.h"
 #include "quant/checkpoint/linear_names.h"
@@ -61,6 +63,13 @@ QuantizationInfo describe_quantization(const ModelPlan& plan, const LayoutLimits
       info.ignored.push_back(std::move(linear));
     }
   }
+  if (plan.architecture.embedding == "embed_tokens.weight") {
+    // A bare backbone, which most classes load with a prefix.
+    const std::vector<std::string> stored = info.ignored;
+    for (const std::string& name : stored) {
+      info.ignored.push_back("model." + name);
+    }
+  }
   if (!plan.architecture.config.wrapper.empty()) {
     const std::vector<std::string> stored = info.ignored;
     for (const std::string& name : stored) {
@@ -88,26 +97,6 @@ std::vector<TensorSpec> in_model_order(const ModelFiles& model, const ModelPlan&
     }
   }
   return ordered;
-}
-
-/// What is copied without being known may read the residual stream, or write to it, and would stay
-/// in the basis that a merged rotation leaves.
-Status check_copied_basis(const ModelFiles& model, const ModelPlan& plan) {
-  if (plan.merge.block == 0) {
-    return {};
-  }
-  for (const std::string& name : model.extra_tensors) {
-    const bool table = name.ends_with(".inv_freq");  // of rotary angles; some files hold them
-    if (plan.merge.find(name) == nullptr && !table) {
-      return invalid_argument("a rotation cannot be merged into this model: its tensor " + name +
-                              " is none that a \"" + plan.architecture.config.model_type +
-                              "\" model is known to have, and would be left unrotated: choose "
-                              "--rotation none")
-          .with_reason("CANNOT_MERGE_ROTATION")
-          .with_detail("tensor", name);
-    }
-  }
-  return {};
 }
 
 std::vector<std::vector<TensorSpec>> tensors_by_layer(const PreparedJob& job) {
@@ -138,8 +127,8 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
   auto job = std::make_shared<PreparedJob>();
   ROTOR_ASSIGN_OR_RETURN(const QuantOptions options,
                          to_options(spec, model.architecture.config.dtype));
+  ROTOR_RETURN_IF_ERROR(check_merge(model, spec));
   ROTOR_ASSIGN_OR_RETURN(job->plan, make_plan(model.architecture, options));
-  ROTOR_RETURN_IF_ERROR(check_copied_basis(model, job->plan));
   job->layout = &find_layout(options.layout);
   ROTOR_ASSIGN_OR_RETURN(const LayoutLimits* limits,
                          find_limits(options.layout, options.scheme.format, options.activations));
@@ -153,6 +142,10 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
   if (model.architecture.config.source_quantization.form != StoredForm::kPlain) {
     // What stays unquantized is written decoded: a config has words for one quantization alone.
     ROTOR_ASSIGN_OR_RETURN(source_config, without_source_quantization(source_config));
+  }
+  if (!names_dtype(source_config)) {
+    ROTOR_ASSIGN_OR_RETURN(source_config,
+                           with_named_dtype(source_config, model.architecture.config.dtype));
   }
   if (options.merged_rotation != 0) {
     ROTOR_ASSIGN_OR_RETURN(source_config, merged_config(model.architecture, source_config));

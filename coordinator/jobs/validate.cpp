@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "coordinator/jobs/copied_tensors.h"
 #include "coordinator/jobs/estimate.h"
 #include "coordinator/jobs/output_path.h"
 #include "coordinator/jobs/source_check.h"
@@ -76,7 +77,7 @@ class Validator {
     if (!model_) {
       return;
     }
-    fit_to_model(model_->architecture, &result_.record.spec);
+    fit_to_model(*model_, &result_.record.spec);
     Result<std::shared_ptr<const PreparedJob>> prepared = prepare_job(result_.record.spec, *model_);
     if (note(prepared.status())) {
       result_.prepared = std::move(prepared).value();
@@ -212,6 +213,13 @@ class Validator {
     }
     calibration_tokens_ = static_cast<int64_t>(calibration->ids.size());
     std::optional<TokenWindows> evaluation;
+    if (spec.has_evaluation() && model_->architecture.head_weight.empty()) {
+      note(invalid_argument(model_->directory +
+                            ": the model has no output head, and so no perplexity; submit without "
+                            "evaluation files (--eval-text)")
+               .with_reason("NO_OUTPUT_HEAD"));
+      return;
+    }
     if (spec.has_evaluation()) {
       Result<TokenWindows> windows =
           read_evaluation_windows(evaluation_source(spec, evaluation_files), known, config);

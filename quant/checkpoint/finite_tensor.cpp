@@ -31,6 +31,12 @@ int64_t find_non_finite(DType dtype, const void* bytes, size_t n) {
       return find_exponent<uint16_t>(bytes, n, 0x7C00);
     case DType::kF32:
       return find_exponent<uint32_t>(bytes, n, 0x7F800000);
+    case DType::kF64:
+      return find_exponent<uint64_t>(bytes, n, 0x7FF0000000000000);
+    case DType::kF8E5M2:
+      return find_exponent<uint8_t>(bytes, n, 0x7C);
+    case DType::kF8E4M3:  // has no infinity, and NaN alone has all bits set
+      return find_exponent<uint8_t>(bytes, n, 0x7F);
     default:
       return -1;
   }

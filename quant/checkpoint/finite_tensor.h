@@ -11,8 +11,8 @@
 
 namespace rotor {
 
-/// `n` bytes of the tensor from byte `offset` on, both multiples of an element. Dtypes other than
-/// BF16, F16 and F32 pass. Error: INVALID_ARGUMENT, reason NOT_FINITE, naming tensor and element.
+/// `n` bytes of the tensor from byte `offset` on, both multiples of an element. Integers
+/// pass. Error: INVALID_ARGUMENT, reason NOT_FINITE, naming tensor and element.
 Status check_finite_piece(const TensorSpec& spec, int64_t offset, const void* bytes, size_t n);
 
 /// Reads the tensors, the smallest first, until `most_bytes` are read: what lies beyond is not

@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "model/model_files.h"
+#include "model/settled_config.h"
 #include "model/tensor_names.h"
+#include "model/tied_head.h"
 #include "worker/model/dequantized_weight.h"
 #include "worker/model/stored_weights.h"
 
@@ -23,14 +25,14 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
   const std::string config_path = join_path(directory, "config.json");
   ROTOR_ASSIGN_OR_RETURN(const std::string config_text,
                          read_whole_file(fs, config_path, kMostConfigBytes));
-  ROTOR_ASSIGN_OR_RETURN(const ModelConfig config,
+  ROTOR_ASSIGN_OR_RETURN(ModelConfig config,
                          parse_model_config(config_text, config_path, /*allow_quantized=*/true));
   RunnableCheckpoint opened;
   if (config.source_quantization.form == StoredForm::kPlain) {
     Result<StoredQuantization> quantization = parse_quantization_config(config_text, config_path);
     if (quantization.ok()) {
       opened.quantization_ = std::move(quantization).value();
-      ROTOR_RETURN_IF_ERROR(opened.open_quantized(fs, directory, config, config_path));
+      ROTOR_RETURN_IF_ERROR(opened.open_quantized(fs, directory, config_text, config, config_path));
       return opened;
     }
     if (quantization.status().reason() != "NOT_QUANTIZED") {
@@ -45,16 +47,19 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
 }
 
 Status RunnableCheckpoint::open_quantized(FileSystem& fs, const std::string& directory,
-                                          const ModelConfig& config,
+                                          const std::string& config_text, ModelConfig config,
                                           const std::string& config_path) {
   layout_ = &find_layout(quantization_.layout);
   ROTOR_ASSIGN_OR_RETURN(checkpoint_, CheckpointReader::open(fs, directory));
+  settle_config(config_text, *checkpoint_, config);
   Result<Architecture> architecture = describe(config, find_tensor_names(*checkpoint_));
   if (!architecture.ok()) {
     return architecture.status().with_context(config_path).with_detail("file", config_path);
   }
   architecture_ = std::move(architecture).value();
+  settle_head(*checkpoint_, architecture_);
   weights_ = checkpoint_;
+  ROTOR_RETURN_IF_ERROR(check_tied_head(architecture_, *weights_));
   for (const TensorSpec& tensor : checkpoint_->tensors()) {
     if (std::string module = layout_->module_of_codes(tensor); !module.empty()) {
       quantized_.insert(std::move(module));

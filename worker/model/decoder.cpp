@@ -237,6 +237,10 @@ Status Decoder::final_norm(const EndWeights& ends, const Tensor& x, const Tensor
 
 Result<std::vector<double>> Decoder::losses(const EndWeights& ends, const BatchShape& shape,
                                             std::span<const int32_t> ids, const Tensor& x) {
+  if (ends.head.rows() == 0) {
+    return invalid_argument("the model has no output head, and so no perplexity")
+        .with_reason("NO_OUTPUT_HEAD");
+  }
   ROTOR_ASSIGN_OR_RETURN(const Tensor normed,
                          scratch_.take(*backend_, Slot::kNormed, x.rows(), x.cols()));
   ROTOR_RETURN_IF_ERROR(backend_->rms_norm(x, ends.head_norm, config_.rms_norm_eps, normed));

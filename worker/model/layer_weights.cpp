@@ -156,7 +156,7 @@ Result<EndWeights> load_ends(Backend& backend, WeightSource& source,
   }
   if (architecture.head_weight == architecture.embedding) {
     ends.head = ends.embedding;
-  } else {
+  } else if (!architecture.head_weight.empty()) {
     ROTOR_ASSIGN_OR_RETURN(ends.head,
                            load_tensor(backend, source, architecture.head_weight, vocab, hidden));
   }

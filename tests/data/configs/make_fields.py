@@ -1,11 +1,20 @@
-"""Finds which fields of a config.json change what the transformers library computes: fields.json.
+"""Finds what the transformers library makes of every field of a config.json: fields.json.
 
 For each family of ../families (and llama, which shares mistral's weights), every field of its configuration
 class, every field that the model reads while it is made and runs, and those of EXTRA are given other values, one
-at a time. What gives other logits from the same weights, or asks for other tensors, is a change. Rotor has to
-read each of these fields, or refuse it: tests/unit/model/config_fields_test.cpp.
+at a time, and left out. Of a wrapper, the fields of EXTRA beside its text_config. Noted is of each:
 
-    make_fields.py        needs torch, transformers 5 and safetensors
+* "same": it gives the same logits from the same weights. What does not is a change that Rotor has to read or to
+  refuse.
+* "set", "drop": what the library's own config then says otherwise than before, once it has put in its defaults and
+  decided between fields that contradict one another; neither is there where it says what was written. Rotor has to
+  read the one config as the other.
+
+Of values that change nothing at all the first of each field is kept.
+
+tests/unit/model/config_fields_test.cpp holds the readers against it.
+
+    make_fields.py [FAMILY...]        needs torch and transformers 5; the other families stay as they are
 """
 
 import contextlib
@@ -18,7 +27,6 @@ import tempfile
 
 import torch
 import transformers
-from safetensors.torch import load_file
 
 FOLDER = pathlib.Path(__file__).parent
 FAMILIES = FOLDER.parent / "families"
@@ -29,6 +37,7 @@ EXTRA = {
     "per_layer_config": [{"0": {"num_key_value_heads": 1}}, {"0": {"intermediate_size": 48}}],
     "attention_chunk_size": [4],
     "sliding_window": [3],
+    "rms_norm_eps": [0.1],
     "attention_bias": [True],
     "mlp_bias": [True],
     "partial_rotary_factor": [0.5],
@@ -44,6 +53,13 @@ EXTRA = {
          "original_max_position_embeddings": 16},
         {"rope_type": "proportional", "partial_rotary_factor": 0.5},
     ],
+    "rope_parameters": [
+        {"rope_theta": 77.0},
+        {"rope_type": "linear", "factor": 2.0, "rope_theta": 77.0},
+        {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 77.0},
+        {"rope_type": "default", "rope_theta": 77.0, "partial_rotary_factor": 0.5},
+    ],
+    "tie_word_embeddings": [True, False],
 }
 WORDS = ["relu", "gelu", "silu", "gelu_pytorch_tanh", "softmax", "sigmoid"]
 # Laid over a family's config.json before one field is changed: what makes other fields count, and those.
@@ -73,14 +89,22 @@ def others(value, layers):
     return []
 
 
-def changed(config, base, key):
-    """`config` with other values of a field."""
-    layers = config["num_hidden_layers"]
+def variants(config, base, key):
+    """`config` with other values of a field, and without it."""
+    layers = config["num_hidden_layers"] if "num_hidden_layers" in config else 0
     values = [value * layers if key == "layer_types" else value for value in EXTRA.get(key, [])]
-    for value in values + others(config.get(key), layers):
-        yield value, {**config, **base, key: value}
+    # Half as much again of an epsilon shows in no logits.
+    for value in values + ([] if key == "rms_norm_eps" else others(config.get(key), layers)):
+        yield {"value": value}, {**config, **base, key: value}
     if key in config:
-        yield None, {**config, **base, key: None}
+        yield {"value": None}, {**config, **base, key: None}
+        yield {}, {name: value for name, value in {**config, **base}.items() if name != key}
+
+
+def make(config, parsed, **options):
+    if "text_config" in config:
+        return getattr(transformers, config["architectures"][0])._from_config(parsed, **options).eval()
+    return transformers.AutoModelForCausalLM.from_config(parsed, **options).eval()
 
 
 class Unfit(Exception):
@@ -97,9 +121,25 @@ def load(config):
 
 def build(config):
     try:
-        return transformers.AutoModelForCausalLM.from_config(load(config), dtype=torch.float32).eval()
+        return make(config, load(config), dtype=torch.float32)
     except Exception as error:  # whatever the library raises, it has no answer to compare with
         raise Unfit from error
+
+
+def difference(before, after):
+    """What the library's config says otherwise, by key."""
+    old, new = before.to_dict(), after.to_dict()
+    old.pop("_name_or_path"), new.pop("_name_or_path")
+    changes = {key: value for key, value in new.items() if key not in old or old[key] != value}
+    gone = sorted(set(old) - set(new))
+    return {"set": changes} | ({"drop": gone} if gone else {})
+
+
+def noted(key, said, base, same, changes):
+    """The entry of a variant, without what goes without saying."""
+    entry = ({"base": base} if base else {}) | {"key": key, **said} | ({"same": True} if same else {})
+    plain = "value" in said and changes == {"set": {key: said["value"]}}
+    return entry if plain else entry | changes
 
 
 def outcome(config, weights, ids):
@@ -129,7 +169,7 @@ def fields_read(config, ids):
 
     kind.__getattribute__ = note
     try:
-        model = transformers.AutoModelForCausalLM.from_config(parsed).eval()
+        model = make(config, parsed)
         with torch.no_grad():
             model(ids)
     finally:
@@ -139,10 +179,9 @@ def fields_read(config, ids):
     return (names | declared) - {name for name in names if callable(getattr(kind, name, None))} - common
 
 
-def weights_of(name, config):
-    """Tensors as the library's own class has them, random where a family has another layout."""
-    model = build(config)
-    tensors = model.state_dict()
+def weights_of(config):
+    """Random tensors, as the library's own class has them."""
+    tensors = build(config).state_dict()
     generator = torch.Generator().manual_seed(7)
     for tensor in tensors.values():
         if tensor.dtype.is_floating_point:
@@ -150,53 +189,63 @@ def weights_of(name, config):
     return {"tensors": tensors, "shapes": {key: value.shape for key, value in tensors.items()}}
 
 
-def changes_of(name, config):
-    ids = torch.randint(0, config["vocab_size"], (1, 40), generator=torch.Generator().manual_seed(5))
-    keys = sorted((fields_read(config, ids) | set(EXTRA)) - SKIPPED)
+def measured(config):
+    text = config.get("text_config", config)
+    ids = torch.randint(0, text["vocab_size"], (1, 40), generator=torch.Generator().manual_seed(5))
+    keys = set(EXTRA) if text is not config else fields_read(config, ids) | set(EXTRA) | set(config)
     found = []
     seen = set()
+    unchanging = set()
     for base, only in BASES:
         start = {**config, **base}
         try:
-            weights = weights_of(name, start)
+            weights = weights_of(start)
             expected = outcome(start, weights, ids)
+            before = load(start)
         except Unfit:
             continue
-        for key in keys if only is None else sorted(only):
-            for value, other in changed(config, base, key):
+        for key in sorted((keys if only is None else only) - SKIPPED):
+            for said, other in variants(config, base, key):
+                place = (key, json.dumps(said))
+                if place in seen:
+                    continue
                 try:
                     logits = outcome(other, weights, ids)
                 except Unfit:
                     continue
+                seen.add(place)
                 same = logits is not None and torch.allclose(logits, expected, rtol=1e-5, atol=1e-5)
-                place = (key, json.dumps(value))
-                if not same and place not in seen:
-                    seen.add(place)
-                    found.append({"base": base, "key": key, "value": value})
-    return found
+                entry = noted(key, said, base, same, difference(before, load(other)))
+                if not (same and "set" not in entry and key in unchanging):
+                    found.append(entry)
+                if same and "set" not in entry:
+                    unchanging.add(key)
+    return {"config": config, "variants": found}
 
 
 def main():
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     logging.disable(logging.CRITICAL)
-    result = {"transformers": transformers.__version__, "families": {}}
+    result = json.loads((FOLDER / "fields.json").read_text())["families"] if sys.argv[1:] else {}
     for folder in sorted(FAMILIES.iterdir()):
-        if not (folder / "config.json").exists():
+        if not (folder / "config.json").exists() or folder.name not in (sys.argv[1:] or [folder.name]):
             continue
         config = json.loads((folder / "config.json").read_text())
         if "quantization_config" in config:
             continue
         with contextlib.redirect_stderr(io.StringIO()):
-            found = changes_of(folder.name, config)
-        result["families"][folder.name] = {"config": config, "changes": found}
+            result[folder.name] = measured(config)
         if folder.name == "mistral":
-            llama = {**config, "model_type": "llama", "architectures": ["LlamaForCausalLM"]}
-            result["families"]["llama"] = {"config": llama, "changes": changes_of("llama", llama)}
-        print(folder.name, len(found), sorted({change["key"] for change in found}), file=sys.stderr)
-    lines = [json.dumps(result["families"][name]) for name in result["families"]]
-    body = ",\n".join(f"{json.dumps(name)}: {line}" for name, line in zip(result["families"], lines))
-    head = json.dumps(result["transformers"])
+            result["llama"] = measured({**config, "model_type": "llama", "architectures": ["LlamaForCausalLM"]})
+        changes = sorted({variant["key"] for variant in result[folder.name]["variants"] if "same" not in variant})
+        print(folder.name, len(result[folder.name]["variants"]), changes, file=sys.stderr)
+    families = []
+    for name, entry in result.items():
+        lines = ",\n".join(json.dumps(variant) for variant in entry["variants"])
+        families.append(f'{json.dumps(name)}: {{"config": {json.dumps(entry["config"])}, "variants": [\n{lines}\n]}}')
+    body = ",\n".join(families)
+    head = json.dumps(transformers.__version__)
     (FOLDER / "fields.json").write_text('{"transformers": ' + head + ', "families": {\n' + body + "\n}}\n")
 
 

@@ -57,10 +57,10 @@ TEST(ConfigRope, Gemma3HasAnglesOfItsOwnInLayersWithAWindow) {
 }
 
 TEST(ConfigRope, NamesTheLayerTypeOfABadKey) {
-  const json by_type = {{"sliding_attention", {{"rope_type", "dynamic"}}}};
+  const json by_type = {{"sliding_attention", {{"rope_type", "proportional"}}}};
   EXPECT_FAILS(parse_config(of("gemma3_text", {{"rope_parameters", by_type}})),
                Code::kUnimplemented, "UNSUPPORTED_ROPE",
-               "\"rope_parameters.sliding_attention.rope_type\" is \"dynamic\"");
+               "\"rope_parameters.sliding_attention.rope_type\" is \"proportional\"");
   const json flat = {{"rope_type", "default"}, {"rope_theta", 5000}};
   EXPECT_FAILS(parse_config(of("gemma3_text", {{"rope_parameters", flat}})), Code::kInvalidArgument,
                "BAD_CONFIG", "full_attention and sliding_attention");
@@ -90,6 +90,16 @@ TEST(ConfigRope, TakesRopeScalingWhereAFileHasBothAsTransformersDoes) {
                "BAD_CONFIG", "one embedding for all layers");
 }
 
+TEST(ConfigRope, StretchesNoWindowThatTheModelHasPositionsFor) {
+  const auto config = parse_config(of(
+      "llama", {{"rope_theta", 500.0}, {"rope_scaling", {{"type", "dynamic"}, {"factor", 4.0}}}}));
+  ASSERT_OK(config);
+  EXPECT_EQ(config->rope.type, RopeType::kDefault);
+  EXPECT_EQ(config->rope.theta, 500.0);
+  EXPECT_FAILS(parse_config(of("llama", {{"rope_scaling", {{"type", "dynamic"}}}})),
+               Code::kInvalidArgument, "BAD_CONFIG", "rope_scaling.factor");
+}
+
 TEST(ConfigRope, IsADefaultOneWhereItsTypeIsLeftOut) {
   const auto config = parse_config(of("llama", {{"rope_parameters", {{"rope_theta", 500.0}}}}));
   ASSERT_OK(config);
@@ -112,14 +122,16 @@ TEST(ConfigRope, RotatesAPartOfAHeadForFamiliesThatDo) {
                "BAD_CONFIG", "rotates whole heads");
 }
 
-TEST(ConfigRope, ReadsLongropeFromWhereverTheOriginalLengthStands) {
+TEST(ConfigRope, ReadsLongropeAsEitherVersionWritesIt) {
   const json four = of("phi3", {{"original_max_position_embeddings", 16},
                                 {"max_position_embeddings", 128},
                                 {"rope_scaling", longrope()}});
   json inside = longrope();
   inside["rope_type"] = "longrope";
   inside["original_max_position_embeddings"] = 16;
-  const json five = of("phi3", {{"max_position_embeddings", 128}, {"rope_parameters", inside}});
+  const json five = of("phi3", {{"original_max_position_embeddings", 16},
+                                {"max_position_embeddings", 128},
+                                {"rope_parameters", inside}});
   for (const json& written : {four, five}) {
     const auto config = parse_config(written);
     ASSERT_OK(config);
@@ -133,6 +145,10 @@ TEST(ConfigRope, ReadsLongropeFromWhereverTheOriginalLengthStands) {
   named["rope_scaling"]["type"] = "su";
   named["rope_scaling"]["attention_factor"] = 1.25;
   EXPECT_EQ(parse_config(named)->rope.attention_factor, 1.25);
+  json hidden = five;  // transformers takes 4096 then, whatever rope_parameters says
+  hidden.erase("original_max_position_embeddings");
+  EXPECT_FAILS(parse_config(hidden), Code::kInvalidArgument, "BAD_CONFIG",
+               "original_max_position_embeddings");
 }
 
 TEST(ConfigRope, RefusesLongropeThatDoesNotFit) {

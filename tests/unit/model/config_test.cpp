@@ -189,9 +189,9 @@ TEST(Config, RefusesHeadsThatDoNotFit) {
 }
 
 TEST(Config, RefusesWhatIsNotSupportedByName) {
-  EXPECT_FAILS(parse_config(with("rope_scaling", {{"rope_type", "dynamic"}, {"factor", 4}})),
+  EXPECT_FAILS(parse_config(with("rope_scaling", {{"rope_type", "spiral"}, {"factor", 4}})),
                Code::kUnimplemented, "UNSUPPORTED_ROPE",
-               "\"rope_scaling.rope_type\" is \"dynamic\"");
+               "\"rope_scaling.rope_type\" is \"spiral\"");
   EXPECT_FAILS(parse_config(with("hidden_act", "gelu")), Code::kUnimplemented,
                "UNSUPPORTED_ACTIVATION", "\"gelu\"");
   EXPECT_FAILS(parse_config(with("torch_dtype", "float8_e4m3fn")), Code::kInvalidArgument,

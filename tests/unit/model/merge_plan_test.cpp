@@ -49,6 +49,13 @@ TEST(MergePlan, SaysWhatBecomesOfEachTensor) {
   EXPECT_EQ(tensors.at("lm_head.weight").source, "lm_head.weight");
 }
 
+TEST(MergePlan, NeedsAHeadToFoldTheFinalNormInto) {
+  Architecture source = architecture(config());
+  source.head_weight = "";
+  EXPECT_FAILS(plan_merge(source, 16), Code::kInvalidArgument, "CANNOT_MERGE_ROTATION",
+               "no output head");
+}
+
 TEST(MergePlan, ATiedHeadBecomesATensorOfItsOwn) {
   nlohmann::json tied = config();
   tied["tie_word_embeddings"] = true;

@@ -131,6 +131,60 @@ TEST(ModelFiles, Faults29_ExtraTensorsAreListed) {
       (std::vector<std::string>{"model.layers.0.self_attn.rotary_emb.inv_freq", "vision.weight"}));
 }
 
+/// The small model as its bare backbone is saved: without a head and without the prefix.
+std::vector<TensorSpec> backbone() {
+  std::vector<TensorSpec> tensors = without("lm_head.weight");
+  for (TensorSpec& tensor : tensors) {
+    tensor.name.erase(0, std::string("model.").size());
+  }
+  return tensors;
+}
+
+TEST(ModelFiles, ReadsABackboneAlone) {
+  const TemporaryDirectory directory;
+  nlohmann::json config = small_config();
+  config["architectures"] = {"LlamaModel"};
+  write_model(directory, config, backbone());
+  const auto files = open(directory);
+  ASSERT_OK(files);
+  EXPECT_EQ(files->architecture.embedding, "embed_tokens.weight");
+  EXPECT_EQ(files->architecture.layers[1].stages[0].linears[0].name, "layers.1.self_attn.q_proj");
+  EXPECT_EQ(files->architecture.head_weight, "");
+  EXPECT_TRUE(files->extra_tensors.empty());
+}
+
+TEST(ModelFiles, AClassifierHasNoOutputHeadAndALanguageModelDoes) {
+  const TemporaryDirectory directory;
+  nlohmann::json config = small_config();
+  config["architectures"] = {"LlamaForSequenceClassification"};
+  std::vector<TensorSpec> tensors = without("lm_head.weight");
+  tensors.push_back({"score.weight", DType::kBf16, {1, 8}});
+  write_model(directory, config, tensors);
+  const auto files = open(directory);
+  ASSERT_OK(files);
+  EXPECT_EQ(files->architecture.head_weight, "");
+  EXPECT_EQ(files->extra_tensors, std::vector<std::string>{"score.weight"});
+  config["architectures"] = {"LlamaForCausalLM"};
+  directory.put("config.json", config.dump());
+  EXPECT_FAILS(open(directory), Code::kInvalidArgument, "MISSING_TENSORS",
+               "let architectures name its class");
+}
+
+TEST(ModelFiles, TakesTheDtypeOfTheWeightsWhereTheConfigNamesNone) {
+  const TemporaryDirectory directory;
+  nlohmann::json config = small_config();
+  for (const bool automatic : {true, false}) {
+    config["torch_dtype"] = "auto";
+    if (!automatic) {
+      config.erase("torch_dtype");
+    }
+    write_model(directory, config, small_tensors());
+    const auto files = open(directory);
+    ASSERT_OK(files);
+    EXPECT_EQ(files->architecture.config.dtype, DType::kBf16);
+  }
+}
+
 // faults.29
 TEST(ModelFiles, Faults29_MixedDtypesAreNamed) {
   const TemporaryDirectory directory;

@@ -31,8 +31,14 @@ TEST(SourceFiles, TakesFoldersOverAndLeavesOtherWeightsBehind) {
     write(directory, path);
   }
   fs::create_directory_symlink("..", fs::path(directory.path()) / "loop");
-  const auto files =
-      list_source_files(posix_file_system(), directory.path(), {"model.safetensors"});
+  const std::string header = R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
+  std::string shard(8, '\0');
+  shard[0] = static_cast<char>(header.size());
+  directory.put("model.safetensors", shard + header + "x");
+  directory.put("model.safetensors.index.json", R"({"weight_map":{"a":"model.safetensors"}})");
+  const auto checkpoint = CheckpointReader::open(posix_file_system(), directory.path());
+  ASSERT_OK(checkpoint);
+  const auto files = list_source_files(posix_file_system(), **checkpoint);
   ASSERT_OK(files);
   EXPECT_EQ(files->copied, (std::vector<std::string>{
                                "1_Pooling/config.json", "additional_chat_templates/tool_use.jinja",

@@ -113,5 +113,27 @@ TEST(Wrappers, AreFoundUnderEachPublishedPrefix) {
   }
 }
 
+TEST(Wrappers, SayWhatTheirConfigLeavesOpen) {
+  EXPECT_TRUE(names_dtype(R"({"dtype": "bfloat16"})"));
+  EXPECT_TRUE(names_dtype(R"({"text_config": {"torch_dtype": "float16"}})"));
+  for (const char* open : {"{}", R"({"torch_dtype": "auto"})", R"({"dtype": null})"}) {
+    EXPECT_FALSE(names_dtype(open)) << open;
+  }
+  EXPECT_TRUE(names_tied("{}"));
+  EXPECT_TRUE(names_tied(R"({"text_config": {}, "tie_word_embeddings": false})"));
+  EXPECT_FALSE(names_tied(R"({"text_config": {"tie_word_embeddings": true}})"));
+}
+
+TEST(Wrappers, NameTheDtypeThatAConfigLeavesOpen) {
+  const auto named = with_named_dtype(
+      R"({"torch_dtype": "auto", "text_config": {"dtype": "auto"}, "vision_config": {}})",
+      DType::kF16);
+  ASSERT_OK(named);
+  EXPECT_EQ(nlohmann::json::parse(*named),
+            nlohmann::json::parse(R"({"torch_dtype": "float16", "text_config": {"dtype": "float16"},
+                                      "vision_config": {}})"));
+  EXPECT_EQ(*with_named_dtype("{}", DType::kBf16), "{}");
+}
+
 }  // namespace
 }  // namespace rotor

@@ -25,6 +25,12 @@ TEST(FiniteTensor, FindsInfAndNanInEveryFloatOfAModel) {
   const float f32[] = {std::numeric_limits<float>::max(), -std::numeric_limits<float>::infinity()};
   EXPECT_FAILS(check_finite_piece({"a", DType::kF32, {2}}, 0, f32, sizeof f32),
                Code::kInvalidArgument, "NOT_FINITE", "element 1");
+  const uint8_t f8[] = {0x7E, 0xFE, 0x7F};
+  EXPECT_FAILS(check_finite_piece({"a", DType::kF8E4M3, {3}}, 0, f8, sizeof f8),
+               Code::kInvalidArgument, "NOT_FINITE", "element 2");
+  const double f64[] = {0.0, std::numeric_limits<double>::quiet_NaN()};
+  EXPECT_FAILS(check_finite_piece({"a", DType::kF64, {2}}, 0, f64, sizeof f64),
+               Code::kInvalidArgument, "NOT_FINITE", "element 1");
   EXPECT_OK(check_finite_piece({"a", DType::kU8, {4}}, 0, bf16, 4));
 }
 

@@ -1,0 +1,69 @@
+// What a checkpoint takes over as it is: told when a job is submitted, and looked through.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/coordinator/core_fixture.h"
+
+namespace rotor::coordinator {
+namespace {
+
+using CoreCopied = testing::CoreTest;
+
+TEST_F(CoreCopied, SaysWhatIsCopiedUnreadAndLeftBehindAndMergesNoRotationBesideIt) {
+  std::filesystem::copy(std::filesystem::path(ROTOR_SOURCE_DIR) / "tests/data/families/llava",
+                        demo_.root() / "models/llava");
+  std::ofstream(demo_.root() / "models/llava/pytorch_model.bin") << "weights";
+  std::ofstream(demo_.root() / "data/ids.jsonl") << R"({"input_ids": [1, 2, 3, 4, 5, 6, 7, 8]})";
+  v1::SubmitJobRequest request = demo_.request("r1");
+  request.set_validate_only(true);
+  v1::JobSpec& spec = *request.mutable_spec();
+  spec.set_model("llava");
+  spec.clear_method();
+  spec.set_format(v1::FORMAT_MXFP4);
+  spec.mutable_calibration()->set_files(0, "ids.jsonl");
+  spec.mutable_calibration()->set_sequences(1);
+  spec.mutable_calibration()->set_seq_len(8);
+  spec.add_ignore("re:.*vision_tower.*");
+  spec.add_ignore("re:.*lm_head");
+  Result<v1::Job> job = core_->submit(request);
+  ASSERT_OK(job);
+  EXPECT_TRUE(job->problems().empty()) << job->problems(0).message();
+  EXPECT_EQ(job->spec().merged_rotation(), 0);
+  EXPECT_EQ(job->spec().ignore_size(), 1) << "the other pattern names what is copied alone";
+  std::string warnings;
+  for (const std::string& warning : job->estimate().warnings()) {
+    warnings += warning + "\n";
+  }
+  EXPECT_NE(warnings.find("multi_modal_projector.linear_1.weight"), std::string::npos) << warnings;
+  EXPECT_NE(warnings.find("left behind, being weights in other files: "), std::string::npos)
+      << warnings;
+  EXPECT_NE(warnings.find("pytorch_model.bin"), std::string::npos) << warnings;
+  spec.set_rotation(0);
+  spec.set_merged_rotation(16);
+  job = core_->submit(request);
+  ASSERT_OK(job);
+  ASSERT_EQ(job->problems_size(), 1);
+  EXPECT_EQ(job->problems(0).reason(), "CANNOT_MERGE_ROTATION");
+}
+
+TEST_F(CoreCopied, RefusesInfinityAndNanInWhatIsCopied) {
+  const std::string path = demo_.model() + "/model.safetensors";
+  const std::string bytes = testing::file_bytes(path);
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const auto tensors = nlohmann::json::parse(bytes.substr(sizeof header, header));
+  const size_t begin = tensors["model.norm.weight"]["data_offsets"][0];
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(sizeof header + header + begin + 2));
+  file.write("\xC0\x7F", 2);  // NaN in BF16
+  file.close();
+  EXPECT_FAILS(core_->submit(demo_.request("r")), Code::kInvalidArgument, "NOT_FINITE",
+               "model.norm.weight holds Inf or NaN, first in element 1");
+}
+
+}  // namespace
+}  // namespace rotor::coordinator
