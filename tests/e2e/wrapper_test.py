@@ -32,7 +32,8 @@ def wrap(model, folder):
     tensors = {PREFIX + name: (entry["dtype"], entry["shape"], data) for name, (entry, data) in read(model).items()}
     for name, shape in TOWER.items():
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        tensors[name] = "F32", shape, os.urandom(4 * count)
+        bits = bytes(byte & 0x3F if i % 4 == 3 else byte for i, byte in enumerate(os.urandom(4 * count)))  # finite
+        tensors[name] = "F32", shape, bits
     header, blob = {}, b""
     for name, (dtype, shape, data) in tensors.items():
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(blob), len(blob) + len(data)]}
