@@ -20,6 +20,9 @@ if(ROTOR_SERVICE)
   find_package(Protobuf REQUIRED)
   find_package(gRPC CONFIG REQUIRED)
   find_package(SQLite3 REQUIRED)
+  find_package(prometheus-cpp REQUIRED)  # metrics, over HTTP by civetweb, which serves the status page, too
+  find_library(ROTOR_CIVETWEB_CPP civetweb-cpp REQUIRED)
+  find_library(ROTOR_CIVETWEB_C civetweb REQUIRED)
 endif()
 
 set(ROTOR_HAVE_CUDA OFF)

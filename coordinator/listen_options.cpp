@@ -38,6 +38,21 @@ Status check_guarded(const std::string& option, const std::string& address,
   return {};
 }
 
+/// Of what is served without TLS and tokens, to whoever can connect.
+Status check_open(const std::string& option, const std::string& address,
+                  const CoordinatorOptions& options) {
+  if (address.empty()) {
+    return {};
+  }
+  ROTOR_RETURN_IF_ERROR(check_address(option, address));
+  return options.insecure || is_loopback(address)
+             ? Status()
+             : bad_configuration(option, address,
+                                 "other hosts can reach it, and it asks for no token; listen on "
+                                 "127.0.0.1 behind a proxy that does, or say --insecure where the "
+                                 "network is trusted");
+}
+
 }  // namespace
 
 Status bad_configuration(const std::string& option, const std::string& value,
@@ -62,7 +77,8 @@ Status check_listeners(const CoordinatorOptions& options) {
     ROTOR_RETURN_IF_ERROR(check_address("worker-listen", options.worker_listen));
     ROTOR_RETURN_IF_ERROR(check_guarded("worker-listen", options.worker_listen, options));
   }
-  return {};
+  ROTOR_RETURN_IF_ERROR(check_open("metrics-listen", options.metrics_listen, options));
+  return check_open("status-listen", options.status_listen, options);
 }
 
 }  // namespace rotor::coordinator

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "coordinator/access/make_token.h"
+#include "coordinator/observe/json_log.h"
 #include "coordinator/options.h"
 #include "coordinator/server.h"
 #include "proto/transport/plain_log.h"
@@ -32,7 +33,11 @@ int run(int argc, const char* const* argv) {
     return *parsed.exit_code;
   }
   spdlog::set_default_logger(spdlog::stderr_color_mt("coordinator"));
-  set_log_pattern("[%Y-%m-%d %H:%M:%S.%e] [%^%l%$] %*");
+  if (parsed.options.log_format == "json") {
+    set_json_log();
+  } else {
+    set_log_pattern("[%Y-%m-%d %H:%M:%S.%e] [%^%l%$] %*");
+  }
   spdlog::set_level(spdlog::level::from_str(parsed.options.log_level));
   const Result<CoordinatorOptions> options = check_options(parsed.options);
   if (!options.ok()) {

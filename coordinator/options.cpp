@@ -52,6 +52,23 @@ void add_access_options(CLI::App& app, CoordinatorOptions& options) {
       ->group("Who gets in");
 }
 
+void add_watching_options(CLI::App& app, CoordinatorOptions& options) {
+  const auto add = [&app](const char* name, auto& value, const char* what) {
+    return app.add_option(name, value, what)->group("What it tells");
+  };
+  add("--metrics-listen", options.metrics_listen,
+      "HOST:PORT of the metrics (Prometheus), under /metrics");
+  add("--status-listen", options.status_listen, "HOST:PORT of the status page (a browser)");
+  add("--audit-log", options.audit_log,
+      "File that gets a line for everything that was asked for or refused");
+  add("--log-format", options.log_format, "How the log is written")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  add("--log-level", options.log_level, "What is logged to stderr")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical", "off"}))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
@@ -87,12 +104,15 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
          "--progress-seconds", options.progress_seconds,
          "Time without a finished stage, upload or commit after which a lease is given away")
       ->capture_default_str();
+  app.add_option("--retain", options.retain_seconds,
+                 "How long a job that has ended is kept, as 30d, 12h or 90m (default: for good)")
+      ->transform(CLI::AsNumberWithUnit(
+          std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}},
+          CLI::AsNumberWithUnit::UNIT_REQUIRED, "DURATION"));
   add_access_options(app, options);
+  add_watching_options(app, options);
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_config("--config", "", "TOML file with any of these options, named without their dashes");
-  app.add_option("--log-level", options.log_level, "What is logged to stderr")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical", "off"}))
-      ->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -117,6 +137,10 @@ Result<CoordinatorOptions> check_options(CoordinatorOptions options) {
     return bad_configuration(
         "progress-seconds", std::to_string(options.progress_seconds),
         "it must be at least --lease-seconds (" + std::to_string(options.lease_seconds) + ")");
+  }
+  if (options.retain_seconds < 0) {
+    return bad_configuration("retain", std::to_string(options.retain_seconds) + "s",
+                             "it must not be negative");
   }
   ROTOR_RETURN_IF_ERROR(check_listeners(options));
   ROTOR_ASSIGN_OR_RETURN(options.model_root, existing_directory("model-root", options.model_root));

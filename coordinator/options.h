@@ -24,6 +24,11 @@ struct CoordinatorOptions {
   double heartbeat_seconds = 3.0;         // how often a worker group reports itself
   int most_lost_leases = 5;               // of a job in a row, without a commit, until it is paused
   double progress_seconds = 7200.0;       // without progress, heartbeats do not hold a lease
+  double retain_seconds = 0.0;            // that a job is kept after its end; 0: for good
+  std::string log_format = "text";        // text or json
+  std::string audit_log;                  // file that audit lines are added to; empty: none
+  std::string metrics_listen;             // HOST:PORT of the Prometheus endpoint; empty: none
+  std::string status_listen;              // HOST:PORT of the status page; empty: none
   std::string log_level = "info";         // trace, debug, info, warning, error, critical, off
 
   // Who gets in; files are PEM, and watched.

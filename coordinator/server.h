@@ -12,6 +12,9 @@
 
 #include "coordinator/access/access_control.h"
 #include "coordinator/jobs/core.h"
+#include "coordinator/observe/audit_log.h"
+#include "coordinator/observe/metrics.h"
+#include "coordinator/observe/status_page.h"
 #include "coordinator/options.h"
 #include "coordinator/service/jobs_service.h"
 #include "coordinator/service/workers_service.h"
@@ -29,20 +32,31 @@ class Server {
   int port() const { return port_; }
   /// Where workers come to: of --worker-listen, or the same.
   int worker_port() const { return worker_port_; }
+  /// Of --metrics-listen and --status-listen; 0: none.
+  int metrics_port() const { return metrics_port_; }
+  int status_port() const { return status_page_ ? status_page_->port() : 0; }
   Core& core() { return *core_; }
   /// Ends streams and threads; jobs stay as they are in the store.
   void stop();
 
  private:
   Server(StateLock lock, std::unique_ptr<Core> core, std::unique_ptr<AccessControl> access,
-         FileSystem& fs);
+         FileSystem& fs, const Clock& clock, const std::string& audit_log);
   Status listen(const CoordinatorOptions& options);
+  Status show(const CoordinatorOptions& options);
+  Status write_ports(const CoordinatorOptions& options);
   void schedule_loop();
   void assemble_loop();
 
+  FileSystem& fs_;
+  const Clock& clock_;
   StateLock lock_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<AccessControl> access_;
+  AuditLog audit_;
+  Metrics metrics_;
+  std::unique_ptr<StatusPage> status_page_;
+  int metrics_port_ = 0;
   JobsService jobs_;
   WorkersService workers_;
   int port_ = 0;

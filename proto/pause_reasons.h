@@ -11,6 +11,7 @@ namespace rotor {
 inline constexpr char kDiskFull[] = "DISK_FULL";
 inline constexpr char kSourceUnreadable[] = "SOURCE_UNREADABLE";
 inline constexpr char kSourceChanged[] = "SOURCE_CHANGED";
+inline constexpr char kTooManyFallbacks[] = "TOO_MANY_FALLBACKS";
 inline constexpr char kLeasesLost[] = "LEASES_LOST";
 inline constexpr char kPausedByUser[] = "PAUSED_BY_USER";
 inline constexpr char kNotDeterministic[] = "NOT_DETERMINISTIC";

@@ -43,6 +43,11 @@ const Caller* find_by_certificate(const TokenTable& table, const grpc::ServerCon
   return nullptr;
 }
 
+const Caller* find_caller(const TokenTable& table, const grpc::ServerContextBase& context) {
+  const std::string token = bearer_token(context);
+  return token.empty() ? find_by_certificate(table, context) : table.find_token(token);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AccessControl>> AccessControl::open(FileSystem& fs,
@@ -103,16 +108,23 @@ Result<Admission> AccessControl::admit(const grpc::ServerContextBase& context, R
   return admission;
 }
 
+std::string AccessControl::name_of(const grpc::ServerContextBase& context) {
+  if (path_.empty()) {
+    return "";
+  }
+  const std::shared_ptr<const TokenTable> known = table();
+  const Caller* const caller = find_caller(*known, context);
+  return caller != nullptr ? caller->submitter.owner : "?";
+}
+
 Result<Caller> AccessControl::identify(const grpc::ServerContextBase& context, Role needed) {
   if (path_.empty()) {
     return Caller();
   }
   const std::shared_ptr<const TokenTable> known = table();
-  const std::string token = bearer_token(context);
-  const Caller* caller =
-      token.empty() ? find_by_certificate(*known, context) : known->find_token(token);
+  const Caller* caller = find_caller(*known, context);
   if (caller == nullptr) {
-    return token.empty()
+    return bearer_token(context).empty()
                ? refused(Code::kUnauthenticated,
                          "this coordinator wants a token, and none was shown; give --token-file or "
                          "$ROTOR_TOKEN_FILE",

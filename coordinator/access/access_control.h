@@ -36,6 +36,8 @@ class AccessControl {
 
   /// Who calls, and its ticket, to be held while the call lasts.
   Result<Admission> admit(const grpc::ServerContextBase& context, Role needed, CallKind kind);
+  /// For the audit log: the caller's name, empty without tokens, "?" for one that is not known.
+  std::string name_of(const grpc::ServerContextBase& context);
   CallLimits& limits() { return limits_; }
   /// For what changes a job: its owner, or an admin.
   static Status check_owner(const Caller& caller, const std::string& owner);

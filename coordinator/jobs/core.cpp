@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "coordinator/jobs/output_path.h"
 #include "coordinator/jobs/reasons.h"
 #include "coordinator/jobs/state_guard.h"
 #include "coordinator/jobs/transitions.h"
@@ -15,11 +14,6 @@ namespace rotor::coordinator {
 namespace {
 
 constexpr std::string_view kNamePrefix = "jobs/";
-
-Cleanup cleanup_of(const JobRecord& record) {
-  const bool succeeded = record.state == v1::JOB_STATE_SUCCEEDED;
-  return {record.id, succeeded ? "" : partial_output(record.output_path), record.published};
-}
 
 }  // namespace
 
@@ -55,6 +49,7 @@ Status Core::open_state() {
   ROTOR_RETURN_IF_ERROR(note_opening(fs_, options_.state_dir, store_.get()));
   ROTOR_RETURN_IF_ERROR(create_directories(fs_, staging_.directory()));
   ROTOR_ASSIGN_OR_RETURN(cleanups_, store_->cleanups());
+  recall_pace();
   return take_up_jobs();
 }
 
@@ -70,9 +65,14 @@ Status Core::take_up_jobs() {
   }
   ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> staged, staging_.job_directories());
   for (const std::string& name : staged) {
-    if (known.count(name) == 0) {
+    const bool failed = [&] {
+      const Result<JobRecord> record = store_->job(name);
+      return record.ok() && record->state == v1::JOB_STATE_FAILED;
+    }();
+    if (known.count(name) == 0 && !failed) {
       spdlog::warn(
-          "{} is of no job that this store knows as open: it is kept; remove it if nobody "
+          "{} is of no job that this store knows as open or failed: it is kept; remove it if "
+          "nobody "
           "misses it",
           staging_.job_directory(name));
     }
@@ -81,6 +81,11 @@ Status Core::take_up_jobs() {
 }
 
 Status Core::take_up(JobRecord record) {
+  ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, load(std::move(record)));
+  return finalize_if_complete(*job);
+}
+
+Result<OpenJob*> Core::load(JobRecord record) {
   auto job = std::make_unique<OpenJob>();
   ROTOR_ASSIGN_OR_RETURN(std::vector<LayerRecord> layers, store_->layers(record.sequence));
   std::set<std::string> files;
@@ -88,9 +93,7 @@ Status Core::take_up(JobRecord record) {
     if (!layer.file.empty()) {
       files.insert(layer.file);
     }
-    layer.report.Clear();
-    const int32_t index = layer.layer;
-    job->layers.emplace(index, std::move(layer));
+    job->note_layer(std::move(layer));
   }
   ROTOR_RETURN_IF_ERROR(check_staging(fs_, staging_, record, !files.empty()));
   // What an older lease left behind was never committed, so it does not exist.
@@ -100,8 +103,7 @@ Status Core::take_up(JobRecord record) {
                record.committed_layers, record.layers);
   job->record = std::move(record);
   job->check_now = true;
-  OpenJob& taken = *jobs_.emplace(job->record.sequence, std::move(job)).first->second;
-  return finalize_if_complete(taken);
+  return jobs_.emplace(job->record.sequence, std::move(job)).first->second.get();
 }
 
 Result<std::string> Core::id_of(const std::string& name) const {
@@ -157,7 +159,7 @@ Status Core::change_state(OpenJob& job, v1::JobState state, const Status& cause)
     if (record.cause.code() != 0) {
       *event.mutable_state()->mutable_cause() = record.cause;
     }
-    if (record.ended()) {
+    if (record.done_with_layers()) {
       ROTOR_RETURN_IF_ERROR(writer.put_cleanup(cleanup_of(record)));
     }
     return writer.append_event(&record, std::move(event));
@@ -169,8 +171,17 @@ Status Core::change_state(OpenJob& job, v1::JobState state, const Status& cause)
   return {};
 }
 
+Status Core::change_with_reserve(OpenJob& job, v1::JobState state, const Status& cause) {
+  Status changed = change_state(job, state, cause);
+  if (changed.reason() == kDiskFull && reserve_.give_back()) {
+    spdlog::warn("{}: the state's disk is full; its reserve is given back", job.record.name());
+    changed = change_state(job, state, cause);
+  }
+  return changed;
+}
+
 Status Core::stop_job(OpenJob& job, v1::JobState state, const Status& cause) {
-  ROTOR_RETURN_IF_ERROR(change_state(job, state, cause));
+  ROTOR_RETURN_IF_ERROR(change_with_reserve(job, state, cause));
   const std::string reason = state_name(state);
   while (!job.leases.empty()) {
     // A job that succeeded has a lease left only where ShardFinished is still on its way.
@@ -184,19 +195,10 @@ Status Core::stop_job(OpenJob& job, v1::JobState state, const Status& cause) {
   return {};
 }
 
-Status Core::stop_with_reserve(OpenJob& job, v1::JobState state, const Status& cause) {
-  Status stopped = stop_job(job, state, cause);
-  if (stopped.reason() == kDiskFull && reserve_.give_back()) {
-    spdlog::warn("{}: the state's disk is full; its reserve is given back", job.record.name());
-    stopped = stop_job(job, state, cause);
-  }
-  return stopped;
-}
-
 void Core::stop_surely(OpenJob& job, v1::JobState state, const Status& cause) {
   const std::string name = job.record.name();
   job.unstored_stop.reset();
-  const Status stopped = stop_with_reserve(job, state, cause);
+  const Status stopped = stop_job(job, state, cause);
   if (stopped.ok()) {
     return;
   }

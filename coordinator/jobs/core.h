@@ -8,6 +8,7 @@
 //   RUNNING, FINALIZING -> PAUSED (SOURCE_CHANGED) -> back (by a user, when it is as it was)
 //   RUNNING -> PAUSED (LEASES_LOST: its workers die again and again) -> RUNNING (by a user)
 //   any of these -> CANCELLED, FAILED
+//   FAILED -> PENDING, RUNNING or FINALIZING, CANCELLED (by a user); its layers wait until then
 //
 // Every change of a job is written to the store together with its event before anybody sees it. A
 // lease lives in memory: after a restart there is none, and the fence counter in the store makes
@@ -60,6 +61,17 @@ struct CommittedLayer {
   std::vector<v1::TensorInfo> tensors;
 };
 
+/// What the first rank of a group knows of its ranks.
+using RankStates = google::protobuf::RepeatedPtrField<v1::RankState>;
+
+/// What is told of while jobs are worked on.
+class CoreObserver {
+ public:
+  virtual ~CoreObserver() = default;
+  /// Under the core's mutex, so briefly. `tokens`: calibration tokens that went through it.
+  virtual void layer_committed(const v1::LayerReport& report, int64_t tokens) = 0;
+};
+
 class Core {
  public:
   /// ShardFailed without a commit in between, after which a job fails.
@@ -77,12 +89,20 @@ class Core {
       const std::function<bool()>& cancelled = [] { return false; });
   Result<v1::Job> get(const std::string& name);
   Result<v1::ListJobsResponse> list(const v1::ListJobsRequest& request);
+  /// The groups that have a lease of the job commit the layer under way and hand it back.
+  Result<v1::Job> pause(const std::string& name);
   /// Cancelling twice gives the same job; a job that ended otherwise is FAILED_PRECONDITION.
   Result<v1::Job> cancel(const std::string& name);
-  Result<v1::Job> pause(const std::string& name);
+  /// Of a job that is paused or has failed. OUTPUT_IN_USE where another one took its place.
   Result<v1::Job> resume(const std::string& name);
+  /// Only a job that has ended; with it goes what one that failed had committed.
   Status remove(const std::string& name);
   Result<v1::Report> report(const std::string& name);
+  v1::ListWorkersResponse list_workers();
+  /// Jobs of the store by state.
+  Result<std::map<v1::JobState, int64_t>> count_jobs();
+  /// mean_error of each committed layer, by layer; empty where none is.
+  Result<std::map<int32_t, double>> layer_errors(const std::string& name);
   /// Events from `revision` on; waits up to `timeout` for one. Error: UNAVAILABLE once stopped.
   Result<WatchBatch> watch(const std::string& name, int64_t revision,
                            std::chrono::milliseconds timeout);
@@ -91,8 +111,9 @@ class Core {
   Result<int64_t> attach(const v1::Register& registration, std::shared_ptr<Outbox> outbox);
   /// The stream broke or ended: its lease is over at once.
   void detach(int64_t group);
-  void heartbeat(int64_t group, int64_t fence);
+  void heartbeat(int64_t group, int64_t fence, const RankStates& ranks = {});
   void progress(int64_t group, const v1::Progress& progress);
+  void forward(int64_t group, const v1::Forward& forward);
   /// Answers through the group's outbox.
   void commit(int64_t group, const v1::CommitLayer& commit);
   void shard_finished(int64_t group, const v1::ShardFinished& finished);
@@ -106,6 +127,11 @@ class Core {
   void layer_lost(const std::string& job, int32_t layer, const Status& cause);
 
   // --- for the background ---
+  /// Before anything else; it must outlive the calls.
+  void observe(CoreObserver* observer) { observer_ = observer; }
+  /// Forgets ended jobs that are older than options.retain_seconds, and gives the store's free
+  /// pages back. To be called now and then.
+  void keep_house();
   /// Ends leases that ran out, resumes jobs that wait for disk space, leases what is open.
   void tick();
   /// Puts one job's checkpoint together; false if none is ready.
@@ -122,13 +148,17 @@ class Core {
   Status open_state();
   Status take_up_jobs();
   Status take_up(JobRecord record);
+  /// Into memory, with its committed layers.
+  Result<OpenJob*> load(JobRecord record);
   Result<std::string> id_of(const std::string& name) const;
   Result<OpenJob*> find_open(const std::string& name);
   /// Writes `next` with whatever else `body` writes, in one transaction, and makes it the record.
   Status save(OpenJob& job, JobRecord next,
               const std::function<Status(StoreWriter&, JobRecord&)>& body);
   Status change_state(OpenJob& job, v1::JobState state, const Status& cause);
-  /// Ends the job's leases, then change_state; drops it from memory where it has ended.
+  /// change_state, on the room that is kept for it where there is no other.
+  Status change_with_reserve(OpenJob& job, v1::JobState state, const Status& cause);
+  /// change_with_reserve, then ends the job's leases; drops it from memory where it has ended.
   Status stop_job(OpenJob& job, v1::JobState state, const Status& cause);
   void fail_job(OpenJob& job, const Status& cause);
   void pause_job(OpenJob& job, const Status& cause);
@@ -138,12 +168,22 @@ class Core {
   void poke();
   /// Microseconds that no clock's setting changes; rises over restarts, too.
   int64_t steady_us() const;
-  /// stop_job, on the room that is kept for it where there is no other.
-  Status stop_with_reserve(OpenJob& job, v1::JobState state, const Status& cause);
   /// stop_job once more for those that could not be stored.
   void retry_stops();
   /// stop_job; what cannot be written for want of room is held in memory and written later.
   void stop_surely(OpenJob& job, v1::JobState state, const Status& cause);
+
+  // core_jobs.cpp
+  /// What clients see of a job, with its pace. The mutex is held.
+  Result<v1::Job> look_up(const std::string& name) const;
+  v1::Job show(const JobRecord& record) const;
+  /// Tells the groups that have a lease of it to hand it back after the layer under way.
+  void finish_layers(OpenJob& job);
+  /// A cancel of a job that has ended: one that failed gives up its layers.
+  Result<v1::Job> cancel_ended(const std::string& name, const Status& ended);
+  Status check_resumable(const JobRecord& record) const;
+  /// An open job, or one that failed, which is taken up again.
+  Result<OpenJob*> find_resumable(const std::string& name);
 
   // core_submit.cpp
   Result<v1::Job> existing_job(const JobRecord& record, const v1::SubmitJobRequest& request);
@@ -201,6 +241,17 @@ class Core {
   /// One more failure without a commit; `final`: no second try.
   void count_failure(OpenJob& job, const Status& cause, bool final);
 
+  // core_upkeep.cpp
+  /// Flops a second of a group, for the estimates of later jobs.
+  void note_pace(const OpenJob& job, const v1::LayerReport& report);
+  void recall_pace();
+  /// Time and free disks, as they are now.
+  void complete_estimate(const std::string& output_path, v1::Estimate* estimate);
+
+  // core_groups.cpp
+  /// What its first rank says of the others; a new straggler is logged.
+  static void note_ranks(Group& group, const RankStates& ranks);
+
   // core_commits.cpp
   Status commit_layer(int64_t group, const v1::CommitLayer& commit);
   Status record_commit(const v1::CommitLayer& commit, const std::string& file);
@@ -242,6 +293,8 @@ class Core {
   int64_t steady_origin_us_ = 0;
   Clock::Time steady_origin_;
   int64_t last_group_ = 0;
+  CoreObserver* observer_ = nullptr;
+  double pace_ = 0;  // flops a second of a group, of the layer that was committed last; 0: none
   bool stopped_ = false;
 };
 

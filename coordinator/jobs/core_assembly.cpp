@@ -148,19 +148,20 @@ void Core::clean_up() {
     cleanups.swap(cleanups_);
   }
   for (const Cleanup& cleanup : cleanups) {
-    Status removed = staging_.remove_job(cleanup.job_id);
+    Status removed = cleanup.keep_staging ? Status() : staging_.remove_job(cleanup.job_id);
     if (!cleanup.partial.empty()) {
       const Status partial =
           remove_owned_directory(fs_, cleanup.partial, {cleanup.job_id, cleanup.identity});
       removed = removed.ok() ? partial : removed;
     }
     // What is another's is none of this job's: it is left alone for good.
-    if (removed.ok() || removed.reason() == kNotThisJobs) {
+    if (!cleanup.keep_staging && (removed.ok() || removed.reason() == kNotThisJobs)) {
       removed =
           store_->write([&](StoreWriter& writer) { return writer.delete_cleanup(cleanup.job_id); });
     }
     if (!removed.ok()) {
-      spdlog::warn("{}; it is tried again at the next start", removed.to_string());
+      spdlog::warn("{}{}", removed.to_string(),
+                   cleanup.keep_staging ? "" : "; it is tried again at the next start");
     }
   }
 }

@@ -108,8 +108,11 @@ Status Core::record_commit(const v1::CommitLayer& commit, const std::string& fil
   job->lost_leases = 0;
   job->source_troubles = 0;
   job->disk_troubles = 0;
-  layer.report.Clear();
-  job->layers.emplace(layer.layer, std::move(layer));
+  note_pace(*job, layer.report);
+  if (observer_ != nullptr) {
+    observer_->layer_committed(layer.report, job->record.estimate.calibration_tokens());
+  }
+  job->note_layer(std::move(layer));
   return {};
 }
 
@@ -174,7 +177,7 @@ bool Core::check_fallback_limit(OpenJob& job) {
                                     std::to_string(limit) +
                                     " that limits.max_fallback_share allows; the report names "
                                     "them (`rotor report`)")
-                    .with_reason("TOO_MANY_FALLBACKS")
+                    .with_reason(kTooManyFallbacks)
                     .with_detail("fallbacks", std::to_string(job.record.fallbacks)));
   return false;
 }
@@ -227,6 +230,7 @@ void Core::lose_layer(OpenJob& job, int32_t layer, const Status& cause) {
     return;
   }
   job.layers.erase(layer);
+  job.layer_errors.erase(layer);
   poke();
 }
 

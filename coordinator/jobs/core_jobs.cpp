@@ -22,9 +22,25 @@ Status bad_state(const JobRecord& record, const std::string& what) {
 }  // namespace
 
 Result<v1::Job> Core::get(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  return look_up(name);
+}
+
+Result<v1::Job> Core::look_up(const std::string& name) const {
   ROTOR_ASSIGN_OR_RETURN(const std::string id, id_of(name));
   ROTOR_ASSIGN_OR_RETURN(const JobRecord record, store_->job(id));
-  return record.to_proto();
+  return show(record);
+}
+
+v1::Job Core::show(const JobRecord& record) const {
+  v1::Job job = record.to_proto();
+  if (const auto open = jobs_.find(record.sequence); open != jobs_.end()) {
+    if (const std::optional<double> left = open->second->seconds_left()) {
+      job.set_seconds_left(*left);
+    }
+    job.set_tokens_per_second(open->second->tokens_per_second());
+  }
+  return job;
 }
 
 Result<v1::ListJobsResponse> Core::list(const v1::ListJobsRequest& request) {
@@ -46,8 +62,9 @@ Result<v1::ListJobsResponse> Core::list(const v1::ListJobsRequest& request) {
   ROTOR_ASSIGN_OR_RETURN(const int64_t before, parse_page_token(request.page_token(), states));
   ROTOR_ASSIGN_OR_RETURN(const JobPage page, store_->list(before, size, states));
   v1::ListJobsResponse response;
+  const std::lock_guard lock(mutex_);
   for (const JobRecord& record : page.jobs) {
-    *response.add_jobs() = record.to_proto();
+    *response.add_jobs() = show(record);
   }
   if (page.more) {
     response.set_next_page_token(make_page_token(page.jobs.back().sequence, states));
@@ -60,15 +77,11 @@ Result<v1::Job> Core::cancel(const std::string& name) {
   while (true) {
     const Result<OpenJob*> found = find_open(name);
     if (!found.ok()) {
-      const auto& details = found.status().details();
-      const auto state = details.find("state");
-      return state != details.end() && state->second == state_name(v1::JOB_STATE_CANCELLED)
-                 ? get(name)
-                 : Result<v1::Job>(found.status());
+      return cancel_ended(name, found.status());
     }
     if (!(*found)->publishing) {
-      ROTOR_RETURN_IF_ERROR(stop_with_reserve(**found, v1::JOB_STATE_CANCELLED, {}));
-      return get(name);
+      ROTOR_RETURN_IF_ERROR(stop_job(**found, v1::JOB_STATE_CANCELLED, {}));
+      return look_up(name);
     }
     if (stopped_) {
       return unavailable("the coordinator stops; ask again").with_reason("STOPPING");
@@ -76,6 +89,20 @@ Result<v1::Job> Core::cancel(const std::string& name) {
     // The rename that makes the checkpoint visible is under way: in a moment the job has ended.
     published_.wait(lock);
   }
+}
+
+Result<v1::Job> Core::cancel_ended(const std::string& name, const Status& ended) {
+  ROTOR_ASSIGN_OR_RETURN(const std::string id, id_of(name));
+  ROTOR_ASSIGN_OR_RETURN(JobRecord record, store_->job(id));
+  if (record.state == v1::JOB_STATE_FAILED) {
+    OpenJob job;
+    job.record = std::move(record);
+    ROTOR_RETURN_IF_ERROR(change_with_reserve(job, v1::JOB_STATE_CANCELLED, {}));
+    cleanups_.push_back(cleanup_of(job.record));
+    return job.record.to_proto();
+  }
+  return record.state == v1::JOB_STATE_CANCELLED ? Result<v1::Job>(record.to_proto())
+                                                 : Result<v1::Job>(ended);
 }
 
 Result<v1::Job> Core::pause(const std::string& name) {
@@ -95,39 +122,86 @@ Result<v1::Job> Core::pause(const std::string& name) {
         .with_detail("job", job->record.name());
   }
   if (job->record.cause.reason() != cause.reason()) {
-    ROTOR_RETURN_IF_ERROR(stop_with_reserve(*job, v1::JOB_STATE_PAUSED, cause));
+    ROTOR_RETURN_IF_ERROR(change_with_reserve(*job, v1::JOB_STATE_PAUSED, cause));
+    finish_layers(*job);
   }
   return job->record.to_proto();
+}
+
+void Core::finish_layers(OpenJob& job) {
+  for (auto& [fence, lease] : job.leases) {
+    lease.finishing = true;
+    if (const auto group = groups_.find(lease.group); group != groups_.end()) {
+      v1::CoordinatorMessage message;
+      message.mutable_finish_layer()->set_job(job.record.name());
+      message.mutable_finish_layer()->set_fence(fence);
+      group->second.outbox->push(std::move(message));
+    }
+  }
 }
 
 Result<v1::Job> Core::resume(const std::string& name) {
   JobRecord record;
   {
     const std::lock_guard lock(mutex_);
-    ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_open(name));
-    if (job->record.state != v1::JOB_STATE_PAUSED) {
-      return bad_state(job->record, "only a paused job can be resumed");
-    }
-    record = job->record;
+    ROTOR_ASSIGN_OR_RETURN(const std::string id, id_of(name));
+    ROTOR_ASSIGN_OR_RETURN(record, store_->job(id));
+    ROTOR_RETURN_IF_ERROR(check_resumable(record));
   }
   const Status source = check_source(fs_, record).status();
   const std::lock_guard lock(mutex_);
-  ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_open(name));
+  ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_resumable(name));
   if (is_source_reason(source.reason()) && job->record.state == v1::JOB_STATE_PAUSED) {
     pause_for_source(*job, source);
   }
-  ROTOR_RETURN_IF_ERROR(source);
-  job->source_troubles = 0;
-  job->retry_at = {};
-  if (job->record.state == v1::JOB_STATE_PAUSED) {
-    ROTOR_RETURN_IF_ERROR(unpause(*job));
+  Status resumed = source;
+  if (resumed.ok()) {
+    job->source_troubles = 0;
+    job->retry_at = {};
+    const bool stopped =
+        job->record.state == v1::JOB_STATE_PAUSED || job->record.state == v1::JOB_STATE_FAILED;
+    resumed = stopped ? unpause(*job) : Status();
   }
+  if (!resumed.ok() && job->record.ended()) {
+    jobs_.erase(job->record.sequence);  // it stays as it was
+  }
+  ROTOR_RETURN_IF_ERROR(resumed);
   return job->record.to_proto();
+}
+
+Status Core::check_resumable(const JobRecord& record) const {
+  if (record.state == v1::JOB_STATE_FAILED && record.cause.reason() == kTooManyFallbacks) {
+    return failed_precondition(record.name() + " has more fallbacks than its " +
+                               "limits.max_fallback_share allows, so it would fail again; submit "
+                               "the model with a higher limit, or cancel the job")
+        .with_reason(kTooManyFallbacks)
+        .with_detail("job", record.name());
+  }
+  if (record.state != v1::JOB_STATE_PAUSED && record.state != v1::JOB_STATE_FAILED) {
+    return bad_state(record, "only a job that is paused or has failed can be resumed");
+  }
+  return {};
+}
+
+Result<OpenJob*> Core::find_resumable(const std::string& name) {
+  const Result<OpenJob*> open = find_open(name);
+  if (open.ok()) {
+    return *open;
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::string id, id_of(name));
+  ROTOR_ASSIGN_OR_RETURN(JobRecord record, store_->job(id));
+  if (record.state != v1::JOB_STATE_FAILED) {
+    return open.status();
+  }
+  // Another job may have been given its place since.
+  ROTOR_RETURN_IF_ERROR(check_output_unused(record.output_path));
+  return load(std::move(record));
 }
 
 Status Core::unpause(OpenJob& job) {
   job.source_checked = false;
   job.lost_leases = 0;
+  job.record.failures = 0;  // an order to try again
   if (job.complete()) {
     return change_state(job, v1::JOB_STATE_FINALIZING, {});
   }
@@ -142,8 +216,20 @@ Status Core::remove(const std::string& name) {
   if (!record.ended()) {
     return bad_state(record, "only a job that has ended can be deleted; cancel it first");
   }
-  ROTOR_RETURN_IF_ERROR(
-      store_->write([&](StoreWriter& writer) { return writer.delete_job(record.sequence); }));
+  const bool failed = record.state == v1::JOB_STATE_FAILED;
+  Cleanup cleanup = cleanup_of(record);
+  cleanup.keep_staging = false;
+  const Status stored = store_->write([&](StoreWriter& writer) -> Status {
+    if (failed) {
+      ROTOR_RETURN_IF_ERROR(writer.put_cleanup(cleanup));
+    }
+    return writer.delete_job(record.sequence);
+  });
+  ROTOR_RETURN_IF_ERROR(stored);
+  if (failed) {
+    cleanups_.push_back(std::move(cleanup));
+    poke();
+  }
   hub_.notify();
   return {};
 }

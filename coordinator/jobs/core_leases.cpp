@@ -252,6 +252,8 @@ Status Core::give_lease(const Offer& offer) {
                lease.end, group.describe(), lease.fence);
   group.job = job.record.sequence;
   group.fence = lease.fence;
+  group.leased = clock_.monotonic();
+  group.doing = "loading";
   v1::CoordinatorMessage message;
   *message.mutable_lease() = lease_message(job, lease, group);
   group.outbox->push(std::move(message));
@@ -315,7 +317,8 @@ void Core::lose_lease(OpenJob& job, int64_t fence, const std::string& reason) {
       "layers " + std::to_string(lease.first) + " to " + std::to_string(lease.end);
   const auto holder = groups_.find(lease.group);
   const std::string worker = holder == groups_.end() ? "a group" : holder->second.describe();
-  if (end_lease(job, fence, reason, true)) {
+  const bool finishing = lease.finishing;  // of a paused job: no more is asked of it
+  if (end_lease(job, fence, reason, true) && !finishing) {
     count_lost_lease(
         job, reason,
         worker + (reason == kExpired ? " fell silent" : " died or left") + " with " + layers);

@@ -158,6 +158,7 @@ Result<v1::Job> Core::submit(const v1::SubmitJobRequest& request, const Submitte
       validate_job(fs_, narrowed(options_, submitter), request.spec(), cancelled);
   if (validation.problems.empty()) {
     const std::lock_guard lock(mutex_);
+    complete_estimate(validation.record.output_path, &validation.record.estimate);
     for (Status status :
          {check_output_unused(validation.record.output_path), check_quota(submitter)}) {
       if (!status.ok()) {
@@ -182,6 +183,7 @@ Result<v1::Job> Core::submit(const v1::SubmitJobRequest& request, const Submitte
   record.create_us = clock_.wall_us();
   record.update_us = record.create_us;
   record.steady_us = steady_us();
+  ROTOR_RETURN_IF_ERROR(create_directories(fs_, parent_directory(record.output_path)));
   ROTOR_RETURN_IF_ERROR(staging_.prepare_job(record.id));
 
   const std::lock_guard lock(mutex_);

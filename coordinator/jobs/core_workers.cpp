@@ -16,8 +16,7 @@ namespace rotor::coordinator {
 namespace {
 
 constexpr size_t kSessionBytes = 16;
-constexpr size_t kLongestText = 256;  // of what a group says about itself
-constexpr int kMostModules = 4096;    // of one progress message
+constexpr int kMostModules = 4096;  // of one progress message
 
 /// Whether a worker's error is the job's own (bad data, a changed model), so that another try would
 /// end the same way.
@@ -56,9 +55,9 @@ Result<int64_t> Core::attach(const v1::Register& registration, std::shared_ptr<O
   }
   for (const std::string* text : {&registration.group_id(), &registration.host(),
                                   &registration.device(), &registration.version()}) {
-    if (text->size() > kLongestText || !is_plain_text(*text)) {
+    if (text->size() > kLongestWorkerText || !is_plain_text(*text)) {
       return invalid_argument("a group registers with names of at most " +
-                              std::to_string(kLongestText) + " printable characters, not " +
+                              std::to_string(kLongestWorkerText) + " printable characters, not " +
                               printable(*text))
           .with_reason("BAD_REGISTRATION");
     }
@@ -79,6 +78,7 @@ Result<int64_t> Core::attach(const v1::Register& registration, std::shared_ptr<O
   ROTOR_ASSIGN_OR_RETURN(group.session, random_hex(kSessionBytes));
   group.outbox = std::move(outbox);
   group.heard = clock_.monotonic();
+  group.attached = group.heard;
   v1::CoordinatorMessage message;
   message.mutable_registered()->set_heartbeat_seconds(options_.heartbeat_seconds);
   message.mutable_registered()->set_lease_seconds(options_.lease_seconds);
@@ -116,12 +116,13 @@ Group* Core::hear(int64_t group) {
   return &found->second;
 }
 
-void Core::heartbeat(int64_t group, int64_t fence) {
+void Core::heartbeat(int64_t group, int64_t fence, const RankStates& ranks) {
   const std::lock_guard lock(mutex_);
   Group* const found = hear(group);
   if (found == nullptr) {
     return;
   }
+  note_ranks(*found, ranks);
   if (fence == 0) {
     if (found->settling) {
       found->settling = false;
@@ -140,7 +141,7 @@ void Core::heartbeat(int64_t group, int64_t fence) {
 
 void Core::progress(int64_t group, const v1::Progress& progress) {
   const std::lock_guard lock(mutex_);
-  hear(group);
+  Group* const holder = hear(group);
   const Result<Lease*> lease = find_lease(progress.job(), progress.fence(), group);
   if (!lease.ok() || progress.layer() < (*lease)->first || progress.layer() >= (*lease)->end ||
       progress.modules_size() > kMostModules) {
@@ -151,6 +152,8 @@ void Core::progress(int64_t group, const v1::Progress& progress) {
     return;
   }
   (*lease)->progressed = clock_.monotonic();
+  holder->doing = "layer " + std::to_string(progress.layer()) + ", stage " +
+                  std::to_string(progress.stage() + 1) + " of " + std::to_string(progress.stages());
   const Status saved = save(**job, (*job)->record, [&](StoreWriter& writer, JobRecord& record) {
     v1::JobEvent event;
     v1::StageDone* stage = event.mutable_stage();
@@ -187,8 +190,9 @@ void Core::shard_finished(int64_t group, const v1::ShardFinished& finished) {
       spdlog::error("{}: {}", finished.job(), saved.to_string());
     }
   }
-  const bool unfinished = (*job)->has_open_work(**lease);
-  end_lease(**job, finished.fence(), "FINISHED", false);
+  const bool paused = (*lease)->finishing;
+  const bool unfinished = (*job)->has_open_work(**lease) && !paused;
+  end_lease(**job, finished.fence(), paused ? "PAUSED" : "FINISHED", false);
   if (unfinished) {
     count_failure(**job,
                   internal_error("group " + std::to_string(group) +

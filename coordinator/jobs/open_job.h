@@ -23,7 +23,9 @@ struct Lease {
   int32_t first = 0;
   int32_t end = 0;
   bool evaluate = false;
-  bool shrunk = false;  // its end was given to another group
+  bool shrunk = false;         // its end was given to another group
+  int32_t forward_layer = -1;  // that its group came to, before its first open layer
+  bool finishing = false;  // the job was paused: the group hands it back after the layer under way
   int64_t group = 0;
   Clock::Time progressed;  // a stage, an upload, a fetch or a commit; at first when it was given
   int commits = 0;  // running: they may take longer than a heartbeat, so the lease does not run out
@@ -43,11 +45,19 @@ inline std::chrono::seconds retry_pause(int troubles) {
   return kRetryAfter * (1 << std::clamp(troubles - 1, 0, kMostDoublings));
 }
 
+/// What a job that has ended leaves to be removed.
+Cleanup cleanup_of(const JobRecord& record);
+
+/// Of the relative errors of a layer's modules; 0 where it has none.
+double mean_error(const v1::LayerReport& report);
+
 struct OpenJob {
   JobRecord record;
   std::shared_ptr<const PreparedJob> prepared;  // null until first needed after a restart
   std::map<int32_t, LayerRecord> layers;        // committed; reports stay in the store
   std::map<int64_t, Lease> leases;              // by fence
+  double layer_seconds = 0;                     // summed over the committed layers
+  std::map<int32_t, double> layer_errors;       // mean_error of the committed layers
   int lost_leases = 0;                          // in a row, since a commit or a resume
   Clock::Time last_loss;                        // that was counted
   int disk_troubles = 0;                        // since a commit: they space out the tries
@@ -72,6 +82,10 @@ struct OpenJob {
   int64_t next_bytes() const;
 
   bool layers_committed() const { return layers.size() == static_cast<size_t>(record.layers); }
+  /// What is left, at the pace of the layers so far; nothing before the first.
+  std::optional<double> seconds_left() const;
+  /// Calibration tokens that go through a layer, all groups together; 0 before the first.
+  double tokens_per_second() const;
   bool evaluation_open() const { return record.spec.has_evaluation() && !record.perplexity; }
   bool complete() const { return layers_committed() && !evaluation_open(); }
 
@@ -79,6 +93,9 @@ struct OpenJob {
     return !unstored_stop &&
            (record.state == v1::JOB_STATE_PENDING || record.state == v1::JOB_STATE_RUNNING);
   }
+
+  /// Keeps what is asked for often of a layer that is committed.
+  void note_layer(LayerRecord layer);
 
   /// Whether something that the lease was given for is still to be done.
   bool has_open_work(const Lease& lease) const;

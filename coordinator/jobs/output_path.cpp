@@ -32,6 +32,29 @@ bool has_temporary_name(std::string_view path) {
   return false;
 }
 
+/// The nearest directory above `path` that exists.
+std::string existing_above(FileSystem& fs, const std::string& path) {
+  std::string above = parent_directory(path);
+  while (above != parent_directory(above) && !fs.stat(above).ok()) {
+    above = parent_directory(above);
+  }
+  return above;
+}
+
+/// As resolve_new_beneath, but directories above may be missing, too.
+Result<std::string> resolve_with_parents(const std::string& root, std::string output) {
+  Result<std::string> resolved = resolve_new_beneath(root, output);
+  while (output.size() > 1 && output.ends_with('/')) {
+    output.pop_back();
+  }
+  const std::string parent = parent_directory(output);
+  if (resolved.status().code() != Code::kNotFound || parent == output || parent == root) {
+    return resolved;
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::string above, resolve_with_parents(root, parent));
+  return join_path(above, output.substr(output.rfind('/') + 1));
+}
+
 }  // namespace
 
 bool is_within(const std::string& path, const std::string& directory) {
@@ -40,7 +63,7 @@ bool is_within(const std::string& path, const std::string& directory) {
 
 Result<std::string> check_output(FileSystem& fs, const std::string& root, const std::string& output,
                                  const std::string& model_path) {
-  Result<std::string> resolved = resolve_new_beneath(root, output);
+  Result<std::string> resolved = resolve_with_parents(root, output);
   if (!resolved.ok()) {
     return std::move(resolved).status().with_context("output");
   }
@@ -72,7 +95,7 @@ Result<std::string> check_output(FileSystem& fs, const std::string& root, const 
                                  "together there, or was left behind; wait, or remove it"),
                   "OUTPUT_PARTIAL_EXISTS", path);
   }
-  const std::string parent = parent_directory(path);
+  const std::string parent = existing_above(fs, path);
   if (::access(parent.c_str(), W_OK | X_OK) != 0) {
     return refuse(Status(Code::kPermissionDenied, "output " + path + ": " + parent +
                                                       " is not writable by the coordinator; "

@@ -14,7 +14,8 @@ namespace rotor::coordinator {
 /// OUTPUT_NAME_RESERVED for a name that work under way has; ALREADY_EXISTS OUTPUT_EXISTS where
 /// something is there already, or OUTPUT_PARTIAL_EXISTS where another program may be writing it;
 /// INVALID_ARGUMENT OUTPUT_IN_MODEL where it is the model or within it; PERMISSION_DENIED
-/// OUTPUT_NOT_WRITABLE. `model_path` may be empty where the model is not known.
+/// OUTPUT_NOT_WRITABLE. Directories above it may be missing. `model_path` may be empty where the
+/// model is not known.
 Result<std::string> check_output(FileSystem& fs, const std::string& root, const std::string& output,
                                  const std::string& model_path);
 

@@ -7,7 +7,7 @@
 namespace rotor::coordinator {
 namespace {
 
-constexpr std::array<std::pair<v1::JobState, v1::JobState>, 19> kTransitions = {{
+constexpr std::array<std::pair<v1::JobState, v1::JobState>, 23> kTransitions = {{
     {v1::JOB_STATE_PENDING, v1::JOB_STATE_RUNNING},  // its first lease
     {v1::JOB_STATE_PENDING, v1::JOB_STATE_PAUSED},
     {v1::JOB_STATE_PENDING, v1::JOB_STATE_FAILED},
@@ -27,6 +27,10 @@ constexpr std::array<std::pair<v1::JobState, v1::JobState>, 19> kTransitions = {
     {v1::JOB_STATE_FINALIZING, v1::JOB_STATE_SUCCEEDED},
     {v1::JOB_STATE_FINALIZING, v1::JOB_STATE_FAILED},
     {v1::JOB_STATE_FINALIZING, v1::JOB_STATE_CANCELLED},
+    {v1::JOB_STATE_FAILED, v1::JOB_STATE_PENDING},  // resumed, with its layers
+    {v1::JOB_STATE_FAILED, v1::JOB_STATE_RUNNING},
+    {v1::JOB_STATE_FAILED, v1::JOB_STATE_FINALIZING},
+    {v1::JOB_STATE_FAILED, v1::JOB_STATE_CANCELLED},
 }};
 
 }  // namespace

@@ -4,12 +4,16 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "coordinator/scheduler/clock.h"
 #include "coordinator/scheduler/outbox.h"
 #include "rotor/v1/workers.pb.h"
 
 namespace rotor::coordinator {
+
+/// Bytes of each text that a group tells of itself.
+inline constexpr size_t kLongestWorkerText = 256;
 
 struct Group {
   int64_t id = 0;
@@ -22,6 +26,10 @@ struct Group {
   int64_t job = 0;         // sequence of the job that it works on
   int64_t fence = 0;       // of its lease; 0: idle
   int64_t told_stale = 0;  // the last fence that it was told is stale
+  Clock::Time attached;
+  Clock::Time leased;                // when it got its lease
+  std::string doing;                 // with its lease, for people
+  std::vector<v1::RankState> ranks;  // as of its last heartbeat
 
   /// "host (2 ranks, cpu)", for people.
   std::string describe() const {

@@ -37,9 +37,11 @@ void AttachSession::send_loop(Outbox* outbox) {
 void AttachSession::handle(int64_t group, const v1::WorkerMessage& message) {
   switch (message.message_case()) {
     case v1::WorkerMessage::kHeartbeat:
-      return core_->heartbeat(group, message.heartbeat().fence());
+      return core_->heartbeat(group, message.heartbeat().fence(), message.heartbeat().ranks());
     case v1::WorkerMessage::kProgress:
       return core_->progress(group, message.progress());
+    case v1::WorkerMessage::kForward:
+      return core_->forward(group, message.forward());
     case v1::WorkerMessage::kCommit:
       return core_->commit(group, message.commit());
     case v1::WorkerMessage::kFinished:

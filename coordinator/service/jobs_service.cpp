@@ -120,4 +120,11 @@ grpc::Status JobsService::GetReport(grpc::ServerContext* context,
   return read(*context, response, [&] { return core_->report(request->name()); });
 }
 
+grpc::Status JobsService::ListWorkers(grpc::ServerContext* context,
+                                      const v1::ListWorkersRequest* /*request*/,
+                                      v1::ListWorkersResponse* response) {
+  return read(*context, response,
+              [&] { return Result<v1::ListWorkersResponse>(core_->list_workers()); });
+}
+
 }  // namespace rotor::coordinator

@@ -32,6 +32,8 @@ class JobsService final : public v1::Jobs::Service {
                          google::protobuf::Empty* response) override;
   grpc::Status GetReport(grpc::ServerContext* context, const v1::GetReportRequest* request,
                          v1::Report* response) override;
+  grpc::Status ListWorkers(grpc::ServerContext* context, const v1::ListWorkersRequest* request,
+                           v1::ListWorkersResponse* response) override;
 
  private:
   /// Answers with call() to one who may read.

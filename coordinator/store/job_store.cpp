@@ -250,6 +250,48 @@ Result<std::vector<Cleanup>> JobStore::cleanups() {
   }
 }
 
+Result<std::map<v1::JobState, int64_t>> JobStore::count_by_state() {
+  const std::lock_guard lock(mutex_);
+  ROTOR_ASSIGN_OR_RETURN(Statement select,
+                         database_.prepare("SELECT state, count(*) FROM jobs GROUP BY state"));
+  std::map<v1::JobState, int64_t> counts;
+  while (true) {
+    ROTOR_ASSIGN_OR_RETURN(const bool row, select.step());
+    if (!row) {
+      return counts;
+    }
+    counts[static_cast<v1::JobState>(select.integer(0))] = select.integer(1);
+  }
+}
+
+Result<std::vector<std::string>> JobStore::ended_before(int64_t update_us) {
+  const std::lock_guard lock(mutex_);
+  ROTOR_ASSIGN_OR_RETURN(
+      Statement select,
+      database_.prepare("SELECT id FROM jobs WHERE update_us<?"
+                        " AND (state IN (?,?) OR (state=? AND committed_layers=0)) ORDER BY seq"));
+  select.bind(1, update_us)
+      .bind(2, int64_t{v1::JOB_STATE_SUCCEEDED})
+      .bind(3, int64_t{v1::JOB_STATE_CANCELLED})
+      .bind(4, int64_t{v1::JOB_STATE_FAILED});
+  std::vector<std::string> ids;
+  while (true) {
+    ROTOR_ASSIGN_OR_RETURN(const bool row, select.step());
+    if (!row) {
+      return ids;
+    }
+    ids.push_back(select.text(0));
+  }
+}
+
+Status JobStore::vacuum() {
+  constexpr int64_t kFewPages = 256;  // of 4 KiB: not worth the copy that VACUUM makes
+  const std::lock_guard lock(mutex_);
+  ROTOR_ASSIGN_OR_RETURN(const int64_t free, database_.query_integer("PRAGMA freelist_count"));
+  ROTOR_ASSIGN_OR_RETURN(const int64_t pages, database_.query_integer("PRAGMA page_count"));
+  return free < kFewPages || free < pages / 4 ? Status() : database_.execute("VACUUM");
+}
+
 Result<int64_t> JobStore::last_steady_us() {
   const std::lock_guard lock(mutex_);
   return database_.query_integer("SELECT max(steady_us) FROM jobs");

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -73,6 +74,11 @@ class JobStore {
   Result<std::vector<LayerRecord>> layers(int64_t sequence);
   Result<std::vector<LeaseRecord>> leases(int64_t sequence);
   Result<std::vector<Cleanup>> cleanups();
+  Result<std::map<v1::JobState, int64_t>> count_by_state();
+  /// Jobs that ended before `update_us`, without those that failed and keep layers.
+  Result<std::vector<std::string>> ended_before(int64_t update_us);
+  /// Gives the free pages of the file back where they are a good part of it.
+  Status vacuum();
   /// The latest JobRecord::steady_us; 0 in a store without jobs.
   Result<int64_t> last_steady_us();
   /// Counts one more opening of the store, for good; gives the count before.

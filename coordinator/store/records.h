@@ -61,6 +61,8 @@ struct JobRecord {
     return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED ||
            state == v1::JOB_STATE_CANCELLED;
   }
+  /// Whether its committed layers are of no more use: those of a job that failed wait for a resume.
+  bool done_with_layers() const { return ended() && state != v1::JOB_STATE_FAILED; }
   /// What clients see.
   v1::Job to_proto() const;
 };
@@ -78,8 +80,9 @@ struct LayerRecord {
 /// unfinished output.
 struct Cleanup {
   std::string job_id;
-  std::string partial;   // empty: none
-  std::string identity;  // of the partial directory, where it is on record
+  std::string partial;        // empty: none
+  std::string identity;       // of the partial directory, where it is on record
+  bool keep_staging = false;  // not stored: of a job that failed only the unfinished output goes
 };
 
 struct LeaseRecord {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/cli/commands/commands.h"
+#include "ops/cli/did_you_mean.h"
 #include "ops/cli/exit_code.h"
 
 namespace rotor::cli {
@@ -67,6 +68,7 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   add_job_actions(set);
   add_watch(set);
   add_report(set);
+  add_workers(set);
   add_eval(set);
   add_verify(set);
   add_inspect(set);
@@ -79,9 +81,12 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
       return kExitDone;
     }
     Console console(out, err, requested_format(arguments), terminal);
-    return console.fail(invalid_argument(error.what())
-                            .with_reason(kReasonUsage)
-                            .with_detail("help", chosen_command(app) + " --help"));
+    const std::string meant = did_you_mean(app, arguments);
+    return console.fail(
+        invalid_argument(error.what() +
+                         std::string(meant.empty() ? "" : "; did you mean '" + meant + "'?"))
+            .with_reason(kReasonUsage)
+            .with_detail("help", chosen_command(app) + " --help"));
   }
   Console console(out, err, output.format, terminal);
   return set.action(console);

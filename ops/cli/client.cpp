@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <thread>
+#include <utility>
 
 #include "ops/cli/exit_code.h"
 #include "ops/cli/units.h"
@@ -23,6 +25,8 @@ constexpr double kSubmitSeconds = 3600;
 constexpr int kKeepaliveMilliseconds = 310'000;
 constexpr int kLargestReport = 256 << 20;
 constexpr int kPageSize = 500;
+constexpr size_t kIdLength = 16;
+constexpr int kMostSearched = 10'000;  // newest jobs, for the beginning of an ID
 
 Clock::time_point seconds_from_now(double seconds) {
   return Clock::now() + std::chrono::duration_cast<Clock::duration>(
@@ -219,6 +223,11 @@ Result<v1::Report> JobsClient::report(const std::string& name) {
                                                 kShortCallSeconds);
 }
 
+Result<v1::ListWorkersResponse> JobsClient::workers() {
+  return call<v1::ListWorkersRequest, v1::ListWorkersResponse>(
+      &v1::Jobs::Stub::PrepareAsyncListWorkers, {}, kShortCallSeconds);
+}
+
 Result<std::vector<v1::Job>> JobsClient::list(const std::vector<v1::JobState>& states, int limit) {
   std::vector<v1::Job> jobs;
   v1::ListJobsRequest request;
@@ -234,6 +243,39 @@ Result<std::vector<v1::Job>> JobsClient::list(const std::vector<v1::JobState>& s
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty() && static_cast<int>(jobs.size()) < limit);
   return jobs;
+}
+
+Result<std::string> JobsClient::find(const std::string& name_or_id) {
+  std::string name = job_name(name_or_id);
+  if (name.size() >= job_name("").size() + kIdLength) {
+    return name;
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs, list({}, kMostSearched));
+  std::set<std::string> matches;
+  for (const v1::Job& job : jobs) {
+    if (job.name() == name) {
+      return name;
+    }
+    if (job.name().starts_with(name)) {
+      matches.insert(job.name());
+    }
+  }
+  if (matches.size() == 1) {
+    return *matches.begin();
+  }
+  if (matches.empty()) {
+    return not_found("no job's ID begins with '" + name_or_id + "'; `rotor jobs` lists them")
+        .with_reason("NO_SUCH_JOB")
+        .with_detail("job", name_or_id);
+  }
+  std::string list;
+  for (const std::string& match : matches) {
+    list += (list.empty() ? "" : ", ") + match;
+  }
+  return invalid_argument("the IDs of " + std::to_string(matches.size()) + " jobs begin with '" +
+                          name_or_id + "': give more of it")
+      .with_reason("AMBIGUOUS_JOB")
+      .with_detail("jobs", list);
 }
 
 Status JobsClient::watch_once(const std::string& name, int64_t* next_revision,
@@ -273,9 +315,18 @@ Status JobsClient::watch(const std::string& name, int64_t from_revision, double 
                          const std::function<void(const v1::JobEvent&)>& on_event) {
   int64_t next_revision = std::max<int64_t>(from_revision, 1);
   Clock::time_point give_up = seconds_from_now(away_seconds);
+  bool away = false;
   for (;;) {
     const int64_t before = next_revision;
     Status status = connect();
+    if (status.ok() && away) {
+      // A stopping coordinator still takes connections; one that answers is back.
+      status = get(name).status();
+      if (status.ok()) {
+        away = false;
+        contact_(true);
+      }
+    }
     if (status.ok()) {
       status = watch_once(name, &next_revision, on_event);
     }
@@ -284,6 +335,9 @@ Status JobsClient::watch(const std::string& name, int64_t from_revision, double 
     }
     if (!passing(status)) {
       return status;
+    }
+    if (!std::exchange(away, true)) {
+      contact_(false);
     }
     if (Clock::now() >= give_up) {
       return status.reason().empty() ? unreachable() : status;

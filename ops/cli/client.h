@@ -36,8 +36,14 @@ class JobsClient {
       Endpoint endpoint, double timeout_seconds, Tick tick = [] { return true; });
   ~JobsClient();
 
+  /// Called by watch() with false when the coordinator is gone and with true when it is back.
+  void on_contact(std::function<void(bool)> contact) { contact_ = std::move(contact); }
+
   const std::string& address() const { return endpoint_.address; }
 
+  /// The name of the one job that "jobs/ID", an ID or the beginning of an ID stands for. Errors:
+  /// NOT_FOUND (NO_SUCH_JOB), INVALID_ARGUMENT (AMBIGUOUS_JOB) with the jobs that begin so.
+  Result<std::string> find(const std::string& name_or_id);
   Result<v1::Job> submit(const v1::SubmitJobRequest& request);
   Result<v1::Job> get(const std::string& name);
   Result<v1::Job> cancel(const std::string& name);
@@ -45,6 +51,7 @@ class JobsClient {
   Result<v1::Job> resume(const std::string& name);
   Status remove(const std::string& name);
   Result<v1::Report> report(const std::string& name);
+  Result<v1::ListWorkersResponse> workers();
   /// Newest first, at most `limit`; `states` empty means all.
   Result<std::vector<v1::Job>> list(const std::vector<v1::JobState>& states, int limit);
 
@@ -67,6 +74,7 @@ class JobsClient {
   Endpoint endpoint_;
   double timeout_seconds_;
   Tick tick_;
+  std::function<void(bool)> contact_ = [](bool) {};
   Result<std::shared_ptr<grpc::Channel>> channel_;  // an error is that of every call
   std::unique_ptr<v1::Jobs::Stub> stub_;
 };

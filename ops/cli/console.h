@@ -17,7 +17,7 @@ namespace rotor::cli {
 enum class OutputFormat {
   kHuman,
   kJson,       // one object
-  kJsonLines,  // `watch`: an object for each event, then the job
+  kJsonLines,  // `watch`, `quantize`: an object for each event, then the result
 };
 
 struct Terminal {

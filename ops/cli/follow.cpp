@@ -7,6 +7,7 @@
 #include "ops/cli/progress.h"
 #include "ops/cli/report_table.h"
 #include "ops/cli/signals.h"
+#include "ops/cli/units.h"
 #include "proto/errors.h"
 #include "quant/base/status_json.h"
 
@@ -38,6 +39,20 @@ Status job_outcome(const v1::Job& job) {
   return outcome;
 }
 
+int show_job(Console& console, const v1::Job& job) {
+  if (console.json()) {
+    console.write_json(job_json(job));
+  } else {
+    console.out() << job_text(job, console) << std::flush;
+  }
+  return kExitDone;
+}
+
+int show_plan(Console& console, const v1::Job& job) {
+  show_job(console, job);
+  return job.problems().empty() ? kExitDone : kExitUsage;
+}
+
 int finish_job(Console& console, const v1::Report& report, bool all) {
   const Status outcome = job_outcome(report.job());
   if (console.json()) {
@@ -60,6 +75,11 @@ Status wait_for_job(const Endpoint& coordinator, double timeout_seconds, Console
   JobsClient client(coordinator, timeout_seconds, [&] {
     view.tick();
     return !signals.stopped();
+  });
+  client.on_contact([&](bool here) {
+    console.note(here ? "the coordinator at " + coordinator.address + " is back"
+                      : "the coordinator at " + coordinator.address +
+                            " is gone; waiting for it up to " + format_duration(kAwaySeconds));
   });
   const Status status =
       client.watch(job.name(), from_revision, kAwaySeconds, [&](const v1::JobEvent& event) {

@@ -10,6 +10,11 @@ namespace rotor::cli {
 /// JOB_CANCELLED.
 Status job_outcome(const v1::Job& job);
 
+/// Prints a job; exit code 0.
+int show_job(Console& console, const v1::Job& job);
+/// Prints what validate_only gave; problems make it invalid input.
+int show_plan(Console& console, const v1::Job& job);
+
 /// Prints a job that has ended with its report, and its cause as an error; returns the exit code.
 int finish_job(Console& console, const v1::Report& report, bool all);
 

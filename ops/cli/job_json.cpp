@@ -5,6 +5,7 @@
 #include "proto/enum_names.h"
 
 namespace rotor::cli {
+
 Json job_json(const v1::Job& job) {
   Json json = {{"job", job.name()},
                {"state", state_name(job.state())},
@@ -15,6 +16,13 @@ Json job_json(const v1::Job& job) {
                {"revision", job.revision()},
                {"create_time", time_text(job.create_time())},
                {"update_time", time_text(job.update_time())}};
+  if (!job.owner().empty()) {
+    json["owner"] = job.owner();
+  }
+  if (job.has_seconds_left()) {
+    json["seconds_left"] = job.seconds_left();
+    json["tokens_per_second"] = job.tokens_per_second();
+  }
   if (job.has_cause()) {
     json["cause"] = cause_json(job.cause());
   }

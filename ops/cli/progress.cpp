@@ -60,7 +60,10 @@ void ProgressState::apply(const v1::JobEvent& event) {
       pace_start_ = seconds(event.time());
       done_at_pace_start_ = layers_done();
     }
+  } else if (event.has_forward()) {
+    forward_ = event.forward();
   } else if (event.has_stage()) {
+    forward_.reset();
     layer_ = event.stage().layer();
     stage_ = event.stage().stage();
     stages_ = event.stage().stages();
@@ -85,6 +88,7 @@ void ProgressState::apply(const v1::JobEvent& event) {
   } else if (event.has_lost()) {
     // What was under way is done again, at a pace that says nothing about the time that was lost.
     under_way_.clear();
+    forward_.reset();
     pace_start_.reset();
   }
 }
@@ -124,6 +128,10 @@ std::string progress_bar(const ProgressState& state, double now) {
   if (state.state() != v1::JOB_STATE_RUNNING) {
     return bar + "  " + state_name(state.state());
   }
+  if (state.forward()) {
+    return bar + "  running forward to layer " + std::to_string(state.forward()->until_layer()) +
+           ", at layer " + std::to_string(state.forward()->layer());
+  }
   if (state.layer() >= 0) {
     bar += "  layer " + std::to_string(state.layer()) + " stage " +
            std::to_string(state.stage() + 1) + "/" + std::to_string(state.stages());
@@ -150,6 +158,10 @@ std::string progress_line(const ProgressState& state, const v1::JobEvent& event,
   if (event.has_leased()) {
     return layer_range(event.leased().first_layer(), event.leased().end_layer()) + " leased to " +
            event.leased().worker();
+  }
+  if (event.has_forward()) {
+    return "running forward to layer " + std::to_string(event.forward().until_layer()) +
+           ", at layer " + std::to_string(event.forward().layer());
   }
   if (event.has_committed()) {
     const v1::LayerCommitted& done = event.committed();

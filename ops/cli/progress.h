@@ -27,6 +27,8 @@ class ProgressState {
   /// From the pace since the job was last leased; nothing before the first stage is done.
   std::optional<double> seconds_left(double now) const;
 
+  /// Set while a group brings the activations to its first open layer.
+  const std::optional<v1::RunForward>& forward() const { return forward_; }
   int layer() const { return layer_; }
   int stage() const { return stage_; }
   int stages() const { return stages_; }
@@ -44,6 +46,7 @@ class ProgressState {
   int layer_ = -1;
   int stage_ = 0;
   int stages_ = 0;
+  std::optional<v1::RunForward> forward_;
   v1::ModuleReport module_;
   std::map<int, double> under_way_;        // layer -> share of its stages that is done
   std::map<int, v1::ModuleReport> worst_;  // of layers under way and of the last committed one

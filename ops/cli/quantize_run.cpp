@@ -40,16 +40,27 @@ void resolve_links(v1::JobSpec& spec) {
   }
 }
 
-Status make_parent(const std::filesystem::path& output) {
+Status make_parent(const std::filesystem::path& output, Console& console) {
   if (!output.has_filename()) {
     return invalid_argument("--output " + output.string() + " names no new directory")
         .with_reason(kReasonUsage);
   }
   std::error_code error;
-  std::filesystem::create_directories(output.parent_path(), error);
+  if (std::filesystem::create_directories(output.parent_path(), error)) {
+    console.note("made the directory " + output.parent_path().string());
+  }
   return error ? errno_error(error.value(), "cannot make the directory",
                              output.parent_path().string())
                : Status();
+}
+
+/// The output where its nearest directory that exists is its parent: a plan makes no directories.
+std::filesystem::path beside_existing(const std::filesystem::path& output) {
+  std::filesystem::path above = output.parent_path();
+  while (above != above.parent_path() && !std::filesystem::exists(above)) {
+    above = above.parent_path();
+  }
+  return above / output.filename();
 }
 
 Status explain_conflict(Status status) {
@@ -72,7 +83,7 @@ class QuantizeRun {
         stop_count_(stop_count),
         console_(console),
         coordinator_(programs.coordinator, state,
-                     std::filesystem::path(spec.output()).parent_path().string(), console),
+                     beside_existing(spec.output()).parent_path().string(), console),
         gang_(gang_setup(options.local, programs, state)) {}
 
   int go() {
@@ -94,6 +105,18 @@ class QuantizeRun {
                                .with_detail("state-dir", state_.path().string()));
     }
     return console_.fail(report.status());
+  }
+
+  int validate() {
+    const Result<v1::Job> plan = ask_for_plan();
+    coordinator_.stop(kStopSeconds);
+    if (state_.fresh()) {
+      state_.discard();
+    }
+    if (!plan.ok()) {
+      return console_.fail(failure_.ok() ? plan.status() : failure_);
+    }
+    return show_plan(console_, *plan);
   }
 
  private:
@@ -125,13 +148,21 @@ class QuantizeRun {
     return [this] { return stop_count_() == 0; };
   }
 
+  Result<v1::Job> ask_for_plan() {
+    ROTOR_RETURN_IF_ERROR(coordinator_.start(tick()));
+    v1::SubmitJobRequest request;
+    request.set_validate_only(true);
+    *request.mutable_spec() = spec_;
+    return client().submit(request);
+  }
+
   Result<v1::Job> submit(JobsClient& client) {
     v1::SubmitJobRequest request;
     request.set_request_id(kRequestId);
     *request.mutable_spec() = spec_;
     ROTOR_ASSIGN_OR_RETURN(v1::Job job, client.submit(request));
-    if (job.state() == v1::JOB_STATE_PAUSED) {
-      return client.resume(job.name());
+    if (job.state() == v1::JOB_STATE_PAUSED || job.state() == v1::JOB_STATE_FAILED) {
+      return client.resume(job.name());  // a refusal says why the job cannot go on
     }
     return job;
   }
@@ -239,11 +270,13 @@ int quantize(const QuantizeOptions& options, const Programs& programs,
   v1::JobSpec spec = options.job.spec;
   resolve_links(spec);
   const std::filesystem::path output = spec.output();
-  if (const Status status = make_parent(output); !status.ok()) {
-    return console.fail(status);
+  if (!options.validate_only) {
+    if (const Status status = make_parent(output, console); !status.ok()) {
+      return console.fail(status);
+    }
   }
   Result<StateDir> state = StateDir::open(options.local.state_dir.empty()
-                                              ? default_state_dir(output)
+                                              ? default_state_dir(beside_existing(output))
                                               : std::filesystem::absolute(options.local.state_dir));
   if (!state.ok()) {
     return console.fail(state.status());
@@ -254,7 +287,7 @@ int quantize(const QuantizeOptions& options, const Programs& programs,
   }
   adopt_orphans();
   QuantizeRun run(options, spec, *state, programs, stop_count, console);
-  return run.go();
+  return options.validate_only ? run.validate() : run.go();
 }
 
 }  // namespace rotor::cli

@@ -25,6 +25,7 @@ struct QuantizeOptions {
   JobOptions job;
   LocalOptions local;
   bool all = false;  // every module in the table
+  bool validate_only = false;
 };
 
 /// The spec's paths are absolute (finish_job_spec). `stop_count`: how many stop signals have come

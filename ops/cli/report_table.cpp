@@ -74,6 +74,10 @@ std::string serve_text(const v1::Job& job) {
   return vllm ? "vllm serve " + job.output_path() + "  (" + names + ")" : "with " + names;
 }
 
+std::string percent(const v1::Job& job) {
+  return job.layers() > 0 ? std::to_string(100 * job.committed_layers() / job.layers()) + "%" : "";
+}
+
 std::string recipe_text(const v1::JobSpec& spec) {
   const std::string rotation = spec.merged_rotation() == 0
                                    ? rotation_text(spec.rotation())
@@ -82,6 +86,25 @@ std::string recipe_text(const v1::JobSpec& spec) {
          cli_name(spec.activations()) + ", rotation " + rotation + ", " +
          cli_name(spec.scale_search()) + " scales" + (spec.act_order() ? ", act-order" : "") +
          ", " + cli_name(spec.layout());
+}
+
+std::string free_text(int64_t free, int64_t needed) {
+  return format_bytes(free) + " free" + (free < needed ? ", which is too little" : "");
+}
+
+/// What only matters before a job is submitted.
+std::string plan_text(const v1::Estimate& estimate) {
+  std::string text = line(
+      "time", estimate.has_seconds() ? "about " + format_duration(estimate.seconds()) +
+                                           " for one worker group as fast as the last one here"
+                                     : "not known: no layer was committed on this coordinator yet");
+  if (estimate.has_staging_free_bytes()) {
+    text += line("state", free_text(estimate.staging_free_bytes(), estimate.staging_bytes()));
+  }
+  if (estimate.has_output_free_bytes()) {
+    text += line("disk", free_text(estimate.output_free_bytes(), estimate.output_bytes()));
+  }
+  return text;
 }
 
 }  // namespace
@@ -175,27 +198,40 @@ std::string report_text(const v1::Report& report, bool all, const Console& conso
   return text;
 }
 
-std::string jobs_table(const std::vector<v1::Job>& jobs) {
+std::string jobs_table(const std::vector<v1::Job>& jobs, double now) {
   std::vector<std::vector<std::string>> rows = {
-      {"job", "state", "layers", "format", "method", "created", "output"}};
+      {"job", "state", "layers", "done", "left", "age", "owner", "recipe", "output", "cause"}};
   for (const v1::Job& job : jobs) {
     rows.push_back({job.name(), state_name(job.state()),
                     std::to_string(job.committed_layers()) + "/" + std::to_string(job.layers()),
-                    cli_name(job.spec().format()), cli_name(job.spec().method()),
-                    time_text(job.create_time()), job.output_path()});
+                    percent(job), job.has_seconds_left() ? format_duration(job.seconds_left()) : "",
+                    format_duration(now - static_cast<double>(job.create_time().seconds())),
+                    job.owner(),
+                    cli_name(job.spec().format()) + " " + cli_name(job.spec().method()),
+                    job.output_path(), job.cause().reason()});
   }
-  return format_table(rows, {false, false, true, false, false, false, false});
+  return format_table(rows, {false, false, true, true, true, true, false, false, false, false});
 }
 
 std::string job_text(const v1::Job& job, const Console& console) {
-  std::string text = line("job", job.name() + " " + console.bold(state_name(job.state())));
+  // What was only validated is no job.
+  std::string text =
+      job.name().empty()
+          ? line("plan", console.bold(job.problems().empty() ? "can be submitted" : "is refused"))
+          : line("job", job.name() + " " + console.bold(state_name(job.state())));
   if (job.has_cause()) {
     text +=
         line("cause", job.cause().message() +
                           (job.cause().reason().empty() ? "" : " (" + job.cause().reason() + ")"));
   }
-  text += line("layers", std::to_string(job.committed_layers()) + " of " +
-                             std::to_string(job.layers()) + " committed");
+  text += line("layers", job.name().empty() ? std::to_string(job.layers())
+                                            : std::to_string(job.committed_layers()) + " of " +
+                                                  std::to_string(job.layers()) + " committed");
+  if (job.has_seconds_left()) {
+    text +=
+        line("left", format_duration(job.seconds_left()) + " at " +
+                         number("%.0f", job.tokens_per_second()) + " tokens a second and layer");
+  }
   text += line("recipe", recipe_text(job.spec()));
   text += line("model", job.spec().model());
   text += line("output", job.output_path().empty() ? job.spec().output() : job.output_path());
@@ -206,6 +242,9 @@ std::string job_text(const v1::Job& job, const Console& console) {
                  format_bytes(job.estimate().staging_bytes()) + " of staging, " +
                  format_bytes(job.estimate().worker_bytes_per_group()) + " of memory a group, " +
                  std::to_string(job.estimate().calibration_tokens()) + " calibration tokens");
+  }
+  if (job.name().empty()) {
+    text += plan_text(job.estimate());
   }
   if (!time_text(job.create_time()).empty()) {
     text += line("created", time_text(job.create_time()));

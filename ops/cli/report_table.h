@@ -22,7 +22,8 @@ std::string module_table(const v1::Report& report, bool all);
 /// Time, fallbacks, phases, perplexity, the table of modules and where the checkpoint is.
 std::string report_text(const v1::Report& report, bool all, const Console& console);
 
-std::string jobs_table(const std::vector<v1::Job>& jobs);
+/// `now`: seconds since the epoch.
+std::string jobs_table(const std::vector<v1::Job>& jobs, double now);
 std::string job_text(const v1::Job& job, const Console& console);
 
 }  // namespace rotor::cli

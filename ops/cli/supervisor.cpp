@@ -2,10 +2,12 @@
 
 #include <chrono>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "ops/cli/client.h"
 #include "ops/cli/exit_code.h"
+#include "ops/cli/job_json.h"
 #include "proto/errors.h"
 #include "proto/pause_reasons.h"
 
@@ -56,6 +58,9 @@ Status Supervisor::run(const v1::Job& job) {
                        gang_keeper_.proven();
                      }
                      view.event(event);
+                     if (console_.format() == OutputFormat::kJsonLines) {
+                       console_.write_json(event_json(event));
+                     }
                      if (event.state().state() == v1::JOB_STATE_PAUSED) {
                        paused = why_it_ends(event.state().cause());
                      }

@@ -30,16 +30,16 @@ def running(command, **options):
 def coordinator_command(directory, *options, listen="127.0.0.1:0"):
     return [harness.BIN / "rotor-coordinator", "--state-dir", directory / "state", "--listen",
             listen, "--port-file", directory / "port", "--model-root", harness.SOURCE,
-            "--data-root", harness.SOURCE, "--output-root", directory, "--log-level", "warning",
-            *options]
+            "--data-root", harness.SOURCE, "--output-root", directory,
+            *([] if "--log-level" in options else ["--log-level", "warning"]), *options]
 
 
 @contextlib.contextmanager
-def coordinator_process(directory, *options):
-    """A running coordinator; its ports are in `ports`."""
+def coordinator_process(directory, *options, **popen):
+    """A running coordinator; its ports are in `ports`, those of other listeners as NAME=PORT."""
     port_file = directory / "port"
     port_file.unlink(missing_ok=True)
-    with running(coordinator_command(directory, *options)) as process:
+    with running(coordinator_command(directory, *options), **popen) as process:
         while not port_file.exists():
             if process.poll() is not None:
                 raise AssertionError("the coordinator did not start")

@@ -1,8 +1,10 @@
 """The files that run Rotor elsewhere, each through its own checker: systemd units through
-`systemd-analyze verify`, scripts through shellcheck."""
+`systemd-analyze verify`, scripts through shellcheck. The dashboard asks only for metrics that the coordinator has."""
 
+import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -17,6 +19,18 @@ def check(*command):
         raise AssertionError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
 
 
+def check_dashboard():
+    """Every series that it asks for, without a histogram's suffix, is a name in the sources; none is forgotten."""
+    sources = "".join(path.read_text() for path in (ROOT / "coordinator" / "observe").glob("*.cpp"))
+    known = set(re.findall(r'"(rotor_[a-z_]+)"', sources))
+    panels = json.loads((ROOT / "ops" / "grafana" / "rotor.json").read_text())["panels"]
+    asked = {re.sub("_bucket$", "", name) for panel in panels for target in panel["targets"]
+             for name in re.findall(r"rotor_[a-z_]+", target["expr"])}
+    if asked != known:
+        raise AssertionError(f"dashboard and coordinator differ: {sorted(asked ^ known)}")
+    return len(panels)
+
+
 def main():
     check("shellcheck", *(ROOT / "ops" / name for name in SCRIPTS))
     units = sorted((ROOT / "ops" / "systemd").glob("*.service"))
@@ -28,7 +42,8 @@ def main():
             copy = pathlib.Path(name) / unit.name
             copy.write_text(text)
             check("systemd-analyze", "verify", "--recursive-errors=no", copy)
-    print(f"{len(SCRIPTS)} scripts and {len(units)} units pass")
+    panels = check_dashboard()
+    print(f"{len(SCRIPTS)} scripts, {len(units)} units and {panels} panels pass")
 
 
 if __name__ == "__main__":

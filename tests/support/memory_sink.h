@@ -33,6 +33,10 @@ class MemorySink final : public LayerSink {
     const bool stop = at_boundary && stop_after_ == static_cast<int>(finished_.size());
     return stop ? cancelled("stop").with_reason("DRAINING") : Status();
   }
+  Status passing(int layer, int until_layer) override {
+    EXPECT_LT(layer, until_layer);
+    return {};
+  }
   Status stage_done(int, int, int, const std::vector<ModuleResult>& modules) override {
     EXPECT_FALSE(modules.empty());
     return {};

@@ -23,6 +23,7 @@ class DigestSink final : public LayerSink {
   DigestSink& operator=(const DigestSink&) = delete;
 
   Status check(bool at_boundary) override;
+  Status passing(int layer, int until_layer) override;
   Status stage_done(int layer, int stage, int stages,
                     const std::vector<ModuleResult>& modules) override;
   Status put(int layer, PendingTensors tensors) override;

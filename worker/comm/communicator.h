@@ -18,6 +18,7 @@
 
 #include "quant/base/status.h"
 #include "worker/backend/tensor.h"
+#include "worker/comm/rank_table.h"
 
 namespace rotor::worker {
 
@@ -38,8 +39,8 @@ class Communicator {
   virtual Status agree(const Status& mine) = 0;
 
   virtual Status broadcast(const Tensor& tensor, int root) = 0;
-  /// Sends and receives everything at once. What one rank sends another arrives in the order of both
-  /// lists, which must agree in sizes; nothing is sent to oneself.
+  /// Sends and receives everything at once. What one rank sends another arrives in the order of
+  /// both lists, which must agree in sizes; nothing is sent to oneself.
   virtual Status exchange(const std::vector<Transfer>& sends,
                           const std::vector<Transfer>& receives) = 0;
   /// Row r of `tensor` is valid on the rank whose range [begin[i], begin[i+1]) holds it; afterwards
@@ -57,6 +58,9 @@ class Communicator {
 
   /// As broadcast(bytes, root), for the time between jobs: waits without burning a core.
   virtual Status broadcast_idle(std::string* bytes, int root) = 0;
+
+  /// By rank, what is known of them (rank_table.h); empty where nobody watches. From any thread.
+  virtual std::vector<RankStatus> ranks() { return {}; }
 };
 
 }  // namespace rotor::worker

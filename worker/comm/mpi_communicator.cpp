@@ -178,6 +178,10 @@ class MpiCommunicator final : public Communicator {
     return broadcast_host(bytes->data(), length, root);
   }
 
+  std::vector<RankStatus> ranks() override {
+    return monitor_ != nullptr ? monitor_->ranks() : std::vector<RankStatus>();
+  }
+
  private:
   MPI_Comm comm_;
   int rank_ = 0;

@@ -177,6 +177,8 @@ class NcclCommunicator final : public Communicator {
     return host_->broadcast_idle(bytes, root);
   }
 
+  std::vector<RankStatus> ranks() override { return host_->ranks(); }
+
  private:
   template <typename Call>
   Status collective(const std::string& what, size_t bytes, const Call& call) {

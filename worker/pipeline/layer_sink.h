@@ -4,8 +4,8 @@
 // Each rank has its own. put may return before the tensors are away; flush waits. The next layer
 // may be put while one is finished and not committed. Thread-safety: called from the rank's main
 // thread. Errors: ABORTED (reason LEASE_LOST) once the group no longer holds its lease, CANCELLED
-// (reason DRAINING) when the process was told to stop; UNAVAILABLE when the coordinator is out of
-// reach.
+// when the process was told to stop (reason DRAINING) or the job was paused (PAUSED); UNAVAILABLE
+// when the coordinator is out of reach.
 #pragma once
 
 #include <cstddef>
@@ -37,9 +37,12 @@ class LayerSink {
  public:
   virtual ~LayerSink() = default;
 
-  /// Whether to go on; asked by the first rank before every stage. `at_boundary`: nothing of a
-  /// layer is in the making, so stopping here loses no work.
+  /// Whether to go on; asked by the first rank before every stage, by all ranks at a boundary.
+  /// `at_boundary`: nothing of a layer is in the making, so stopping here loses no work.
   virtual Status check(bool at_boundary) = 0;
+  /// First rank: on its way forward to its first open layer, `until_layer`, the group comes to
+  /// `layer`.
+  virtual Status passing(int layer, int until_layer) = 0;
   /// First rank: a stage is solved.
   virtual Status stage_done(int layer, int stage, int stages,
                             const std::vector<ModuleResult>& modules) = 0;

@@ -171,8 +171,19 @@ Status ShardRunner::forward(const LayerPlan& layer, const LayerWeights& weights,
   return {};
 }
 
+int ShardRunner::next_open_layer(int layer) const {
+  while (layer < task_.end_layer && (layer < task_.first_layer || is_committed(layer))) {
+    ++layer;
+  }
+  return layer;
+}
+
 Status ShardRunner::pass_layer(const LayerPlan& layer, bool committed) {
   const PhaseScope phase(load_times_, "replay");
+  if (comm_.rank() == 0) {
+    // A stream that broke is found at the next boundary.
+    (void)sink_.passing(layer.index, next_open_layer(layer.index));
+  }
   const Layer& shape = plan_.architecture.layers[static_cast<size_t>(layer.index)];
   const bool quantized = committed && plan_.options.propagate == Propagate::kQuantized;
   Result<LayerWeights> weights =

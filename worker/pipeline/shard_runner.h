@@ -56,6 +56,8 @@ class ShardRunner {
   void read_ahead(int layer);
   bool is_committed(int layer) const;
   bool needs_output(int layer) const;
+  /// The first that is to be quantized at or behind `layer`; the end where none is.
+  int next_open_layer(int layer) const;
 
   Backend& backend_;
   Communicator& comm_;

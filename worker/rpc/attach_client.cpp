@@ -17,17 +17,18 @@ Status no_answer() {
 
 }  // namespace
 
-AttachClient::AttachClient(std::shared_ptr<grpc::Channel> channel)
-    : stub_(v1::Workers::NewStub(std::move(channel))) {}
+AttachClient::AttachClient(std::shared_ptr<grpc::Channel> channel, RankReport ranks)
+    : ranks_(std::move(ranks)), stub_(v1::Workers::NewStub(std::move(channel))) {}
 
 Result<std::unique_ptr<AttachClient>> AttachClient::attach(std::shared_ptr<grpc::Channel> channel,
                                                            const v1::Register& registration,
-                                                           std::chrono::milliseconds timeout) {
+                                                           std::chrono::milliseconds timeout,
+                                                           RankReport ranks) {
   const auto deadline = std::chrono::system_clock::now() + timeout;
   if (!channel->WaitForConnected(deadline)) {
     return no_answer();
   }
-  std::unique_ptr<AttachClient> client(new AttachClient(std::move(channel)));
+  std::unique_ptr<AttachClient> client(new AttachClient(std::move(channel), std::move(ranks)));
   client->stream_ = client->stub_->Attach(&client->context_);
   v1::WorkerMessage hello;
   *hello.mutable_register_() = registration;
@@ -95,6 +96,9 @@ void AttachClient::read_loop() {
           revoked_fence_ = std::max(revoked_fence_, message.revoke().fence());
           revoked_reason_ = message.revoke().reason();
           break;
+        case v1::CoordinatorMessage::kFinishLayer:
+          finishing_fence_ = std::max(finishing_fence_, message.finish_layer().fence());
+          break;
         default:
           inbox_.push_back(message);
           break;
@@ -123,6 +127,9 @@ void AttachClient::heartbeat_loop() {
     v1::WorkerMessage message;
     message.mutable_heartbeat()->set_fence(fence_);
     lock.unlock();
+    for (v1::RankState& rank : ranks_()) {
+      *message.mutable_heartbeat()->add_ranks() = std::move(rank);
+    }
     const bool sent = send(message).ok();
     lock.lock();
     if (!sent) {
@@ -171,6 +178,11 @@ void AttachClient::set_lease(int64_t fence) {
 Status AttachClient::lease_status(int64_t fence) {
   const std::lock_guard lock(mutex_);
   return lease_status_locked(fence);
+}
+
+bool AttachClient::to_finish(int64_t fence) {
+  const std::lock_guard lock(mutex_);
+  return finishing_fence_ >= fence;
 }
 
 Status AttachClient::broken_locked() const {

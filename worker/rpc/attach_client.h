@@ -13,10 +13,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "quant/base/status.h"
 #include "rotor/v1/workers.grpc.pb.h"
@@ -25,10 +27,14 @@ namespace rotor::worker {
 
 class AttachClient {
  public:
+  /// What the heartbeats tell of the group's ranks; called on their thread.
+  using RankReport = std::function<std::vector<v1::RankState>()>;
+
   /// Registers, and waits for the answer up to `timeout`.
   static Result<std::unique_ptr<AttachClient>> attach(std::shared_ptr<grpc::Channel> channel,
                                                       const v1::Register& registration,
-                                                      std::chrono::milliseconds timeout);
+                                                      std::chrono::milliseconds timeout,
+                                                      RankReport ranks);
   ~AttachClient();
   AttachClient(const AttachClient&) = delete;
   AttachClient& operator=(const AttachClient&) = delete;
@@ -44,16 +50,19 @@ class AttachClient {
   void set_lease(int64_t fence);
   /// OK while the stream stands and the lease was not revoked; else ABORTED, reason LEASE_LOST.
   Status lease_status(int64_t fence);
+  /// Whether the lease is to be handed back after the layer under way.
+  bool to_finish(int64_t fence);
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>;
 
-  explicit AttachClient(std::shared_ptr<grpc::Channel> channel);
+  AttachClient(std::shared_ptr<grpc::Channel> channel, RankReport ranks);
   void read_loop();
   void heartbeat_loop();
   Status lease_status_locked(int64_t fence) const;
   Status broken_locked() const;
 
+  const RankReport ranks_;
   std::unique_ptr<v1::Workers::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<Stream> stream_;
@@ -68,6 +77,7 @@ class AttachClient {
   int64_t fence_ = 0;
   int64_t revoked_fence_ = 0;  // the newest
   std::string revoked_reason_;
+  int64_t finishing_fence_ = 0;  // the newest
   bool broken_ = false;
   Status end_;  // how the stream ended; valid when broken_
   bool stop_ = false;

@@ -18,6 +18,7 @@
 #include "worker/rpc/channel.h"
 #include "worker/rpc/job_sink.h"
 #include "worker/rpc/lease_runner.h"
+#include "worker/rpc/reports.h"
 
 namespace rotor::worker {
 namespace {
@@ -80,6 +81,7 @@ class Leader {
   Leader(Backend& backend, Communicator& comm, const GroupOptions& options, Drain& drain,
          std::shared_ptr<grpc::Channel> channel)
       : options_(options),
+        comm_(comm),
         drain_(drain),
         channel_(std::move(channel)),
         registration_(registration(backend, comm.size())) {}
@@ -142,12 +144,12 @@ class Leader {
     if (status.reason() == kReasonDraining) {
       drain_.request();  // whichever rank the signal came to
     }
-    if (status.ok()) {
+    if (status.ok() || status.reason() == kReasonPaused) {
       v1::WorkerMessage message;
       v1::ShardFinished* finished = message.mutable_finished();
       finished->set_job(lease.job());
       finished->set_fence(lease.fence());
-      if (result->has_value()) {
+      if (status.ok() && result->has_value()) {
         // The store keeps no NaN; a model whose loss is none is as bad as can be.
         const double perplexity = (*result)->perplexity;
         finished->set_perplexity(std::isnan(perplexity) ? std::numeric_limits<double>::infinity()
@@ -186,8 +188,8 @@ class Leader {
   }
 
   Status attach() {
-    Result<std::unique_ptr<AttachClient>> attached =
-        AttachClient::attach(channel_, registration_, kAttachTimeout);
+    Result<std::unique_ptr<AttachClient>> attached = AttachClient::attach(
+        channel_, registration_, kAttachTimeout, [this] { return to_states(comm_.ranks()); });
     ROTOR_RETURN_IF_ERROR(attached.status());
     client_ = std::move(attached).value();
     attached_ = true;
@@ -206,6 +208,7 @@ class Leader {
   }
 
   const GroupOptions& options_;
+  Communicator& comm_;
   Drain& drain_;
   std::shared_ptr<grpc::Channel> channel_;
   v1::Register registration_;

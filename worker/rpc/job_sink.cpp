@@ -12,6 +12,12 @@
 
 namespace rotor::worker {
 
+namespace {
+
+constexpr std::chrono::seconds kPassingInterval{2};
+
+}  // namespace
+
 JobSink::JobSink(std::shared_ptr<grpc::Channel> channel, AttachClient* client, std::string job,
                  int64_t fence, std::string session, std::function<bool()> draining)
     : channel_(channel),
@@ -26,7 +32,28 @@ Status JobSink::check(bool at_boundary) {
   if (at_boundary && draining_()) {
     return cancelled("the worker was asked to stop").with_reason(kReasonDraining);
   }
-  return client_ == nullptr ? Status() : client_->lease_status(fence_);
+  if (client_ == nullptr) {
+    return {};
+  }
+  ROTOR_RETURN_IF_ERROR(client_->lease_status(fence_));
+  return at_boundary && client_->to_finish(fence_)
+             ? cancelled("the job was paused").with_reason(kReasonPaused)
+             : Status();
+}
+
+Status JobSink::passing(int layer, int until_layer) {
+  const auto now = std::chrono::steady_clock::now();
+  if (told_passing_ && now - *told_passing_ < kPassingInterval) {
+    return {};
+  }
+  told_passing_ = now;
+  v1::WorkerMessage message;
+  v1::Forward* forward = message.mutable_forward();
+  forward->set_job(job_);
+  forward->set_fence(fence_);
+  forward->set_layer(layer);
+  forward->set_until_layer(until_layer);
+  return client_->send(message);
 }
 
 Status JobSink::stage_done(int layer, int stage, int stages,

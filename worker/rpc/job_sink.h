@@ -5,8 +5,10 @@
 
 #include <grpcpp/channel.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "rotor/v1/workers.grpc.pb.h"
@@ -16,8 +18,10 @@
 
 namespace rotor::worker {
 
-/// The process was asked to stop; code CANCELLED.
+/// Why check() says to stop at a boundary, code CANCELLED: the process was asked to stop, or the
+/// job was paused.
 inline constexpr char kReasonDraining[] = "DRAINING";
+inline constexpr char kReasonPaused[] = "PAUSED";
 
 class JobSink final : public LayerSink {
  public:
@@ -27,6 +31,8 @@ class JobSink final : public LayerSink {
           int64_t fence, std::string session, std::function<bool()> draining);
 
   Status check(bool at_boundary) override;
+  /// Told to the coordinator every two seconds.
+  Status passing(int layer, int until_layer) override;
   Status stage_done(int layer, int stage, int stages,
                     const std::vector<ModuleResult>& modules) override;
   Status put(int layer, PendingTensors tensors) override;
@@ -44,6 +50,7 @@ class JobSink final : public LayerSink {
   int64_t fence_;
   std::string session_;
   std::function<bool()> draining_;
+  std::optional<std::chrono::steady_clock::time_point> told_passing_;
   Uploader uploader_;
 };
 

@@ -18,7 +18,11 @@ struct JobActionOptions {
 template <Result<v1::Job> (JobsClient::*method)(const std::string&)>
 int run_action(JobActionOptions& options, Console& console) {
   JobsClient client(options.service.coordinator, options.service.timeout_seconds);
-  const Result<v1::Job> job = (client.*method)(job_name(options.job));
+  const Result<std::string> name = client.find(options.job);
+  if (!name.ok()) {
+    return console.fail(name.status());
+  }
+  const Result<v1::Job> job = (client.*method)(*name);
   if (!job.ok()) {
     return console.fail(job.status());
   }
@@ -32,14 +36,17 @@ int run_action(JobActionOptions& options, Console& console) {
 
 int run_delete(JobActionOptions& options, Console& console) {
   JobsClient client(options.service.coordinator, options.service.timeout_seconds);
-  const std::string name = job_name(options.job);
-  if (const Status status = client.remove(name); !status.ok()) {
+  const Result<std::string> name = client.find(options.job);
+  if (!name.ok()) {
+    return console.fail(name.status());
+  }
+  if (const Status status = client.remove(*name); !status.ok()) {
     return console.fail(status);
   }
   if (console.json()) {
-    console.write_json({{"job", name}, {"deleted", true}});
+    console.write_json({{"job", *name}, {"deleted", true}});
   } else {
-    console.out() << "deleted " << name << std::endl;
+    console.out() << "deleted " << *name << std::endl;
   }
   return kExitDone;
 }
@@ -51,7 +58,9 @@ void add_action(CommandSet& set, const std::string& name, const std::string& des
       add_command(set, name, description,
                   "Example:\n  rotor " + name + " 7 --coordinator host:7470", options, run);
   add_service_options(command, options->service);
-  command.add_option("job", options->job, "Name of the job: jobs/ID, or its ID")
+  command
+      .add_option("job", options->job,
+                  "Name of the job: jobs/ID, its ID, or the beginning of the ID")
       ->required()
       ->type_name("JOB");
 }
@@ -63,7 +72,8 @@ void add_job_actions(CommandSet& set) {
   add_action(set, "cancel", "Cancel a job", run_action<&JobsClient::cancel>);
   add_action(set, "pause", "Pause a job after the layers under way",
              run_action<&JobsClient::pause>);
-  add_action(set, "resume", "Let a paused job go on", run_action<&JobsClient::resume>);
+  add_action(set, "resume", "Let a job that is paused or has failed go on",
+             run_action<&JobsClient::resume>);
   add_action(set, "delete", "Forget a job that has ended; its checkpoint stays", run_delete);
 }
 

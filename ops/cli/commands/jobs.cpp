@@ -1,3 +1,4 @@
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "ops/cli/client.h"
@@ -54,7 +55,7 @@ int run_jobs(JobsOptions& options, Console& console) {
   } else if (jobs->empty()) {
     console.note("no jobs");
   } else {
-    console.out() << jobs_table(*jobs) << std::flush;
+    console.out() << jobs_table(*jobs, static_cast<double>(std::time(nullptr))) << std::flush;
   }
   return kExitDone;
 }

@@ -31,10 +31,13 @@ void add_quantize(CommandSet& set) {
       --override '*.down_proj:damping=0.05' --eval-text test.txt -o json
 
 Starts a private coordinator and a local gang of workers under mpirun. After an interruption (exit
-code 75) or a crash the same command goes on from the last committed layer.)",
+code 75) or a crash the same command goes on from the last committed layer. With -o jsonl stdout
+gets an object for each event, as of `watch`, and at the end the report.)",
                                   options, run_quantize);
   add_job_options(command, options->job);
   add_local_options(command, options->local);
+  command.add_flag("--validate-only", options->validate_only,
+                   "Quantize nothing: print the plan, its estimates and every problem found");
   command.add_flag("--all", options->all, "Every module in the table, not only the worst of many")
       ->group("Output");
 }

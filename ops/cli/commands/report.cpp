@@ -17,7 +17,11 @@ struct ReportOptions {
 
 int run_report(ReportOptions& options, Console& console) {
   JobsClient client(options.service.coordinator, options.service.timeout_seconds);
-  const Result<v1::Report> report = client.report(job_name(options.job));
+  const Result<std::string> name = client.find(options.job);
+  if (!name.ok()) {
+    return console.fail(name.status());
+  }
+  const Result<v1::Report> report = client.report(*name);
   if (!report.ok()) {
     return console.fail(report.status());
   }
@@ -40,7 +44,9 @@ void add_report(CommandSet& set) {
   rotor report 7 -o json)",
                                   options, run_report);
   add_service_options(command, options->service);
-  command.add_option("job", options->job, "Name of the job: jobs/ID, or its ID")
+  command
+      .add_option("job", options->job,
+                  "Name of the job: jobs/ID, its ID, or the beginning of the ID")
       ->required()
       ->type_name("JOB");
   command.add_flag("--all", options->all, "Every module, not only the worst of a long list");

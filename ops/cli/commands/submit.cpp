@@ -31,21 +31,6 @@ std::string new_request_id() {
   return id;
 }
 
-int show_job(Console& console, const v1::Job& job) {
-  if (console.json()) {
-    console.write_json(job_json(job));
-  } else {
-    console.out() << job_text(job, console) << std::flush;
-  }
-  return kExitDone;
-}
-
-/// The plan of --validate-only; problems make it invalid input.
-int show_validation(Console& console, const v1::Job& job) {
-  show_job(console, job);
-  return job.problems().empty() ? kExitDone : kExitUsage;
-}
-
 int run_submit(SubmitOptions& options, Console& console) {
   if (const Status status = finish_job_spec(options.job.spec); !status.ok()) {
     return console.fail(status);
@@ -62,7 +47,7 @@ int run_submit(SubmitOptions& options, Console& console) {
     return console.fail(job.status());
   }
   if (options.validate_only) {
-    return show_validation(console, *job);
+    return show_plan(console, *job);
   }
   if (!options.wait) {
     return show_job(console, *job);

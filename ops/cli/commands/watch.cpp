@@ -19,7 +19,11 @@ struct WatchOptions {
 
 int run_watch(WatchOptions& options, Console& console) {
   JobsClient client(options.service.coordinator, options.service.timeout_seconds);
-  Result<v1::Job> job = client.get(job_name(options.job));
+  const Result<std::string> name = client.find(options.job);
+  if (!name.ok()) {
+    return console.fail(name.status());
+  }
+  Result<v1::Job> job = client.get(*name);
   if (!job.ok()) {
     return console.fail(job.status());
   }
@@ -59,7 +63,9 @@ Events go to stderr; with -o jsonl they go to stdout. With -o json stdout gets t
 has ended. The exit code is 0 for a job that succeeded and 1 for one that failed or was cancelled.)",
                                   options, run_watch);
   add_service_options(command, options->service);
-  command.add_option("job", options->job, "Name of the job: jobs/ID, or its ID")
+  command
+      .add_option("job", options->job,
+                  "Name of the job: jobs/ID, its ID, or the beginning of the ID")
       ->required()
       ->type_name("JOB");
   command.add_option("--from", options->from, "First revision wanted (default: the job's first)")

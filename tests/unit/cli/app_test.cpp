@@ -30,7 +30,7 @@ Ran rotor(const std::vector<std::string>& arguments) {
 
 const std::vector<std::string> kCommands = {"quantize", "submit", "jobs",   "status", "watch",
                                             "cancel",   "pause",  "resume", "report", "delete",
-                                            "eval",     "verify", "inspect"};
+                                            "workers",  "eval",   "verify", "inspect"};
 
 TEST(App, HelpsWithEveryCommand) {
   const Ran help = rotor({"--help"});
@@ -91,6 +91,7 @@ TEST(App, UnreachableCoordinatorsExitWith69) {
            {"pause", "7"},
            {"resume", "7"},
            {"report", "7"},
+           {"workers"},
            {"delete", "7"},
            {"submit", "m", "--output", "o", "--calibration", "c"}}) {
     std::vector<std::string> line = arguments;
@@ -128,6 +129,42 @@ TEST_F(AppWithCoordinator, ActsOnJobs) {
   EXPECT_EQ(call({"delete", "7", "--json"}).json()["deleted"], true);
   EXPECT_EQ(call({"report", "7", "--json"}).json()["state"], "RUNNING");
   EXPECT_EQ(call({"jobs", "--json", "--limit", "1"}).json()["jobs"].size(), 1U);
+}
+
+TEST_F(AppWithCoordinator, FindsAJobByTheBeginningOfItsId) {
+  v1::Job job;
+  job.set_name("jobs/0123456789abcdef");
+  jobs_.set_job(job);
+  EXPECT_EQ(call({"cancel", "0123"}).code, 0);
+  EXPECT_EQ(jobs_.calls().back(), "cancel jobs/0123456789abcdef");
+  EXPECT_EQ(call({"cancel", "4"}).code, 2);
+  EXPECT_EQ(call({"status", "4", "--json"}).json()["error"]["reason"], "NO_SUCH_JOB");
+}
+
+TEST_F(AppWithCoordinator, ListsWorkersWithTheirRanks) {
+  v1::ListWorkersResponse workers;
+  v1::WorkerGroup* group = workers.add_groups();
+  group->set_id(3);
+  group->set_host("node-a");
+  group->set_ranks(2);
+  group->set_job("jobs/7");
+  group->set_end_layer(4);
+  group->set_doing("layer 1, stage 2 of 4");
+  v1::RankState* rank = group->add_rank_states();
+  rank->set_rank(1);
+  rank->set_host("node-b");
+  rank->set_wait_share(0.25);
+  rank->set_straggler(true);
+  jobs_.set_workers(workers);
+  const Ran ran = call({"workers"});
+  EXPECT_EQ(ran.code, 0);
+  for (const char* word :
+       {"node-a", "jobs/7", "0-3", "layer 1, stage 2 of 4", "node-b", "25%", "straggler"}) {
+    EXPECT_NE(ran.out.find(word), std::string::npos) << word << "\n" << ran.out;
+  }
+  const auto json = call({"workers", "--json"}).json()["workers"][0];
+  EXPECT_EQ(json["lease"]["job"], "jobs/7");
+  EXPECT_EQ(json["rank_states"][0]["straggler"], true);
 }
 
 TEST_F(AppWithCoordinator, SubmitSendsTheSpecUnderANewId) {

@@ -77,6 +77,8 @@ TEST(JobsClient, WatchesThroughALostConnectionWithoutGapOrRepeat) {
   std::vector<int64_t> revisions;
   JobsClient client(jobs.address(), 5);
   std::thread coordinator;
+  std::vector<bool> contact;
+  client.on_contact([&](bool here) { contact.push_back(here); });
   const Status status = client.watch("jobs/7", 0, 60, [&](const v1::JobEvent& event) {
     revisions.push_back(event.revision());
     if (event.revision() == 2) {
@@ -91,6 +93,7 @@ TEST(JobsClient, WatchesThroughALostConnectionWithoutGapOrRepeat) {
   coordinator.join();
   EXPECT_OK(status);
   EXPECT_EQ(revisions, (std::vector<int64_t>{1, 2, 3, 4}));
+  EXPECT_EQ(contact, (std::vector<bool>{false, true}));
 }
 
 TEST(JobsClient, WatchesFromTheRevisionThatIsWanted) {

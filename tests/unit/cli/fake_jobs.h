@@ -44,6 +44,10 @@ class FakeJobs final : public v1::Jobs::Service {
     const std::lock_guard lock(mutex_);
     return job_;
   }
+  void set_workers(const v1::ListWorkersResponse& workers) {
+    const std::lock_guard lock(mutex_);
+    workers_ = workers;
+  }
   void set_submit_error(const Status& status) { submit_error_ = status; }
   const v1::SubmitJobRequest& submitted() const { return submitted_; }
   std::vector<std::string> calls() {
@@ -123,6 +127,12 @@ class FakeJobs final : public v1::Jobs::Service {
     response->set_next_page_token(request->page_token().empty() ? "more" : "");
     return grpc::Status::OK;
   }
+  grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,
+                           v1::ListWorkersResponse* response) override {
+    const std::lock_guard lock(mutex_);
+    *response = workers_;
+    return grpc::Status::OK;
+  }
   grpc::Status WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
                         grpc::ServerWriter<v1::JobEvent>* writer) override {
     std::unique_lock lock(mutex_);
@@ -165,6 +175,7 @@ class FakeJobs final : public v1::Jobs::Service {
   bool stopping_ = false;
   int port_ = 0;
   v1::Job job_;
+  v1::ListWorkersResponse workers_;
   std::vector<v1::JobEvent> events_;
   std::vector<std::string> calls_;
   v1::SubmitJobRequest submitted_;

@@ -68,8 +68,8 @@ exec sleep 60)");
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }
-  int go() {
-    Console console(out_, err_, OutputFormat::kJson, Terminal{});
+  int go(OutputFormat format = OutputFormat::kJson) {
+    Console console(out_, err_, format, Terminal{});
     return quantize(
         options_, programs_, [this] { return stops_.load(); }, console);
   }
@@ -97,6 +97,33 @@ TEST_F(QuantizeRunTest, RunsAJobToItsReport) {
   EXPECT_EQ(json()["state"], "SUCCEEDED");
   EXPECT_EQ(jobs_.submitted().request_id(), "quantize");
   EXPECT_EQ(starts("gang"), 1);
+}
+
+TEST_F(QuantizeRunTest, StreamsEventsAsLinesOfJsonBeforeTheReport) {
+  std::thread job([&] {
+    await("gang", 1);
+    jobs_.add_commit(0, 1);
+    jobs_.add_state(v1::JOB_STATE_SUCCEEDED);
+  });
+  EXPECT_EQ(go(OutputFormat::kJsonLines), 0) << err_.str();
+  job.join();
+  std::istringstream lines(out_.str());
+  std::vector<nlohmann::json> objects;
+  for (std::string line; std::getline(lines, line);) {
+    objects.push_back(nlohmann::json::parse(line));
+  }
+  ASSERT_GE(objects.size(), 3U);
+  EXPECT_EQ(objects[objects.size() - 3]["event"], "committed");
+  EXPECT_EQ(objects[objects.size() - 2]["event"], "state");
+  EXPECT_TRUE(objects.back().contains("modules"));
+}
+
+TEST_F(QuantizeRunTest, ValidatesWithoutAGangAndLeavesNothingBehind) {
+  options_.validate_only = true;
+  EXPECT_EQ(go(), 0) << err_.str();
+  EXPECT_TRUE(jobs_.submitted().validate_only());
+  EXPECT_EQ(starts("gang"), 0);
+  EXPECT_FALSE(std::filesystem::exists(default_state_dir(output_)));
 }
 
 TEST_F(QuantizeRunTest, StartsADeadGangAgainAsLongAsItMakesProgress) {

@@ -73,9 +73,12 @@ TEST(JobsTable, HasALineForEachJob) {
   job.mutable_spec()->set_format(v1::FORMAT_MXFP4);
   job.mutable_spec()->set_method(v1::METHOD_MR_GPTQ);
   job.set_output_path("/out/m");
-  EXPECT_EQ(jobs_table({job}),
-            "job     state    layers  format  method   created  output\n"
-            "jobs/7  RUNNING     1/4  mxfp4   mr-gptq           /out/m\n");
+  job.set_owner("alice");
+  job.set_seconds_left(90);
+  job.mutable_create_time()->set_seconds(1000);
+  EXPECT_EQ(jobs_table({job}, 1034),
+            "job     state    layers  done   left   age  owner  recipe         output  cause\n"
+            "jobs/7  RUNNING     1/4   25%  1m30s  34 s  alice  mxfp4 mr-gptq  /out/m\n");
 }
 
 }  // namespace

@@ -37,6 +37,31 @@ TEST(Options, WrongUsageIsExitCode2AndHelpIs0) {
   EXPECT_NE(parse({"--help"}).text.find("--output-root"), std::string::npos);
 }
 
+TEST(Options, DurationsHaveUnits) {
+  const auto retain = [](const char* text) {
+    return parse(
+        {"--state-dir", "/s", "--model-root", "/m", "--output-root", "/o", "--retain", text});
+  };
+  EXPECT_EQ(retain("30d").options.retain_seconds, 30.0 * 86400);
+  EXPECT_EQ(retain("90m").options.retain_seconds, 5400.0);
+  for (const char* wrong : {"30", "x", "5w", ""}) {
+    EXPECT_EQ(retain(wrong).exit_code, kExitUsage) << wrong;
+  }
+}
+
+TEST(Options, WhatIsServedWithoutTokensStaysOnThisHost) {
+  for (std::string CoordinatorOptions::*address :
+       {&CoordinatorOptions::metrics_listen, &CoordinatorOptions::status_listen}) {
+    CoordinatorOptions options;
+    options.*address = "0.0.0.0:9100";
+    EXPECT_FAILS(check_listeners(options), Code::kFailedPrecondition, "BAD_CONFIGURATION", "proxy");
+    options.insecure = true;
+    EXPECT_OK(check_listeners(options));
+    options.*address = "127.0.0.1";
+    EXPECT_FAILS(check_listeners(options), Code::kFailedPrecondition, "BAD_CONFIGURATION", "PORT");
+  }
+}
+
 class OptionsCheck : public ::testing::Test {
  protected:
   OptionsCheck() {

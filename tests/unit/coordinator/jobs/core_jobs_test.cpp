@@ -102,18 +102,22 @@ TEST_F(CoreJobs, PausesAndResumes) {
   EXPECT_EQ(paused->state(), v1::JOB_STATE_PAUSED);
   EXPECT_EQ(paused->cause().reason(), "PAUSED_BY_USER");
   ASSERT_OK(core_->pause(name));
-  const auto revoke = worker.next();
-  ASSERT_TRUE(revoke && revoke->has_revoke());
-  EXPECT_EQ(revoke->revoke().reason(), "PAUSED");
-  EXPECT_FAILS(worker.put(*lease, 1), Code::kFailedPrecondition, "STALE_FENCE", "stale");
-  core_->heartbeat(worker.group(), 0);
+  const auto finish = worker.next();
+  ASSERT_TRUE(finish && finish->has_finish_layer());
+  EXPECT_EQ(finish->finish_layer().fence(), lease->fence());
+  // The layer under way is not lost, and handing back the rest is no failure.
+  ASSERT_OK(worker.put_and_commit(*lease, 1));
+  worker.finish(*lease);
+  EXPECT_FAILS(worker.put(*lease, 2), Code::kFailedPrecondition, "STALE_FENCE", "stale");
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_PAUSED);
+  EXPECT_EQ(job(name).committed_layers(), 2);
   core_->tick();
   EXPECT_FALSE(worker.next_lease().has_value());
   ASSERT_OK(core_->resume(name));
   const auto next = lease_to(worker);
   ASSERT_TRUE(next.has_value());
   EXPECT_GT(next->fence(), lease->fence());
-  EXPECT_EQ(next->first_layer(), 1);
+  EXPECT_EQ(next->first_layer(), 2);
   EXPECT_FAILS(core_->resume(name), Code::kFailedPrecondition, "BAD_STATE", "RUNNING");
 }
 
