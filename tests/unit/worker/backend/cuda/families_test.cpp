@@ -36,9 +36,12 @@ TEST_P(CudaFamilyTest, MatchesTransformersAsFarAsBf16Can) {
 INSTANTIATE_TEST_SUITE_P(Families, CudaFamilyTest,
                          ::testing::Values(Case{"gemma2", "40"}, Case{"gemma3_text", "40"},
                                            Case{"gpt_oss", "40"}, Case{"gpt_oss_mxfp4", "40"},
+                                           Case{"granite", "40"}, Case{"ministral", "40"},
                                            Case{"mistral", "40"}, Case{"olmo2", "40"},
-                                           Case{"phi3", "24"}, Case{"phi3", "40"},
-                                           Case{"qwen2", "40"}, Case{"qwen3", "40"}),
+                                           Case{"olmo3", "40"}, Case{"phi3", "24"},
+                                           Case{"phi3", "40"}, Case{"qwen2", "40"},
+                                           Case{"qwen3", "40"}, Case{"qwen3_5_text", "40"},
+                                           Case{"seed_oss", "40"}, Case{"smollm3", "40"}),
                          [](const ::testing::TestParamInfo<Case>& tested) {
                            return tested.param.first + "_" + tested.param.second;
                          });
@@ -66,7 +69,7 @@ TEST_P(CudaFirstLayerTest, MatchesTransformersAsFarAsBf16Can) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, CudaFirstLayerTest,
-                         ::testing::Values("deepseek_v3", "deepseek_v3_fp8"),
+                         ::testing::Values("deepseek_v3", "deepseek_v3_fp8", "glm4_moe"),
                          [](const ::testing::TestParamInfo<const char*>& tested) -> std::string {
                            return tested.param;
                          });
