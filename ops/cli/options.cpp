@@ -103,6 +103,17 @@ void add_eval_options(CLI::App& command, EvalOptions& options) {
                   "Write the loss of every predicted token, in nats, to this file (.npy, F32 "
                   "[windows, seq-len - 1])")
       ->type_name("FILE");
+  CLI::Option* against =
+      command
+          .add_option("--against", options.against,
+                      "Source model: tells how far the predictions are from its own (KL divergence "
+                      "and how often both predict the same token)")
+          ->type_name("DIR");
+  command
+      .add_option("--divergences", options.divergences,
+                  "Write the KL divergence of every predicted token to this file (as --losses)")
+      ->type_name("FILE")
+      ->needs(against);
   command.add_option("directory", options.directory, "Original or quantized checkpoint")
       ->required()
       ->type_name("DIR");

@@ -47,9 +47,11 @@ struct LocalOptions {
 struct EvalOptions {
   std::string directory;
   std::vector<std::string> texts;
-  int64_t sequences = 0;  // 0: all
-  int64_t seq_len = 0;    // 0: rotor-worker's default
-  std::string losses;     // empty: not written
+  int64_t sequences = 0;    // 0: all
+  int64_t seq_len = 0;      // 0: rotor-worker's default
+  std::string losses;       // empty: not written
+  std::string against;      // the source to compare with; empty: none
+  std::string divergences;  // empty: not written
   std::string device = "auto";
   int threads = 0;
 };

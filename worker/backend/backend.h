@@ -127,6 +127,21 @@ struct Scales {
   Tensor effective;  // F32 [n, groups]: what they are worth with the global scale
 };
 
+/// The logits of a micro-batch, never kept whole: x head^T, x [T, hidden] and head [vocabulary,
+/// hidden], or soft_cap * tanh(x head^T / soft_cap) of it unless that is 0.
+struct Logits {
+  Tensor x;
+  Tensor head;
+  double soft_cap = 0.0;
+};
+
+/// How far one row of logits is from those of another model, of which P are the probabilities.
+struct Divergence {
+  double kl = 0.0;  // sum over the vocabulary of P (log P - log Q), nats, >= 0 but for rounding
+  bool same_top =
+      false;  // whether both have their largest logit (the first of several) in one place
+};
+
 /// Rows of a weight [n, K] that GPTQ makes codes of.
 struct RowsToSolve {
   Tensor w;       // F32 [n, K], rotated
@@ -239,6 +254,10 @@ class Backend {
   virtual Result<std::vector<double>> next_token_losses(const Tensor& x, const Tensor& head,
                                                         std::span<const int32_t> ids,
                                                         int64_t seq_len, double soft_cap) = 0;
+  /// Of every row of `other`, compared with the same row of `source`: both have T rows and one
+  /// vocabulary. Waits.
+  virtual Result<std::vector<Divergence>> divergences(const Logits& source,
+                                                      const Logits& other) = 0;
 
   // --- the input of a quantized linear ---
   /// out = x R, R the normalized Sylvester Hadamard of `block` on every block of columns. out may

@@ -66,6 +66,108 @@ Status check_finite(Backend& backend, const Layer& layer, const Batch& batch) {
       .with_detail("layer", std::to_string(layer.index));
 }
 
+struct Steps {
+  const EvalProgress& progress;
+  int64_t done = 0;
+  int64_t total = 0;
+
+  void next() { progress(++done, total); }
+};
+
+int64_t layers_of(const RunnableCheckpoint& checkpoint) {
+  return std::ssize(checkpoint.architecture().layers);
+}
+
+/// A model whose layers are behind it.
+struct FinishedModel {
+  Decoder decoder;
+  EndWeights ends;
+  std::vector<Batch> batches;
+};
+
+Result<FinishedModel> run_layers(Backend& backend, const RunnableCheckpoint& checkpoint,
+                                 const TokenWindows& windows, Steps& steps) {
+  const Architecture& architecture = checkpoint.architecture();
+  ROTOR_ASSIGN_OR_RETURN(Decoder decoder,
+                         Decoder::create(backend, architecture.config, windows.seq_len));
+  ROTOR_ASSIGN_OR_RETURN(EndWeights ends, checkpoint.ends(backend));
+  ROTOR_ASSIGN_OR_RETURN(std::vector<Batch> batches, make_batches(backend, decoder, ends, windows));
+  for (const Layer& layer : architecture.layers) {
+    ROTOR_ASSIGN_OR_RETURN(const LayerWeights weights, checkpoint.layer(backend, layer));
+    for (const Batch& batch : batches) {
+      ROTOR_RETURN_IF_ERROR(decoder.forward_layer(layer, weights, batch.shape, batch.x));
+      ROTOR_RETURN_IF_ERROR(check_finite(backend, layer, batch));
+    }
+    steps.next();
+  }
+  decoder.release_scratch();
+  return FinishedModel{std::move(decoder), std::move(ends), std::move(batches)};
+}
+
+/// Added up by micro-batches, as the pipeline does it.
+Result<EvalResult> losses_of(FinishedModel& model, int64_t sequences) {
+  Loss sum;
+  std::vector<double> losses;
+  for (const Batch& batch : model.batches) {
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<double> part,
+                           model.decoder.losses(model.ends, batch.shape, batch.ids, batch.x));
+    Loss of_batch;
+    of_batch.add(part);
+    sum.sum += of_batch.sum;
+    sum.tokens += of_batch.tokens;
+    losses.insert(losses.end(), part.begin(), part.end());
+  }
+  EvalResult result = finish_loss(sum, sequences);
+  if (!std::isfinite(result.perplexity)) {
+    return data_loss(
+               "the perplexity is no number: the final norm or the output head holds NaN, or "
+               "logits overflow; see `rotor verify` for tensors that are not finite")
+        .with_reason("NON_FINITE_PERPLEXITY");
+  }
+  result.losses = std::move(losses);
+  return result;
+}
+
+Status check_vocabularies(const RunnableCheckpoint& source, const std::string& source_directory,
+                          const RunnableCheckpoint& checkpoint, const std::string& directory) {
+  const int64_t before = source.architecture().config.vocab_size;
+  const int64_t after = checkpoint.architecture().config.vocab_size;
+  if (before == after) {
+    return {};
+  }
+  return invalid_argument(directory + " has a vocabulary of " + std::to_string(after) +
+                          " tokens, and " + source_directory + " one of " + std::to_string(before) +
+                          ": compare a checkpoint with the model that it was made from")
+      .with_reason("OTHER_VOCABULARY")
+      .with_detail("file", source_directory + "/config.json")
+      .with_detail("key", "vocab_size");
+}
+
+/// Of the positions that predict a token: all of a window but the last.
+Status add_divergences(Backend& backend, FinishedModel& before, FinishedModel& after,
+                       int64_t seq_len, Comparison* comparison) {
+  double kl = 0.0;
+  int64_t same = 0;
+  for (size_t i = 0; i < after.batches.size(); ++i) {
+    ROTOR_ASSIGN_OR_RETURN(const Logits source,
+                           before.decoder.logits(before.ends, before.batches[i].x));
+    ROTOR_ASSIGN_OR_RETURN(const Logits other,
+                           after.decoder.logits(after.ends, after.batches[i].x));
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<Divergence> rows, backend.divergences(source, other));
+    for (size_t row = 0; row < rows.size(); ++row) {
+      if ((row + 1) % static_cast<size_t>(seq_len) != 0) {
+        kl += rows[row].kl;
+        same += rows[row].same_top ? 1 : 0;
+        comparison->kl_by_token.push_back(rows[row].kl);
+      }
+    }
+  }
+  const auto tokens = static_cast<double>(comparison->kl_by_token.size());
+  comparison->kl = kl / tokens;
+  comparison->same_top = static_cast<double>(same) / tokens;
+  return {};
+}
+
 }  // namespace
 
 int64_t eval_batch_sequences(int64_t sequences, int64_t seq_len) {
@@ -88,45 +190,32 @@ Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
   ROTOR_RETURN_IF_ERROR(check_windows(windows));
   ROTOR_ASSIGN_OR_RETURN(const RunnableCheckpoint checkpoint,
                          RunnableCheckpoint::open(posix_file_system(), directory));
-  const Architecture& architecture = checkpoint.architecture();
-  ROTOR_ASSIGN_OR_RETURN(Decoder decoder,
-                         Decoder::create(backend, architecture.config, windows.seq_len));
-  ROTOR_ASSIGN_OR_RETURN(const EndWeights ends, checkpoint.ends(backend));
-  ROTOR_ASSIGN_OR_RETURN(const std::vector<Batch> batches,
-                         make_batches(backend, decoder, ends, windows));
-
-  const auto total = static_cast<int64_t>(architecture.layers.size()) + 1;
-  int64_t done = 0;
-  for (const Layer& layer : architecture.layers) {
-    ROTOR_ASSIGN_OR_RETURN(const LayerWeights weights, checkpoint.layer(backend, layer));
-    for (const Batch& batch : batches) {
-      ROTOR_RETURN_IF_ERROR(decoder.forward_layer(layer, weights, batch.shape, batch.x));
-      ROTOR_RETURN_IF_ERROR(check_finite(backend, layer, batch));
-    }
-    progress(++done, total);
-  }
-  // Added up by micro-batches, as the pipeline does it.
-  Loss sum;
-  std::vector<double> losses;
-  for (const Batch& batch : batches) {
-    ROTOR_ASSIGN_OR_RETURN(const std::vector<double> part,
-                           decoder.losses(ends, batch.shape, batch.ids, batch.x));
-    Loss of_batch;
-    of_batch.add(part);
-    sum.sum += of_batch.sum;
-    sum.tokens += of_batch.tokens;
-    losses.insert(losses.end(), part.begin(), part.end());
-  }
-  progress(total, total);
-  EvalResult result = finish_loss(sum, windows.sequences());
-  if (!std::isfinite(result.perplexity)) {
-    return data_loss(
-               "the perplexity is no number: the final norm or the output head holds NaN, or "
-               "logits overflow; see `rotor verify` for tensors that are not finite")
-        .with_reason("NON_FINITE_PERPLEXITY");
-  }
-  result.losses = std::move(losses);
+  const int64_t total = layers_of(checkpoint) + 1;
+  Steps steps{progress, 0, total};
+  ROTOR_ASSIGN_OR_RETURN(FinishedModel model, run_layers(backend, checkpoint, windows, steps));
+  ROTOR_ASSIGN_OR_RETURN(EvalResult result, losses_of(model, windows.sequences()));
+  steps.next();
   return result;
+}
+
+Result<Comparison> compare(Backend& backend, const std::string& directory,
+                           const std::string& source, const TokenWindows& windows,
+                           const EvalProgress& progress) {
+  ROTOR_RETURN_IF_ERROR(check_windows(windows));
+  ROTOR_ASSIGN_OR_RETURN(const RunnableCheckpoint of_source,
+                         RunnableCheckpoint::open(posix_file_system(), source));
+  ROTOR_ASSIGN_OR_RETURN(const RunnableCheckpoint checkpoint,
+                         RunnableCheckpoint::open(posix_file_system(), directory));
+  ROTOR_RETURN_IF_ERROR(check_vocabularies(of_source, source, checkpoint, directory));
+  Steps steps{progress, 0, layers_of(of_source) + layers_of(checkpoint) + 1};
+  ROTOR_ASSIGN_OR_RETURN(FinishedModel before, run_layers(backend, of_source, windows, steps));
+  ROTOR_ASSIGN_OR_RETURN(FinishedModel after, run_layers(backend, checkpoint, windows, steps));
+  Comparison comparison;
+  ROTOR_ASSIGN_OR_RETURN(comparison.source, losses_of(before, windows.sequences()));
+  ROTOR_ASSIGN_OR_RETURN(comparison.result, losses_of(after, windows.sequences()));
+  ROTOR_RETURN_IF_ERROR(add_divergences(backend, before, after, windows.seq_len, &comparison));
+  steps.next();
+  return comparison;
 }
 
 }  // namespace rotor::worker

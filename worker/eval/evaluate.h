@@ -1,9 +1,10 @@
 // Perplexity of a checkpoint directory, original or quantized, as `rotor eval` defines it
-// (design.md section 6).
+// (design.md section 6), and how far its predictions are from those of its source.
 //
 // Works layer by layer over all windows, so memory is one layer's weights plus the residual stream
-// of all windows, never the model. Thread-safety: one caller at a time per backend. Fails: as the
-// checkpoint reader does, and UNIMPLEMENTED by name for a checkpoint it cannot run.
+// of all windows, never the model; a comparison keeps the streams and heads of both models.
+// Thread-safety: one caller at a time per backend. Fails: as the checkpoint reader does, and
+// UNIMPLEMENTED by name for a checkpoint it cannot run.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,17 @@ struct EvalResult {
   std::vector<double> losses;  // of each predicted position, nats; evaluate alone fills them in
 };
 
+/// A checkpoint beside its source. The Kullback-Leibler divergence of a token is taken from the
+/// source's probabilities P to the checkpoint's Q, sum of P (log P - log Q) over the vocabulary:
+/// 0 where nothing changed, and, unlike a perplexity, never better for a change.
+struct Comparison {
+  EvalResult result;
+  EvalResult source;
+  double kl = 0.0;                  // mean over the predicted positions, nats
+  double same_top = 0.0;            // share of them where both models predict the same token
+  std::vector<double> kl_by_token;  // in the order of EvalResult::losses
+};
+
 /// Called after every layer, and once more after the head: `done` of `total` steps.
 using EvalProgress = std::function<void(int64_t done, int64_t total)>;
 
@@ -47,5 +59,12 @@ EvalResult finish_loss(const Loss& sum, int64_t sequences);
 /// quantized with a4 has its activations rotated and quantized too.
 Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
                             const TokenWindows& windows, const EvalProgress& progress);
+
+/// The checkpoint in `directory` and its source on the same windows. Error besides those of
+/// evaluate(): INVALID_ARGUMENT (reason OTHER_VOCABULARY) naming both where their vocabularies
+/// differ.
+Result<Comparison> compare(Backend& backend, const std::string& directory,
+                           const std::string& source, const TokenWindows& windows,
+                           const EvalProgress& progress);
 
 }  // namespace rotor::worker

@@ -235,8 +235,7 @@ Status Decoder::final_norm(const EndWeights& ends, const Tensor& x, const Tensor
   return backend_->rms_norm(x, ends.final_norm, config_.rms_norm_eps, out);
 }
 
-Result<std::vector<double>> Decoder::losses(const EndWeights& ends, const BatchShape& shape,
-                                            std::span<const int32_t> ids, const Tensor& x) {
+Result<Logits> Decoder::logits(const EndWeights& ends, const Tensor& x) {
   if (ends.head.rows() == 0) {
     return invalid_argument("the model has no output head, and so no perplexity")
         .with_reason("NO_OUTPUT_HEAD");
@@ -244,7 +243,13 @@ Result<std::vector<double>> Decoder::losses(const EndWeights& ends, const BatchS
   ROTOR_ASSIGN_OR_RETURN(const Tensor normed,
                          scratch_.take(*backend_, Slot::kNormed, x.rows(), x.cols()));
   ROTOR_RETURN_IF_ERROR(backend_->rms_norm(x, ends.head_norm, config_.rms_norm_eps, normed));
-  return backend_->next_token_losses(normed, ends.head, ids, shape.seq_len, config_.logit_cap);
+  return Logits{normed, ends.head, config_.logit_cap};
+}
+
+Result<std::vector<double>> Decoder::losses(const EndWeights& ends, const BatchShape& shape,
+                                            std::span<const int32_t> ids, const Tensor& x) {
+  ROTOR_ASSIGN_OR_RETURN(const Logits made, logits(ends, x));
+  return backend_->next_token_losses(made.x, made.head, ids, shape.seq_len, made.soft_cap);
 }
 
 }  // namespace rotor::worker

@@ -77,6 +77,10 @@ class Decoder {
   /// Gives back what is kept between calls; the next ones take what they need.
   void release_scratch() { scratch_ = DecoderScratch(); }
 
+  /// What the head makes of x after the last layer. Holds until the decoder's next call; x stays as
+  /// it is.
+  Result<Logits> logits(const EndWeights& ends, const Tensor& x);
+
   /// Next-token losses of the micro-batch after the last layer (Backend::next_token_losses), soft
   /// cap included; x stays as it is.
   Result<std::vector<double>> losses(const EndWeights& ends, const BatchShape& shape,

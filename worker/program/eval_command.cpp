@@ -49,18 +49,33 @@ void show_progress(int64_t done, int64_t total) {
 Status run_eval(Backend& backend, const EvalOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   ROTOR_ASSIGN_OR_RETURN(const TokenWindows windows, read_windows(options));
-  ROTOR_ASSIGN_OR_RETURN(const EvalResult result,
-                         evaluate(backend, options.directory, windows, show_progress));
+  Comparison comparison;
+  nlohmann::json out;
+  if (options.against.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(comparison.result,
+                           evaluate(backend, options.directory, windows, show_progress));
+  } else {
+    ROTOR_ASSIGN_OR_RETURN(
+        comparison, compare(backend, options.directory, options.against, windows, show_progress));
+    out = {{"source_perplexity", comparison.source.perplexity},
+           {"kl", comparison.kl},
+           {"same_top", comparison.same_top}};
+  }
+  const EvalResult& result = comparison.result;
   if (!options.losses.empty()) {
     ROTOR_RETURN_IF_ERROR(
         write_losses(posix_file_system(), options.losses, result.losses, result.sequences));
   }
+  if (!options.divergences.empty()) {
+    ROTOR_RETURN_IF_ERROR(write_losses(posix_file_system(), options.divergences,
+                                       comparison.kl_by_token, result.sequences));
+  }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  const nlohmann::json out = {{"perplexity", result.perplexity},
-                              {"tokens", result.tokens},
-                              {"sequences", result.sequences},
-                              {"seq_len", options.seq_len},
-                              {"seconds", seconds.count()}};
+  out.update({{"perplexity", result.perplexity},
+              {"tokens", result.tokens},
+              {"sequences", result.sequences},
+              {"seq_len", options.seq_len},
+              {"seconds", seconds.count()}});
   std::printf("%s\n", out.dump().c_str());
   return {};
 }

@@ -102,6 +102,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 20));
   eval->add_option("--losses", options.eval.losses,
                    "File to write every token's loss to (.npy, F32 [windows, seq_len - 1])");
+  CLI::Option* against = eval->add_option("--against", options.eval.against,
+                                          "Source model to compare the predictions with");
+  eval->add_option("--divergences", options.eval.divergences,
+                   "File to write every token's KL divergence to (.npy, as --losses)")
+      ->needs(against);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

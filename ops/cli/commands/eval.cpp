@@ -26,6 +26,12 @@ std::vector<std::string> eval_argv(const std::string& worker, const EvalOptions&
   if (!options.losses.empty()) {
     argv.insert(argv.end(), {"--losses", options.losses});
   }
+  if (!options.against.empty()) {
+    argv.insert(argv.end(), {"--against", options.against});
+  }
+  if (!options.divergences.empty()) {
+    argv.insert(argv.end(), {"--divergences", options.divergences});
+  }
   if (options.threads > 0) {
     argv.insert(argv.end(), {"--threads", std::to_string(options.threads)});
   }
@@ -41,6 +47,12 @@ Status eval_failed(const ExitStatus& status, const Json& answer) {
   }
   return internal_error("the evaluation failed: rotor-worker ended with " + status.text())
       .with_detail("remedy", "see what it wrote to stderr");
+}
+
+std::string number(double value, const char* form) {
+  char text[32];
+  std::snprintf(text, sizeof text, form, value);
+  return text;
 }
 
 int run_eval(EvalOptions& options, Console& console) {
@@ -64,12 +76,16 @@ int run_eval(EvalOptions& options, Console& console) {
     console.write_json(result);
     return kExitDone;
   }
-  char perplexity[32];
-  std::snprintf(perplexity, sizeof perplexity, "%.4f", result["perplexity"].get<double>());
-  console.out() << "perplexity " << console.bold(perplexity) << " over "
+  console.out() << "perplexity " << console.bold(number(result["perplexity"], "%.4f")) << " over "
                 << result.value("tokens", int64_t{0}) << " tokens in "
                 << result.value("sequences", int64_t{0}) << " windows, "
                 << format_duration(result.value("seconds", 0.0)) << std::endl;
+  if (result.contains("kl")) {
+    console.out() << "source     " << number(result["source_perplexity"], "%.4f") << std::endl
+                  << "divergence " << console.bold(number(result["kl"], "%.5f"))
+                  << " nats a token from the source (KL), the same top token in "
+                  << number(100.0 * result.value("same_top", 0.0), "%.2f") << " %" << std::endl;
+  }
   return kExitDone;
 }
 
@@ -82,9 +98,13 @@ void add_eval(CommandSet& set) {
                   R"(Examples:
   rotor eval ~/models/llama-nvfp4 --text test.txt
   rotor eval ~/models/llama --text test.txt --sequences 100 --seq-len 1024 -o json
+  rotor eval ~/models/llama-nvfp4 --text test.txt --against ~/models/llama
 
 The text's tokens are cut into windows that do not overlap; what is left over is dropped. A
-checkpoint quantized with a4 is evaluated with its activations rotated and quantized too.)",
+checkpoint quantized with a4 is evaluated with its activations rotated and quantized too.
+
+--against SOURCE runs the model that the checkpoint was made from beside it: the divergence between
+their predictions tells what quantization changed, where a perplexity may by chance get better.)",
                   options, run_eval);
   add_eval_options(command, *options);
 }

@@ -5,6 +5,7 @@ target_sources(rotor_worker_test PRIVATE
   backend/cpu/attention_test.cpp
   backend/cpu/cpu_backend_test.cpp
   backend/cpu/cross_entropy_test.cpp
+  backend/cpu/divergence_test.cpp
   backend/cpu/delta_net_test.cpp
   backend/cpu/elementwise_test.cpp
   backend/cpu/gemm_test.cpp

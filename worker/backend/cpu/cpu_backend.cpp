@@ -14,6 +14,7 @@
 #include "quant/rotation/hadamard.h"
 #include "worker/backend/cpu/attention.h"
 #include "worker/backend/cpu/cross_entropy.h"
+#include "worker/backend/cpu/divergence.h"
 #include "worker/backend/cpu/elementwise.h"
 #include "worker/backend/cpu/gemm.h"
 #include "worker/backend/cpu/routing.h"
@@ -296,6 +297,20 @@ Result<std::vector<double>> CpuBackend::next_token_losses(const Tensor& x, const
                                "next_token_losses"));
   return cpu::next_token_losses(x.as<float>(), view(head), ids, seq_len,
                                 static_cast<float>(soft_cap), scratch_, *parallel_);
+}
+
+Result<std::vector<Divergence>> CpuBackend::divergences(const Logits& source,
+                                                        const Logits& other) {
+  const auto fits = [&](const Logits& logits) {
+    return is_f32(logits.x, source.x.rows(), logits.head.cols()) &&
+           is_wide_float(logits.head.dtype()) && logits.head.rows() == source.head.rows();
+  };
+  ROTOR_RETURN_IF_ERROR(expect(fits(source) && fits(other), "divergences"));
+  const auto rows_of = [](const Logits& logits) {
+    return cpu::LogitRows{logits.x.as<float>(), view(logits.head),
+                          static_cast<float>(logits.soft_cap)};
+  };
+  return cpu::divergences(rows_of(source), rows_of(other), source.x.rows(), scratch_, *parallel_);
 }
 
 Status CpuBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {

@@ -83,6 +83,7 @@ class CudaBackend final : public Backend {
   Result<std::vector<double>> next_token_losses(const Tensor& x, const Tensor& head,
                                                 std::span<const int32_t> ids, int64_t seq_len,
                                                 double soft_cap) override;
+  Result<std::vector<Divergence>> divergences(const Logits& source, const Logits& other) override;
 
   Status rotate(const Tensor& x, int64_t block, const Tensor& out) override;
   Status quantize_activations(const Tensor& x, const ActivationQuant& quant,
@@ -121,6 +122,10 @@ class CudaBackend final : public Backend {
 
   /// The tensor in `dtype`: itself, or a converted copy.
   Result<Tensor> converted(const Tensor& tensor, DType dtype);
+  /// out [>= count, vocabulary] F32: the logits of rows [begin, begin + count), `head` being that of
+  /// `of` in BF16.
+  Status make_logits(const Logits& of, const Tensor& head, int64_t begin, int64_t count,
+                     const Tensor& out);
   /// A factor with its columns in order and its triangle still to be filled; kFailed where all are
   /// dead.
   struct OrderedFactor {

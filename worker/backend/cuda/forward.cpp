@@ -7,6 +7,7 @@
 #include "kernels/columns.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/cuda_status.h"
+#include "kernels/divergence.h"
 #include "kernels/elementwise.h"
 #include "kernels/embedding.h"
 #include "kernels/hadamard.h"
@@ -29,6 +30,12 @@ Result<kernels::Scratch> uploaded(std::span<const T> values, cudaStream_t stream
   ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemcpyAsync(
       memory.data(), values.data(), values.size_bytes(), cudaMemcpyHostToDevice, stream)));
   return memory;
+}
+
+/// Rows whose logits are made at once.
+int64_t logit_rows(int64_t tokens, int64_t vocabulary) {
+  return std::clamp<int64_t>(kLogitBytes / (vocabulary * dtype_size(DType::kF32)), 1,
+                             std::max<int64_t>(tokens, 1));
 }
 
 /// What each row predicts: the next id of its sequence, -1 for the last row of each.
@@ -191,26 +198,13 @@ Result<std::vector<double>> CudaBackend::next_token_losses(const Tensor& x, cons
   ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch targets,
                          uploaded(std::span<const int32_t>(next), stream()));
   ROTOR_ASSIGN_OR_RETURN(Tensor losses, allocate(DType::kF32, 1, tokens));
+  const Logits source{x, head, soft_cap};
   ROTOR_ASSIGN_OR_RETURN(const Tensor weight, converted(head, DType::kBf16));
-  const int64_t rows = std::clamp<int64_t>(kLogitBytes / (vocabulary * dtype_size(DType::kF32)), 1,
-                                           std::max<int64_t>(tokens, 1));
+  const int64_t rows = logit_rows(tokens, vocabulary);
   ROTOR_ASSIGN_OR_RETURN(const Tensor logits, allocate(DType::kF32, rows, vocabulary));
   for (int64_t begin = 0; begin < tokens; begin += rows) {
     const int64_t count = std::min(rows, tokens - begin);
-    kernels::GemmCall call;
-    call.m = count;
-    call.n = vocabulary;
-    call.k = x.cols();
-    call.a = {x.row_range(begin, count).data(), x.cols(), false};
-    call.b = {weight.data(), x.cols(), true};
-    call.out = logits.data();
-    call.out_ld = vocabulary;
-    call.out_dtype = DType::kF32;
-    ROTOR_RETURN_IF_ERROR(gemm_.run(call, stream()));
-    if (soft_cap > 0.0) {
-      ROTOR_RETURN_IF_ERROR(kernels::soft_cap(logits.data(), DType::kF32, count * vocabulary,
-                                              static_cast<float>(soft_cap), stream()));
-    }
+    ROTOR_RETURN_IF_ERROR(make_logits(source, weight, begin, count, logits));
     ROTOR_RETURN_IF_ERROR(kernels::cross_entropy(logits.data(), DType::kF32, count, vocabulary,
                                                  targets.as<int32_t>() + begin,
                                                  losses.as<float>() + begin, stream()));
@@ -225,6 +219,59 @@ Result<std::vector<double>> CudaBackend::next_token_losses(const Tensor& x, cons
     }
   }
   return predicted;
+}
+
+Status CudaBackend::make_logits(const Logits& of, const Tensor& head, int64_t begin, int64_t count,
+                                const Tensor& out) {
+  const int64_t vocabulary = head.rows();
+  kernels::GemmCall call;
+  call.m = count;
+  call.n = vocabulary;
+  call.k = head.cols();
+  call.a = {of.x.row_range(begin, count).data(), head.cols(), false};
+  call.b = {head.data(), head.cols(), true};
+  call.out = out.data();
+  call.out_ld = vocabulary;
+  call.out_dtype = DType::kF32;
+  ROTOR_RETURN_IF_ERROR(gemm_.run(call, stream()));
+  return of.soft_cap > 0.0 ? kernels::soft_cap(out.data(), DType::kF32, count * vocabulary,
+                                               static_cast<float>(of.soft_cap), stream())
+                           : Status();
+}
+
+Result<std::vector<Divergence>> CudaBackend::divergences(const Logits& source,
+                                                         const Logits& other) {
+  const int64_t tokens = source.x.rows();
+  const int64_t vocabulary = source.head.rows();
+  ROTOR_RETURN_IF_ERROR(expect(other.x.rows() == tokens && other.head.rows() == vocabulary &&
+                                   source.head.cols() == source.x.cols() &&
+                                   other.head.cols() == other.x.cols(),
+                               "divergences"));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor source_head, converted(source.head, DType::kBf16));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor other_head, converted(other.head, DType::kBf16));
+  const int64_t rows = logit_rows(tokens, vocabulary);
+  ROTOR_ASSIGN_OR_RETURN(const Tensor of_source, allocate(DType::kF32, rows, vocabulary));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor of_other, allocate(DType::kF32, rows, vocabulary));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor kl, allocate(DType::kF32, 1, tokens));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor same_top, allocate(DType::kI32, 1, tokens));
+  for (int64_t begin = 0; begin < tokens; begin += rows) {
+    const int64_t count = std::min(rows, tokens - begin);
+    ROTOR_RETURN_IF_ERROR(make_logits(source, source_head, begin, count, of_source));
+    ROTOR_RETURN_IF_ERROR(make_logits(other, other_head, begin, count, of_other));
+    ROTOR_RETURN_IF_ERROR(kernels::divergence(of_source.as<float>(), of_other.as<float>(), count,
+                                              vocabulary, kl.as<float>() + begin,
+                                              same_top.as<int32_t>() + begin, stream()));
+  }
+  std::vector<float> host_kl(static_cast<size_t>(tokens));
+  std::vector<int32_t> host_top(host_kl.size());
+  ROTOR_RETURN_IF_ERROR(download(kl, host_kl.data(), kl.bytes()));
+  ROTOR_RETURN_IF_ERROR(download(same_top, host_top.data(), same_top.bytes()));
+  std::vector<Divergence> all;
+  all.reserve(host_kl.size());
+  for (size_t t = 0; t < host_kl.size(); ++t) {
+    all.push_back({double{host_kl[t]}, host_top[t] == 1});
+  }
+  return all;
 }
 
 Status CudaBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {

@@ -85,6 +85,22 @@ TEST(EvaluateTest, MeansOverAllWindows) {
   EXPECT_EQ(together->sequences, 4);
 }
 
+TEST(CompareTest, TellsWhatBothModelsSayApart) {
+  const std::vector<int32_t> ids = demo_ids();
+  const auto backend = make_cpu_backend(2);
+  const auto no_progress = [](int64_t, int64_t) {};
+  const TokenWindows windows{16, {ids.begin(), ids.begin() + 64}};
+  const auto alone = evaluate(*backend, kDemoModel, windows, no_progress);
+  const auto same = compare(*backend, kDemoModel, kDemoModel, windows, no_progress);
+  ASSERT_OK(alone);
+  ASSERT_OK(same);
+  EXPECT_EQ(same->result.perplexity, alone->perplexity);
+  EXPECT_EQ(same->source.losses, alone->losses);
+  EXPECT_EQ(same->kl, 0.0);
+  EXPECT_EQ(same->same_top, 1.0);
+  EXPECT_EQ(same->kl_by_token.size(), 60U);
+}
+
 TEST(EvaluateTest, FillsBatchesWithShortWindows) {
   EXPECT_EQ(eval_batch_sequences(100, 1024), 1);
   EXPECT_EQ(eval_batch_sequences(100, 4096), 1);
