@@ -52,6 +52,13 @@ __global__ void take_diagonal_kernel(const float* a, int64_t n, float* out) {
   }
 }
 
+__global__ void add_diagonal_kernel(float* a, int64_t n, const float* values, float divisor) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i < n) {
+    a[i * (n + 1)] = __fadd_rn(a[i * (n + 1)], __fdiv_rn(values[i], divisor));
+  }
+}
+
 __global__ void square_diagonal_kernel(const float* a, int64_t n, const int32_t* order,
                                        float* out) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -102,6 +109,12 @@ Status scale_and_mirror(float* a, int64_t n, float divisor, cudaStream_t stream)
 Status take_diagonal(const float* a, int64_t n, float* out, cudaStream_t stream) {
   ROTOR_RETURN_IF_ERROR(check_square(a, out, n));
   return launch("take_diagonal", take_diagonal_kernel, n, kBlockThreads, stream, a, n, out);
+}
+
+Status add_diagonal(float* a, int64_t n, const float* values, float divisor, cudaStream_t stream) {
+  ROTOR_RETURN_IF_ERROR(check_square(a, values, n));
+  return launch("add_diagonal", add_diagonal_kernel, n, kBlockThreads, stream, a, n, values,
+                divisor);
 }
 
 Status square_diagonal(const float* a, int64_t n, const int32_t* order, float* out,

@@ -10,6 +10,7 @@ target_sources(rotor_quant PRIVATE
   gptq/column_order.cpp
   gptq/factor.cpp
   gptq/factor_sweep.cpp
+  gptq/noisy_inputs.cpp
   gptq/refine.cpp
   gptq/solve.cpp
   rotation/hadamard.cpp

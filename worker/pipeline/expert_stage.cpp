@@ -149,7 +149,7 @@ class ExpertStage {
   }
 
   Status solve_wave(const Wave& wave, SolvedStage* solved) {
-    ROTOR_ASSIGN_OR_RETURN(const std::vector<Tensor> hessians, sum_hessians(wave));
+    ROTOR_ASSIGN_OR_RETURN(const WaveSums sums, sum_wave(wave));
     inputs_.forward.release();
     Communicator& comm = context_.comm;
     const Range mine = share(wave.size(), comm.size(), comm.rank());
@@ -157,7 +157,7 @@ class ExpertStage {
     std::vector<SolvedStage> parts(static_cast<size_t>(mine.size()));
     Status status = allocate_weights(wave, &weights);
     if (status.ok()) {
-      status = solve_mine(wave, mine, hessians, weights, &parts);
+      status = solve_mine(wave, mine, sums, weights, &parts);
     }
     std::vector<ModuleResult> results;
     for (size_t i = 0; i < parts.size() && status.ok(); ++i) {
@@ -185,14 +185,20 @@ class ExpertStage {
     return {};
   }
 
-  Result<std::vector<Tensor>> sum_hessians(const Wave& wave) {
+  /// By expert of a wave, on the rank that solves it: StageHessian::sum and StageHessian::noise.
+  struct WaveSums {
+    std::vector<Tensor> hessians;
+    std::vector<Tensor> noise;  // empty where there is none
+  };
+
+  Result<WaveSums> sum_wave(const Wave& wave) {
     const BatchCut& cut = context_.cut;
     const int64_t first = cut.of_rank(context_.comm.size(), context_.comm.rank()).begin;
-    const auto add_lane = [&](int64_t lane, const std::vector<Tensor>& hessians) -> Status {
+    const auto add_lane = [&](int64_t lane, const std::vector<Tensor>& sums) -> Status {
       const Range batches = cut.lane(lane);
       for (int64_t i = batches.begin; i < batches.end; ++i) {
         ROTOR_RETURN_IF_ERROR(
-            accumulate(wave, context_.batches[static_cast<size_t>(i - first)], hessians));
+            accumulate(wave, context_.batches[static_cast<size_t>(i - first)], sums));
       }
       return {};
     };
@@ -202,13 +208,24 @@ class ExpertStage {
       const Range theirs = share(wave.size(), context_.comm.size(), rank);
       sums.insert(sums.end(), static_cast<size_t>(theirs.size()), {stage_.in_features, rank});
     }
-    return sum_lanes(
-        context_.backend, context_.comm, cut.lanes, sums,
-        [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane, times_);
+    if (fits_noisy_inputs(context_.plan.options, plan_)) {
+      for (int64_t expert = 0; expert < wave.size(); ++expert) {
+        HessianSum noise = sums[static_cast<size_t>(expert)];
+        noise.is_row = true;
+        sums.push_back(noise);
+      }
+    }
+    ROTOR_ASSIGN_OR_RETURN(
+        std::vector<Tensor> all,
+        sum_lanes(
+            context_.backend, context_.comm, cut.lanes, sums,
+            [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane, times_));
+    const auto noise = all.begin() + wave.size();
+    return WaveSums{{all.begin(), noise}, {noise, all.end()}};
   }
 
-  Status accumulate(const Wave& wave, const MicroBatch& batch,
-                    const std::vector<Tensor>& hessians) {
+  /// `sums`: the Hessians of the wave and behind them, where there is noise, its rows.
+  Status accumulate(const Wave& wave, const MicroBatch& batch, const std::vector<Tensor>& sums) {
     RoutedRows input;
     {
       const PhaseScope phase(times_, "forward");
@@ -222,8 +239,15 @@ class ExpertStage {
       const PhaseScope phase(times_, "hessian", hessian_flops(count, stage_.in_features));
       ROTOR_ASSIGN_OR_RETURN(const Tensor rows,
                              context_.decoder.expert_input(stage_, input, expert));
-      ROTOR_RETURN_IF_ERROR(context_.backend.hessian_accumulate(
-          rows, hessians[static_cast<size_t>(expert - wave.begin)]));
+      const auto at = static_cast<size_t>(expert - wave.begin);
+      ROTOR_RETURN_IF_ERROR(context_.backend.hessian_accumulate(rows, sums[at]));
+      const size_t noise = static_cast<size_t>(wave.size()) + at;
+      if (noise < sums.size()) {
+        ROTOR_ASSIGN_OR_RETURN(const Tensor rotated, rotated_rows(input, expert));
+        ROTOR_RETURN_IF_ERROR(add_input_noise(context_.backend, context_.plan.options, rotated,
+                                              input_amax_[static_cast<size_t>(expert)],
+                                              sums[noise]));
+      }
     }
     return {};
   }
@@ -246,7 +270,7 @@ class ExpertStage {
     return of_linear.row_range((expert - wave.begin) * rows, rows);
   }
 
-  Status solve_mine(const Wave& wave, const Range& mine, const std::vector<Tensor>& hessians,
+  Status solve_mine(const Wave& wave, const Range& mine, const WaveSums& sums,
                     const std::vector<Tensor>& weights, std::vector<SolvedStage>* parts) {
     const auto start = std::chrono::steady_clock::now();
     std::mutex mutex;
@@ -257,7 +281,7 @@ class ExpertStage {
           SolvedStage& part = (*parts)[static_cast<size_t>(i)];
           PhaseTimes times;
           ROTOR_RETURN_IF_ERROR(solve_expert(backend, wave.begin + at,
-                                             hessians[static_cast<size_t>(at)], times, &part));
+                                             of_expert(sums, wave.begin + at, at), times, &part));
           for (size_t j = 0; j < weights.size() && !part.matrices.empty(); ++j) {
             if (part.matrices[j].has_value()) {
               ROTOR_RETURN_IF_ERROR(backend.copy(part.weights.linears[j].weight,
@@ -273,25 +297,32 @@ class ExpertStage {
     return status;
   }
 
+  /// `at`: its place in the wave.
+  StageHessian of_expert(const WaveSums& sums, int64_t expert, int64_t at) const {
+    const auto e = static_cast<size_t>(expert);
+    StageHessian hessian;
+    hessian.sum = sums.hessians[static_cast<size_t>(at)];
+    hessian.noise = sums.noise.empty() ? Tensor() : sums.noise[static_cast<size_t>(at)];
+    hessian.tokens = std::max<int64_t>(tokens_[e], 1);
+    hessian.width = stage_.in_features;
+    hessian.input_amax = input_amax_[e];
+    return hessian;
+  }
+
   /// On the backend of one piece, alone.
-  Status solve_expert(Backend& backend, int64_t expert, const Tensor& hessian, PhaseTimes& times,
-                      SolvedStage* part) {
+  Status solve_expert(Backend& backend, int64_t expert, const StageHessian& of_expert,
+                      PhaseTimes& times, SolvedStage* part) {
     if (!is_quantized(expert)) {
       return {};
     }
     const auto e = static_cast<size_t>(expert);
-    StageHessian of_expert;
-    of_expert.sum = hessian;
-    of_expert.tokens = std::max<int64_t>(tokens_[e], 1);
-    of_expert.width = stage_.in_features;
-    of_expert.input_amax = input_amax_[e];
     if (tokens_[e] == 0) {
       const auto width = static_cast<size_t>(stage_.in_features);
       std::vector<float> identity(width * width, 0.0F);
       for (size_t c = 0; c < width; ++c) {
         identity[c * (width + 1)] = 1.0F;
       }
-      ROTOR_RETURN_IF_ERROR(backend.upload(identity.data(), hessian.bytes(), hessian));
+      ROTOR_RETURN_IF_ERROR(backend.upload(identity.data(), of_expert.sum.bytes(), of_expert.sum));
     }
     SoloCommunicator alone;
     const StagePlan plan = plan_of(expert);

@@ -70,7 +70,8 @@ class Summation {
       return left.empty() ? right : left;
     }
     for (size_t i = 0; i < left.size(); ++i) {
-      ROTOR_RETURN_IF_ERROR(backend_.hessian_add(left[i], right[i]));
+      ROTOR_RETURN_IF_ERROR(sums_[i].is_row ? backend_.add(left[i], right[i], 1.0F)
+                                            : backend_.hessian_add(left[i], right[i]));
     }
     return left;
   }
@@ -110,7 +111,7 @@ class Summation {
   Result<std::vector<Tensor>> make_zeroed() {
     std::vector<Tensor> hessians;
     for (const HessianSum& sum : sums_) {
-      ROTOR_ASSIGN_OR_RETURN(Tensor hessian, backend_.allocate(DType::kF32, sum.width, sum.width));
+      ROTOR_ASSIGN_OR_RETURN(Tensor hessian, backend_.allocate(DType::kF32, sum.rows(), sum.width));
       ROTOR_RETURN_IF_ERROR(backend_.hessian_zero(hessian));
       hessians.push_back(std::move(hessian));
     }
@@ -135,7 +136,8 @@ struct SliceExchange {
 };
 
 Result<SliceExchange> plan_exchange(Backend& backend, const Communicator& comm,
-                                    const OwnedNodes& owned, const std::vector<int64_t>& row_begin,
+                                    const OwnedNodes& owned, int64_t width,
+                                    const std::vector<int64_t>& row_begin,
                                     const std::vector<Tensor>& parts) {
   SliceExchange plan;
   const auto rows_of = [&](int rank) {
@@ -149,8 +151,7 @@ Result<SliceExchange> plan_exchange(Backend& backend, const Communicator& comm,
       if (mine.size() == 0) {
         continue;
       }
-      ROTOR_ASSIGN_OR_RETURN(Tensor slice,
-                             backend.allocate(DType::kF32, mine.size(), row_begin.back()));
+      ROTOR_ASSIGN_OR_RETURN(Tensor slice, backend.allocate(DType::kF32, mine.size(), width));
       plan.receives.push_back({slice, rank});
       plan.slices.push_back(std::move(slice));
       continue;
@@ -172,9 +173,9 @@ std::vector<int64_t> adders(const HessianSum& sum, int ranks) {
   std::vector<int64_t> row_begin;
   for (int rank = 0; rank <= ranks; ++rank) {
     if (sum.owner == HessianSum::kEveryRank) {
-      row_begin.push_back(sum.width * rank / ranks);
+      row_begin.push_back(sum.rows() * rank / ranks);
     } else {
-      row_begin.push_back(rank <= sum.owner ? 0 : sum.width);
+      row_begin.push_back(rank <= sum.owner ? 0 : sum.rows());
     }
   }
   return row_begin;
@@ -185,12 +186,12 @@ Result<Tensor> sum_over_ranks(Backend& backend, Communicator& comm, Summation& s
                               const OwnedNodes& owned, const HessianSum& sum,
                               std::vector<Tensor>& parts) {
   const std::vector<int64_t> row_begin = adders(sum, comm.size());
-  Result<SliceExchange> plan = plan_exchange(backend, comm, owned, row_begin, parts);
+  Result<SliceExchange> plan = plan_exchange(backend, comm, owned, sum.width, row_begin, parts);
   const bool for_all = sum.owner == HessianSum::kEveryRank;
   // Where no lane had work, nothing is passed, and an owner has to make the zeros.
   const bool needs_room = for_all || (owned.empty() && sum.owner == comm.rank());
   Result<Tensor> whole =
-      needs_room ? backend.allocate(DType::kF32, sum.width, sum.width) : Tensor();
+      needs_room ? backend.allocate(DType::kF32, sum.rows(), sum.width) : Tensor();
   ROTOR_RETURN_IF_ERROR(comm.agree(plan.ok() ? whole.status() : plan.status()));
   ROTOR_RETURN_IF_ERROR(comm.exchange(plan->sends, plan->receives));
   if (!for_all && sum.owner != comm.rank()) {

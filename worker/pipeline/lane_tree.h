@@ -29,14 +29,17 @@ struct Range {
 };
 Range share(int64_t total, int64_t parts, int64_t index);
 
-/// Adds the micro-batches of one lane to zeroed Hessians, one for each width asked for.
+/// Adds the micro-batches of one lane to zeroed sums, one for each asked for.
 using AccumulateLane = std::function<Status(int64_t lane, const std::vector<Tensor>& hessians)>;
 
-/// A Hessian to sum.
+/// A Hessian to sum, or a row [1, width] beside one.
 struct HessianSum {
   int64_t width = 0;
   int owner = kEveryRank;  // who gets it
+  bool is_row = false;
   static constexpr int kEveryRank = -1;
+
+  int64_t rows() const { return is_row ? 1 : width; }
 };
 
 /// Sums Hessians over all lanes [0, lanes); unfinished: lower triangle, undivided. Those of another

@@ -64,7 +64,7 @@ Result<std::vector<MicroBatch>> LayerQuantizer::copies() const {
 }
 
 Status LayerQuantizer::accumulate(size_t stage, const LayerWeights& mover, const MicroBatch& batch,
-                                  const Tensor& hessian) {
+                                  const std::vector<Tensor>& sums) {
   Backend& backend = context_.backend;
   Tensor input;
   {
@@ -74,14 +74,20 @@ Status LayerQuantizer::accumulate(size_t stage, const LayerWeights& mover, const
   }
   const int64_t place = batch.index - context_.batches.front().index;
   ROTOR_RETURN_IF_ERROR(peaks_->fold(place, input));
+  Tensor rotated = input;
   if (rotates_inputs(stage)) {
-    ROTOR_ASSIGN_OR_RETURN(Tensor rotated,
-                           backend.allocate(input.dtype(), input.rows(), input.cols()));
+    ROTOR_ASSIGN_OR_RETURN(rotated, backend.allocate(input.dtype(), input.rows(), input.cols()));
     ROTOR_RETURN_IF_ERROR(backend.rotate(input, stage_rotation(layer_.stages[stage]), rotated));
     ROTOR_RETURN_IF_ERROR(rotated_peaks_->fold(place, rotated));
   }
   const PhaseScope phase(result_->phases, "hessian", hessian_flops(input.rows(), input.cols()));
-  return backend.hessian_accumulate(input, hessian);
+  if (sums.size() > 1) {
+    // The largest input of the whole set is known behind it alone. That of the micro-batch moves
+    // the rounding of the scales a little, and the power of the noise hardly.
+    ROTOR_ASSIGN_OR_RETURN(const float amax, backend.max_abs(rotated));
+    ROTOR_RETURN_IF_ERROR(add_input_noise(backend, context_.plan.options, rotated, amax, sums[1]));
+  }
+  return backend.hessian_accumulate(input, sums[0]);
 }
 
 bool LayerQuantizer::rotates_inputs(size_t stage) const {
@@ -115,11 +121,11 @@ Result<StageHessian> LayerQuantizer::stage_hessian(size_t stage, const LayerWeig
   };
   ROTOR_RETURN_IF_ERROR(comm.agree(prepare()));
   const int64_t first = cut.of_rank(comm.size(), comm.rank()).begin;
-  const auto add_lane = [&](int64_t lane, const std::vector<Tensor>& hessians) -> Status {
+  const auto add_lane = [&](int64_t lane, const std::vector<Tensor>& sums) -> Status {
     const Range batches = cut.lane(lane);
     for (int64_t i = batches.begin; i < batches.end; ++i) {
       ROTOR_RETURN_IF_ERROR(
-          accumulate(stage, mover, context_.batches[static_cast<size_t>(i - first)], hessians[0]));
+          accumulate(stage, mover, context_.batches[static_cast<size_t>(i - first)], sums));
     }
     return {};
   };
@@ -128,12 +134,17 @@ Result<StageHessian> LayerQuantizer::stage_hessian(size_t stage, const LayerWeig
   hessian.root = static_cast<int>(stage) % comm.size();
   hessian.width = layer_.stages[stage].stage.in_features;
   hessian.tokens = cut.tokens();
+  std::vector<HessianSum> wanted{{.width = hessian.width}};
+  if (fits_noisy_inputs(context_.plan.options, layer_.stages[stage])) {
+    wanted.push_back({.width = hessian.width, .is_row = true});
+  }
   ROTOR_ASSIGN_OR_RETURN(
       const std::vector<Tensor> sums,
       sum_lanes(
-          backend, comm, cut.lanes, {{.width = hessian.width}},
-          [&](int64_t lane) { return cut.lane(lane).size() > 0; }, add_lane, result_->phases));
+          backend, comm, cut.lanes, wanted, [&](int64_t lane) { return cut.lane(lane).size() > 0; },
+          add_lane, result_->phases));
   hessian.sum = sums[0];
+  hessian.noise = sums.size() > 1 ? sums[1] : Tensor();
   ROTOR_RETURN_IF_ERROR(comm.agree(take_peaks(stage, &hessian)));
   std::vector<float> largest{hessian.input_amax};
   ROTOR_RETURN_IF_ERROR(comm.all_reduce_max(&largest));

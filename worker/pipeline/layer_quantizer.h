@@ -35,7 +35,7 @@ class LayerQuantizer {
  private:
   Result<StageHessian> stage_hessian(size_t stage, const LayerWeights& mover);
   Status accumulate(size_t stage, const LayerWeights& mover, const MicroBatch& batch,
-                    const Tensor& hessian);
+                    const std::vector<Tensor>& sums);
   Status take_peaks(size_t stage, StageHessian* hessian);
   bool rotates_inputs(size_t stage) const;
   Result<SolvedStage> solve_dense(size_t stage, const LayerWeights& mover);

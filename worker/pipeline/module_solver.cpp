@@ -57,6 +57,10 @@ Result<float> ModuleSolver::rotate(const Tensor& weight) {
   return largest;
 }
 
+Status ModuleSolver::fit_noisy_inputs(const Tensor& noise, float divisor, const Factor& factor) {
+  return mine_ == 0 ? Status() : backend_.fit_noisy_inputs(rotated_, noise, divisor, factor);
+}
+
 Status ModuleSolver::search_scales(float global_scale, const Factor* factor) {
   global_scale_ = global_scale;
   if (mine_ == 0) {

@@ -1,6 +1,7 @@
 #include "worker/pipeline/stage_solver.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <span>
 #include <string>
@@ -141,6 +142,10 @@ class StageSolver {
       ROTOR_RETURN_IF_ERROR(backend_.hessian_finish(hessian, hessian_.tokens));
       ROTOR_ASSIGN_OR_RETURN(rotated_hessian_,
                              rotate_hessian(backend_, hessian, stage_rotation(plan_)));
+      if (!hessian_.noise.empty()) {
+        ROTOR_RETURN_IF_ERROR(
+            backend_.hessian_add_diagonal(rotated_hessian_, hessian_.noise, tokens()));
+      }
       for (auto& [index, solver] : solvers_) {
         ROTOR_ASSIGN_OR_RETURN(largest[index], solver.rotate(original.linears[index].weight));
       }
@@ -156,6 +161,8 @@ class StageSolver {
     input_global_scale_ = stage_input_scale(options_, hessian_.input_amax);
     return {};
   }
+
+  float tokens() const { return static_cast<float>(hessian_.tokens); }
 
   /// Modules of solved_together(). `mine`: what this rank has to tell of those before.
   Status solve_modules(const std::vector<size_t>& together, Status mine,
@@ -186,6 +193,9 @@ class StageSolver {
       ModuleSolver& solver = solvers_.at(index);
       const PhaseScope phase(times_, "scales", 0.0, solver.scale_bytes());
       const float amax = fused_amax_.at(solver.plan().linear.fuse_group);
+      if (factor != nullptr && !hessian_.noise.empty()) {
+        ROTOR_RETURN_IF_ERROR(solver.fit_noisy_inputs(hessian_.noise, tokens(), *factor));
+      }
       ROTOR_RETURN_IF_ERROR(solver.search_scales(global_scale_for(options_.scheme, amax), factor));
       ROTOR_ASSIGN_OR_RETURN(RowsToSolve rows, solver.begin_codes());
       if (rows.w.rows() > 0) {
@@ -291,6 +301,25 @@ int stage_rotation(const StagePlan& plan) {
     }
   }
   return 0;
+}
+
+bool fits_noisy_inputs(const QuantOptions& options, const StagePlan& plan) {
+  return options.activations == Activations::kA4 &&
+         std::any_of(plan.modules.begin(), plan.modules.end(), [](const ModulePlan& module) {
+           return module.quantized && module.method != Method::kRtn;
+         });
+}
+
+Status add_input_noise(Backend& backend, const QuantOptions& options, const Tensor& rotated,
+                       float input_amax, const Tensor& noise) {
+  if (!std::isfinite(input_amax)) {
+    return {};
+  }
+  ROTOR_ASSIGN_OR_RETURN(const Tensor quantized,
+                         backend.allocate(rotated.dtype(), rotated.rows(), rotated.cols()));
+  const ActivationQuant quant{options.scheme, stage_input_scale(options, input_amax)};
+  ROTOR_RETURN_IF_ERROR(backend.quantize_activations(rotated, quant, quantized));
+  return backend.add_squared_differences(rotated, quantized, noise);
 }
 
 float stage_input_scale(const QuantOptions& options, float input_amax) {

@@ -23,7 +23,10 @@
 namespace rotor::worker {
 
 struct StageHessian {
-  Tensor sum;    // on every rank: undivided, lower triangle; solve_stage() finishes it in place
+  Tensor sum;  // on every rank: undivided, lower triangle; solve_stage() finishes it in place
+  /// With quantized activations, on every rank: sums over all tokens of the squared error that
+  /// quantization leaves in each rotated input, F32 [1, width]; else empty.
+  Tensor noise;
   int root = 0;  // that factorizes where one rank does
   int64_t tokens = 0;
   int64_t width = 0;
@@ -42,6 +45,13 @@ struct SolvedStage {
 bool needs_hessian(const StagePlan& plan);
 /// The rotation of the stage's quantized linears (they share one); 0: none.
 int stage_rotation(const StagePlan& plan);
+/// Whether the stage is solved for inputs that carry the noise of their quantization.
+bool fits_noisy_inputs(const QuantOptions& options, const StagePlan& plan);
+/// Adds the noise that quantizing `rotated` [T, K] makes to noise [1, K]; `input_amax` is the
+/// largest magnitude that its static scale is made for. Where that is not finite nothing is added:
+/// whoever checks the inputs will say so by name.
+Status add_input_noise(Backend& backend, const QuantOptions& options, const Tensor& rotated,
+                       float input_amax, const Tensor& noise);
 /// The static scale of inputs of which the largest magnitude is `input_amax`; 0 where there is
 /// none.
 float stage_input_scale(const QuantOptions& options, float input_amax);

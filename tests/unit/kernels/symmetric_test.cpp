@@ -64,6 +64,19 @@ TEST_F(SymmetricTest, ScalesAndMirrors) {
   }
 }
 
+TEST_F(SymmetricTest, AddsToTheDiagonalAlone) {
+  for (const int64_t n : kSizes) {
+    std::vector<float> a = random_values(n * n);
+    const std::vector<float> values = random_values(n);
+    const DeviceBuffer device = upload(a);
+    ASSERT_OK(add_diagonal(device.as<float>(), n, upload(values).as<float>(), 3.0F, stream()));
+    for (int64_t i = 0; i < n; ++i) {
+      a[static_cast<size_t>(i * (n + 1))] += values[static_cast<size_t>(i)] / 3.0F;
+    }
+    EXPECT_EQ(downloaded(device, n * n), a) << n;
+  }
+}
+
 TEST_F(SymmetricTest, GathersWithDampingAndTakesDiagonals) {
   for (const int64_t n : kSizes) {
     const std::vector<float> a = symmetric(n);

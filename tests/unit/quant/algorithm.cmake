@@ -11,6 +11,7 @@ target_sources(rotor_quant_test PRIVATE
   format/finite_test.cpp
   format/int4_test.cpp
   gptq/factor_test.cpp
+  gptq/noisy_inputs_test.cpp
   gptq/refine_test.cpp
   gptq/solve_test.cpp
   reference/problems.cpp

@@ -299,8 +299,7 @@ Result<std::vector<double>> CpuBackend::next_token_losses(const Tensor& x, const
                                 static_cast<float>(soft_cap), scratch_, *parallel_);
 }
 
-Result<std::vector<Divergence>> CpuBackend::divergences(const Logits& source,
-                                                        const Logits& other) {
+Result<std::vector<Divergence>> CpuBackend::divergences(const Logits& source, const Logits& other) {
   const auto fits = [&](const Logits& logits) {
     return is_f32(logits.x, source.x.rows(), logits.head.cols()) &&
            is_wide_float(logits.head.dtype()) && logits.head.rows() == source.head.rows();
@@ -329,6 +328,15 @@ Status CpuBackend::quantize_activations(const Tensor& x, const ActivationQuant& 
                                "quantize_activations"));
   fake_quantize_activations(x.as<float>(), x.rows(), x.cols(), quant.scheme,
                             quant.input_global_scale, out.as<float>(), *parallel_);
+  return {};
+}
+
+Status CpuBackend::add_squared_differences(const Tensor& x, const Tensor& y, const Tensor& sums) {
+  ROTOR_RETURN_IF_ERROR(expect(
+      is_f32(x, y.rows(), y.cols()) && is_f32(y, x.rows(), x.cols()) && is_f32(sums, 1, x.cols()),
+      "add_squared_differences"));
+  cpu::add_squared_differences(x.as<float>(), y.as<float>(), x.rows(), x.cols(), sums.as<float>(),
+                               *parallel_);
   return {};
 }
 

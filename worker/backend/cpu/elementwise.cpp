@@ -114,6 +114,21 @@ void add_lower(float* dst, const float* src, int64_t n, Parallel& parallel) {
   });
 }
 
+void add_squared_differences(const float* x, const float* y, int64_t rows, int64_t cols,
+                             float* sums, Parallel& parallel) {
+  constexpr int64_t kColumns = 64;  // a piece's, row after row
+  parallel.for_each((cols + kColumns - 1) / kColumns, [&](int64_t piece) {
+    const int64_t begin = piece * kColumns;
+    const int64_t end = std::min(begin + kColumns, cols);
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t c = begin; c < end; ++c) {
+        const float difference = y[row * cols + c] - x[row * cols + c];
+        sums[c] += difference * difference;
+      }
+    }
+  });
+}
+
 void scale_and_mirror(float* x, int64_t n, float divisor, Parallel& parallel) {
   // A piece owns rows [begin, end) of the lower triangle and the same columns of the upper one.
   parallel.for_each(pieces_of(n, kMirrorTile), [&](int64_t piece) {

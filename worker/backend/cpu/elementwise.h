@@ -38,6 +38,9 @@ float max_abs(const float* x, int64_t size, Parallel& parallel);
 
 /// Lower triangle of dst [n, n] += that of src.
 void add_lower(float* dst, const float* src, int64_t n, Parallel& parallel);
+/// sums [cols] += the sum over all rows of (y - x)^2, x and y [rows, cols].
+void add_squared_differences(const float* x, const float* y, int64_t rows, int64_t cols,
+                             float* sums, Parallel& parallel);
 /// Divides the lower triangle of x [n, n] by `divisor` and mirrors it.
 void scale_and_mirror(float* x, int64_t n, float divisor, Parallel& parallel);
 

@@ -5,6 +5,7 @@
 #include "kernels/cuda_status.h"
 #include "kernels/dequantize.h"
 #include "kernels/gram.h"
+#include "kernels/noisy_inputs.h"
 #include "kernels/quadratic.h"
 #include "kernels/rotate_symmetric.h"
 #include "kernels/round.h"
@@ -74,6 +75,33 @@ Status CudaBackend::rotate_hessian(const Tensor& hessian, int64_t block, const T
   ROTOR_RETURN_IF_ERROR(
       expect(is_square(hessian, out.rows()) && is_square(out, hessian.rows()), "rotate_hessian"));
   return kernels::rotate_symmetric(hessian.as<float>(), hessian.rows(), block, out.as<float>(),
+                                   stream());
+}
+
+Status CudaBackend::add_squared_differences(const Tensor& x, const Tensor& y, const Tensor& sums) {
+  ROTOR_RETURN_IF_ERROR(
+      expect(has_shape(y, x.dtype(), x.rows(), x.cols()) && is_f32(sums, 1, x.cols()),
+             "add_squared_differences"));
+  return kernels::add_squared_differences(x.data(), y.data(), x.dtype(), x.rows(), x.cols(),
+                                          sums.as<float>(), stream());
+}
+
+Status CudaBackend::hessian_add_diagonal(const Tensor& hessian, const Tensor& values,
+                                         float divisor) {
+  const int64_t n = hessian.rows();
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_square(hessian, n) && is_f32(values, 1, n), "hessian_add_diagonal"));
+  return kernels::add_diagonal(hessian.as<float>(), n, values.as<float>(), divisor, stream());
+}
+
+Status CudaBackend::fit_noisy_inputs(const Tensor& w, const Tensor& noise, float divisor,
+                                     const Factor& factor) {
+  const int64_t n = factor.order.size();
+  ROTOR_RETURN_IF_ERROR(
+      expect(is_f32(w, w.rows(), n) && is_f32(noise, 1, n) && factor.kind != FactorKind::kFailed,
+             "fit_noisy_inputs"));
+  return kernels::fit_noisy_inputs(gemm_, w.as<float>(), w.rows(), n, noise.as<float>(), divisor,
+                                   {factor.triangle.as<float>(), factor.order.as<int32_t>()},
                                    stream());
 }
 

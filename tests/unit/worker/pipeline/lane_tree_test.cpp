@@ -105,6 +105,44 @@ TEST(SumLanes, AnOwnerAloneGetsTheBitsThatEveryRankWouldGet) {
   }
 }
 
+TEST(SumLanes, ARowBesideAHessianIsSummedAsItIs) {
+  constexpr int64_t kLanes = 7;
+  std::vector<float> one;
+  for (int ranks = 1; ranks <= 4; ++ranks) {
+    for (const int owner : {HessianSum::kEveryRank, ranks - 1}) {
+      rotor::testing::run_ranks(ranks, [&](Communicator& comm) {
+        const std::unique_ptr<Backend> backend = make_cpu_backend(1);
+        const auto accumulate = [&](int64_t lane, const std::vector<Tensor>& sums) -> Status {
+          const std::vector<float> values = lane_input(lane);
+          EXPECT_EQ(sums[1].rows(), 1);
+          for (int64_t c = 0; c < kWidth; ++c) {
+            sums[1].as<float>()[c] += values[static_cast<size_t>(c)];
+          }
+          return {};
+        };
+        PhaseTimes times;
+        const Result<std::vector<Tensor>> sums = sum_lanes(
+            *backend, comm, kLanes, {{kWidth, owner}, {kWidth, owner, /*is_row=*/true}},
+            [](int64_t) { return true; }, accumulate, times);
+        ASSERT_OK(sums);
+        if (comm.rank() != ranks - 1) {
+          return;
+        }
+        ASSERT_EQ((*sums)[1].rows(), 1);
+        const float* row = (*sums)[1].as<float>();
+        const std::vector<float> got(row, row + kWidth);
+        one = one.empty() ? got : one;
+        EXPECT_EQ(got, one) << ranks << " ranks, owner " << owner;
+      });
+    }
+  }
+  double first = 0.0;
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    first += static_cast<double>(lane_input(lane)[0]);
+  }
+  EXPECT_NEAR(one[0], first, 1e-5);
+}
+
 TEST(SumLanes, IsTheSumOverAllRows) {
   const std::vector<float> got = sum(3, 5, 1, std::vector<bool>(5, true));
   std::vector<double> expected(kWidth * kWidth, 0.0);

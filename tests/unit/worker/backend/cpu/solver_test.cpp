@@ -46,6 +46,61 @@ double total(const std::vector<double>& rows) {
   return sum;
 }
 
+/// Mean over tokens and rows of (x w^T - y q^T)^2.
+double output_error(const std::vector<float>& x, const Tensor& w, const std::vector<float>& y,
+                    const Tensor& q) {
+  double sum = 0.0;
+  const auto tokens = std::ssize(x) / kCols;
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t r = 0; r < kRows; ++r) {
+      double difference = 0.0;
+      for (int64_t c = 0; c < kCols; ++c) {
+        const auto at = static_cast<size_t>(t * kCols + c);
+        difference += static_cast<double>(x[at] * w.as<float>()[r * kCols + c]) -
+                      static_cast<double>(y[at] * q.as<float>()[r * kCols + c]);
+      }
+      sum += difference * difference;
+    }
+  }
+  return sum / static_cast<double>(tokens * kRows);
+}
+
+TEST(SolverTest, AFitToNoisyInputsGivesBetterOutputsOnFreshOnes) {
+  const auto backend = make_cpu_backend(2);
+  const QuantScheme scheme = make_scheme(Format::kMxfp4, 0, DType::kBf16).value();
+  const auto inputs = [&](unsigned seed) {
+    std::vector<float> x = random_values(400 * kCols, seed);
+    for (size_t i = 1; i < x.size(); ++i) {
+      x[i] += 0.9F * x[i - 1];
+    }
+    return x;
+  };
+  const auto quantized = [&](const std::vector<float>& x) {
+    const Tensor rows = f32_tensor(*backend, 400, kCols, x);
+    EXPECT_OK(backend->quantize_activations(rows, {scheme, 0.0F}, rows));
+    return values_of(rows);
+  };
+  const std::vector<float> seen = inputs(11);
+  const Tensor noise = poisoned(*backend, 1, kCols);
+  const Tensor hessian = poisoned(*backend, kCols, kCols);
+  ASSERT_OK(backend->hessian_zero(noise));
+  ASSERT_OK(backend->hessian_zero(hessian));
+  const Tensor x = f32_tensor(*backend, 400, kCols, seen);
+  ASSERT_OK(backend->hessian_accumulate(x, hessian));
+  ASSERT_OK(backend->add_squared_differences(x, f32_tensor(*backend, 400, kCols, quantized(seen)),
+                                             noise));
+  ASSERT_OK(backend->hessian_finish(hessian, 400));
+  ASSERT_OK(backend->hessian_add_diagonal(hessian, noise, 400.0F));
+  const auto factor = factorize_alone(*backend, hessian);
+  ASSERT_OK(factor);
+  const Tensor w = f32_tensor(*backend, kRows, kCols, random_values(kRows * kCols, 1));
+  const Tensor fitted = f32_tensor(*backend, kRows, kCols, values_of(w));
+  ASSERT_OK(backend->fit_noisy_inputs(fitted, noise, 400.0F, *factor));
+  const std::vector<float> fresh = inputs(12);
+  const std::vector<float> rounded = quantized(fresh);
+  EXPECT_LT(output_error(fresh, w, rounded, fitted), 0.95 * output_error(fresh, w, rounded, w));
+}
+
 TEST(SolverTest, GptqBeatsRoundingOnTheErrorThatItReports) {
   const auto backend = make_cpu_backend(2);
   const Tensor hessian = make_hessian(*backend);
