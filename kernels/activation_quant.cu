@@ -2,6 +2,7 @@
 #include <string>
 
 #include "kernels/activation_quant.h"
+#include "kernels/device/activation_scale.cuh"
 #include "kernels/device/launch.cuh"
 #include "kernels/device/number_formats.cuh"
 #include "kernels/device/warp_tile.cuh"
@@ -10,25 +11,12 @@
 namespace rotor::kernels {
 namespace {
 
-/// The static scale of the whole input.
-struct InputScale {
-  GlobalScale kind;
-  float divisor;  // G
-  float stored;   // G or its reciprocal, as the layout keeps it
-};
-
 template <Format kFormat>
-__device__ __forceinline__ float activation_scale(float absmax, const InputScale& input) {
-  if constexpr (kFormat == Format::kNvfp4) {
-    const float stored = device_e4m3_round(__fdiv_rn(__fmul_rn(input.divisor, absmax), kE2m1Max));
-    return input.kind == GlobalScale::kMultiplier ? __fmul_rn(stored, input.stored)
-                                                  : __fdiv_rn(stored, input.stored);
-  } else if constexpr (kFormat == Format::kMxfp4) {
-    return input.kind == GlobalScale::kThree
-               ? __fdiv_rn(device_e8m0_decode(device_e8m0_floor(absmax)), 3.0F)
-               : device_e8m0_decode(device_e8m0_activation_byte(absmax));
-  } else {
+__device__ __forceinline__ float effective_of(float absmax, const InputScale& input) {
+  if constexpr (kFormat == Format::kInt4) {
     return __fdiv_rn(absmax, kInt4Range);
+  } else {
+    return activation_scale<kFormat>(absmax, input).effective;
   }
 }
 
@@ -38,7 +26,7 @@ __device__ __forceinline__ void fake_quantize(float (&values)[kWidth], uint32_t 
                                               const InputScale& input) {
   const bool finite = absmax_bits < kInfinityBits;
   const float scale =
-      finite ? activation_scale<kFormat>(__uint_as_float(absmax_bits), input) : 0.0F;
+      finite ? effective_of<kFormat>(__uint_as_float(absmax_bits), input) : 0.0F;
   const float bare = finite ? 0.0F : __int_as_float(0x7FC00000);  // where no scale divides
 #pragma unroll
   for (float& value : values) {
@@ -123,9 +111,7 @@ Status fake_quantize_activations(const void* x, DType x_dtype, int64_t tokens, i
   }
   ROTOR_RETURN_IF_ERROR(check_pointer("x", x));
   ROTOR_RETURN_IF_ERROR(check_pointer("out", out));
-  const bool multiplies = scheme.global == GlobalScale::kMultiplier;
-  const InputScale input{scheme.global, multiplies ? 1.0F / input_global_scale : input_global_scale,
-                         input_global_scale};
+  const InputScale input = make_input_scale(scheme.global, input_global_scale);
   return with_typed(x, x_dtype, [&]<typename In>(const In* source) {
     return with_typed(out, out_dtype, [&]<typename Out>(Out* destination) {
       return launch("fake_quantize_activations", kernel_of<In, Out>(format), count,

@@ -26,6 +26,17 @@ __device__ __forceinline__ void copy_async(uint32_t shared, const void* global, 
                : "memory");
 }
 
+/// Ends a group of copies that this thread started, for wait_for_groups.
+__device__ __forceinline__ void end_copy_group() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+/// Waits until at most the last kPending groups of this thread are under way.
+template <int kPending>
+__device__ __forceinline__ void wait_for_groups() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
+}
+
 /// Waits for all copies that this thread started. Others' are seen after a barrier.
 __device__ __forceinline__ void wait_for_copies() {
   asm volatile("cp.async.wait_all;" ::: "memory");

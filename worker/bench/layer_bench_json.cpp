@@ -1,24 +1,15 @@
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "model/settings.h"
 #include "worker/bench/layer_bench.h"
+#include "worker/bench/rounded.h"
 #include "worker/pipeline/result_text.h"
 
 namespace rotor::worker::bench {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-/// Four significant digits: what a clock and a shared machine can tell.
-double rounded(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.4g", value);
-  return std::strtod(text.data(), nullptr);
-}
 
 Json shape_json(const ModelShape& shape) {
   Json json = {{"name", shape.name},         {"hidden", shape.hidden},
