@@ -26,6 +26,13 @@ __device__ __forceinline__ void copy_async(uint32_t shared, const void* global, 
                : "memory");
 }
 
+/// The same of 8 bytes.
+__device__ __forceinline__ void copy_async_8(uint32_t shared, const void* global, bool real) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared), "l"(global),
+               "r"(real ? 8 : 0)
+               : "memory");
+}
+
 /// Ends a group of copies that this thread started, for wait_for_groups.
 __device__ __forceinline__ void end_copy_group() {
   asm volatile("cp.async.commit_group;" ::: "memory");
