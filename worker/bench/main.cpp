@@ -1,4 +1,4 @@
-// rotor-bench: what a layer of a known model costs on this machine, without a service; and models
+// rotor-bench: what a layer of a known model or a kernel costs on this machine, without a service; and models
 // of random weights to time whole jobs on.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -11,6 +11,7 @@
 
 #include "model/settings.h"
 #include "quant/base/exit_codes.h"
+#include "worker/bench/kernel_commands.h"
 #include "worker/bench/layer_bench.h"
 #include "worker/bench/make_checkpoint.h"
 #include "worker/comm/mpi_environment.h"
@@ -192,14 +193,26 @@ int main(int argc, char** argv) {
   CLI::App app("Benchmarks of Rotor that need no service");
   app.require_subcommand(1);
   const CLI::App* layer_app = add_layer(app, layer);
-  add_make_checkpoint(app, checkpoint);
+  const CLI::App* make_app = add_make_checkpoint(app, checkpoint);
+  KernelCommands kernel_commands(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitDone : kExitUsage;
   }
   spdlog::set_default_logger(spdlog::stderr_logger_mt("rotor-bench"));
-  return layer_app->parsed() ? run_layer(layer) : run_make_checkpoint(checkpoint);
+  if (layer_app->parsed()) {
+    return run_layer(layer);
+  }
+  if (make_app->parsed()) {
+    return run_make_checkpoint(checkpoint);
+  }
+  const Result<std::string> json = kernel_commands.run();
+  if (!json.ok()) {
+    return fail(json.status());
+  }
+  std::printf("%s\n", json->c_str());
+  return kExitDone;
 }
 
 }  // namespace
