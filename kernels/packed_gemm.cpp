@@ -4,30 +4,48 @@
 #include <string>
 
 #include "kernels/packed_gemv.h"
+#include "kernels/packed_wgmma.h"
 #include "kernels/supported.h"
 
 namespace rotor::kernels {
 
-PackedGemmPath packed_gemm_path(int64_t m) {
-  return m <= kMostGemvRows ? PackedGemmPath::kGemv : PackedGemmPath::kDecodeThenGemm;
+namespace {
+
+/// On Hopper the tensor cores' asynchronous products are faster from one more on.
+constexpr int64_t kMostGemvRowsOnHopper = 16;
+
+}  // namespace
+
+Result<PackedGemmPath> packed_gemm_path(int64_t m) {
+  ROTOR_ASSIGN_OR_RETURN(const bool hopper, has_packed_wgmma());
+  if (m <= (hopper ? kMostGemvRowsOnHopper : kMostGemvRows)) {
+    return PackedGemmPath::kGemv;
+  }
+  return hopper ? PackedGemmPath::kWgmma : PackedGemmPath::kDecodeThenGemm;
 }
 
-int64_t packed_gemm_workspace(int64_t m, int64_t rows, int64_t cols) {
+Result<int64_t> packed_gemm_workspace(int64_t m, int64_t rows, int64_t cols) {
+  ROTOR_ASSIGN_OR_RETURN(const PackedGemmPath path, packed_gemm_path(m));
   // The counters of packed_gemv lie in front, so that a decoded weight leaves them zeros.
   const int64_t gemv = packed_gemv_workspace(rows);
-  return packed_gemm_path(m) == PackedGemmPath::kGemv ? gemv : gemv + rows * cols * 2;
+  return path == PackedGemmPath::kDecodeThenGemm ? gemv + rows * cols * 2 : gemv;
 }
 
 Status packed_gemm(Gemm& gemm, const void* x, int64_t m, const PackedWeight& weight, void* out,
                    void* workspace, int64_t workspace_bytes, cudaStream_t stream) {
-  const int64_t needed = packed_gemm_workspace(m, weight.rows, weight.cols);
+  ROTOR_ASSIGN_OR_RETURN(const PackedGemmPath path, packed_gemm_path(m));
+  ROTOR_ASSIGN_OR_RETURN(const int64_t needed,
+                         packed_gemm_workspace(m, weight.rows, weight.cols));
   if (workspace_bytes < needed) {
     return resource_exhausted("a workspace of " + std::to_string(workspace_bytes) +
                               " bytes: this product needs " + std::to_string(needed))
         .with_reason("WORKSPACE_TOO_SMALL");
   }
-  if (packed_gemm_path(m) == PackedGemmPath::kGemv) {
+  if (path == PackedGemmPath::kGemv) {
     return packed_gemv(x, m, weight, out, workspace, stream);
+  }
+  if (path == PackedGemmPath::kWgmma) {
+    return packed_wgmma(x, m, weight, out, stream);
   }
   ROTOR_RETURN_IF_ERROR(check_pointer("x", x));
   ROTOR_RETURN_IF_ERROR(check_pointer("out", out));

@@ -1,8 +1,9 @@
 // Activations times a packed 4-bit weight, for any number of activations: W4A16.
 //
-// Up to kMostGemvRows the codes are decoded in registers (packed_gemv.h). Above, the weight is
+// The way of a product is a table of the number of activations and the device (packed_gemm_path):
+// few go through packed_gemv.h, on Hopper the others through packed_wgmma.h. Elsewhere the weight is
 // decoded to BF16 in the workspace and multiplied by cuBLASLt: codes then cost 2.6 bytes of traffic
-// a weight once, which vanishes beside the product as m grows.
+// a weight, which vanishes beside the product as m grows.
 //
 // Thread-safety: that of Gemm. Cost: no allocation.
 #pragma once
@@ -17,12 +18,14 @@
 
 namespace rotor::kernels {
 
-/// Which way a product goes.
-enum class PackedGemmPath { kGemv, kDecodeThenGemm };
-PackedGemmPath packed_gemm_path(int64_t m);
+enum class PackedGemmPath { kGemv, kWgmma, kDecodeThenGemm };
 
-/// Bytes of workspace for products of up to `m` activations with a weight of this shape.
-int64_t packed_gemm_workspace(int64_t m, int64_t rows, int64_t cols);
+/// Which way a product of m activations goes on the current device. Errors: those of CUDA.
+Result<PackedGemmPath> packed_gemm_path(int64_t m);
+
+/// Bytes of workspace for products of m activations, or fewer, with a weight of this shape on the
+/// current device. Errors: those of CUDA.
+Result<int64_t> packed_gemm_workspace(int64_t m, int64_t rows, int64_t cols);
 
 /// out [m, weight.rows] BF16 = x [m, weight.cols] BF16 times the weight's transpose, summed in F32.
 /// Where the weight is decoded it is rounded to BF16, which is exact for NVFP4 and MXFP4 but for

@@ -33,6 +33,11 @@ struct Job {
   float* partial;     // [block of tiles][split][its sums]
 };
 
+/// Two neighbours.
+__device__ __forceinline__ uint32_t load_pair(const __nv_bfloat16* from) {
+  return __ldg(reinterpret_cast<const uint32_t*>(from));
+}
+
 /// The sums of one warp over its chunks: kTiles tiles of 16 weight rows by kTokens * 8 activations.
 template <Format kFormat, int kStepsAScale, int kTiles, int kTokens>
 class WarpSums {
@@ -57,7 +62,7 @@ class WarpSums {
 #pragma unroll
     for (int token = 0; token < kTokens; ++token) {
       const int64_t row = min(int64_t{token} * 8 + lane / 4, job.m - 1);  // as with tiles
-      x_[token] = job.x + row * job.cols + lane % 4 * 4;
+      x_[token] = job.x + row * job.cols + lane % 4 * 2;
     }
   }
 
@@ -135,8 +140,10 @@ class WarpSums {
         uint2 x[kTokens];
 #pragma unroll
         for (int token = 0; token < kTokens; ++token) {
-          const auto* from = reinterpret_cast<const uint2*>(activations[token] + step * kStepCols);
-          x[token] = kWhole || first_col + step * kStepCols < cols_ ? __ldg(from) : uint2{0, 0};
+          const __nv_bfloat16* from = activations[token] + step * kStepCols;
+          x[token] = kWhole || first_col + step * kStepCols < cols_
+                         ? uint2{load_pair(from), load_pair(from + 8)}
+                         : uint2{0, 0};
         }
 #pragma unroll
         for (int tile = 0; tile < kTiles; ++tile) {

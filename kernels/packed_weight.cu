@@ -22,13 +22,13 @@ struct Source {
   DType scale_dtype;
 };
 
-/// Four codes of a row from column `col` on; those of zeros outside the matrix.
+/// Two neighbouring codes of a row, the first in the low half; zeros' outside the matrix.
 template <bool kInt4>
-__device__ uint32_t four_codes(const Source& from, int64_t row, int64_t col) {
+__device__ uint32_t two_codes(const Source& from, int64_t row, int64_t col) {
   if (row >= from.rows || col >= from.cols) {
-    return kInt4 ? 0x8888U : 0U;
+    return kInt4 ? 0x88U : 0U;
   }
-  return *reinterpret_cast<const uint16_t*>(from.codes + (row * from.cols + col) / 2);
+  return from.codes[(row * from.cols + col) / 2];
 }
 
 /// One word of codes a thread.
@@ -45,13 +45,14 @@ __global__ void pack_codes_kernel(const __grid_constant__ Source from, int64_t c
   const int step = at / 128 * 4 + at % 4;
   const int lane = at / 4 % 32;
   const int64_t row = chunk / chunks * kTileRowsPacked + lane / 4;
-  const int64_t col = chunk % chunks * kChunkCols + step * kStepCols + lane % 4 * 4;
-  const uint32_t upper = four_codes<kInt4>(from, row, col);
-  const uint32_t lower = four_codes<kInt4>(from, row + 8, col);
-  packed[index] = place_pair<kInt4>(0, upper & 15, upper >> 4 & 15) |
-                  place_pair<kInt4>(1, lower & 15, lower >> 4 & 15) |
-                  place_pair<kInt4>(2, upper >> 8 & 15, upper >> 12) |
-                  place_pair<kInt4>(3, lower >> 8 & 15, lower >> 12);
+  const int64_t col = chunk % chunks * kChunkCols + step * kStepCols + lane % 4 * 2;
+  uint32_t word = 0;
+#pragma unroll
+  for (int pair = 0; pair < 4; ++pair) {
+    const uint32_t codes = two_codes<kInt4>(from, row + pair % 2 * 8, col + pair / 2 * 8);
+    word |= place_pair<kInt4>(pair, codes & 15, codes >> 4);
+  }
+  packed[index] = word;
 }
 
 __device__ float stored_float(const Source& from, int64_t index) {
@@ -90,7 +91,7 @@ __global__ void pack_scales_kernel(const __grid_constant__ Source from, int64_t 
   packed[index] = scale;
 }
 
-/// One step of a chunk a warp: each lane's word, four neighbours of two rows.
+/// One step of a chunk a warp, a word a lane.
 template <Format kFormat, int kStepsAScale>
 __global__ void __launch_bounds__(kBlockThreads)
     unpack_kernel(const uint8_t* codes, const uint8_t* scales, int64_t rows, int64_t cols,
@@ -116,33 +117,27 @@ __global__ void __launch_bounds__(kBlockThreads)
   for (int i = 0; i < Scales::kWords; ++i) {
     stored.word[i] = chunk_scales[i];
   }
-  const int64_t col = chunk % chunks * kChunkCols + step * kStepCols + lane % 4 * 4;
+  const int64_t col = chunk % chunks * kChunkCols + step * kStepCols + lane % 4 * 2;
   if (col >= cols) {
     return;
   }
+  ScalePair scale = stored.pair(0);
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int64_t row = chunk / chunks * kTileRowsPacked + lane / 4 + half * 8;
-    if (row >= rows) {
-      continue;
-    }
-    ScalePair pair = stored.pair(0);
+  for (int i = 1; i < Scales::kPairs; ++i) {
+    scale = step / kStepsAScale == i ? stored.pair(i) : scale;
+  }
 #pragma unroll
-    for (int i = 1; i < Scales::kPairs; ++i) {
-      pair = step / kStepsAScale == i ? stored.pair(i) : pair;
+  for (int pair = 0; pair < 4; ++pair) {
+    const int64_t row = chunk / chunks * kTileRowsPacked + lane / 4 + pair % 2 * 8;
+    if (row < rows) {
+      const float bare = pair % 2 == 0 ? scale.upper : scale.lower;
+      const float effective = global.kind == GlobalScale::kMultiplier
+                                  ? __fmul_rn(bare, global.stored)
+                                  : __fdiv_rn(bare, global.stored);
+      const float values[2] = {__fmul_rn(__uint_as_float(pairs[pair] << 16), effective),
+                               __fmul_rn(__uint_as_float(pairs[pair] & 0xFFFF0000U), effective)};
+      store_values(out + row * cols + col + pair / 2 * 8, values);
     }
-    const float bare = half == 0 ? pair.upper : pair.lower;
-    const float scale = global.kind == GlobalScale::kMultiplier
-                            ? __fmul_rn(bare, global.stored)
-                            : __fdiv_rn(bare, global.stored);
-    float values[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const uint32_t word = pairs[i / 2 * 2 + half];
-      values[i] = __fmul_rn(
-          __uint_as_float(i % 2 == 0 ? word << 16 : word & 0xFFFF0000U), scale);
-    }
-    store_values(out + row * cols + col, values);
   }
 }
 
@@ -193,7 +188,7 @@ Result<PackedWeight> pack_weight(const QuantScheme& scheme, int64_t rows, int64_
   if (layout.bytes() == 0) {
     return weight;
   }
-  ROTOR_RETURN_IF_ERROR(check_pointer("codes", codes, 2));
+  ROTOR_RETURN_IF_ERROR(check_pointer("codes", codes, 1));
   ROTOR_RETURN_IF_ERROR(check_pointer("scales", scales, 1));
   ROTOR_RETURN_IF_ERROR(check_pointer("packed", packed));
   const Source from{rows, cols, scheme.group_size, codes, scales, scheme.scale_dtype};

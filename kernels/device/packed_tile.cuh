@@ -1,10 +1,10 @@
 // The bits of a packed weight, and their way into the fragments of a tensor core product.
 //
-// A step of a tile is 16 rows by 16 columns, the A operand of mma.m16n8k16. Lane 4 g + t takes of
-// rows g and g + 8 the columns 4 t to 4 t + 3: one word of eight codes, four pairs of neighbours
-// in the order of the fragment's registers: (g, 4t), (g + 8, 4t), (g, 4t + 2), (g + 8, 4t + 2).
-// (The product sums over columns, so their order is free as long as both operands keep it.) The
-// first code of a pair has its bits in the lower half of the word, the second in the upper one.
+// A step of a tile is 16 rows by 16 columns, the A operand of mma.m16n8k16 and of a warp's share of
+// wgmma. Lane 4 g + t has one word of eight codes, four pairs of neighbours in the order of the
+// fragment's registers: columns 2 t and 2 t + 1 of rows g and g + 8, then columns 2 t + 8 and
+// 2 t + 9 of both. The first code of a pair has its bits in the lower half of the word, the second
+// in the upper one.
 //
 // INT4: pair p in bits 4 p to 4 p + 3 of each half. E2M1: where a shift and a mask put sign and
 // magnitude to their places in a BF16, whose value is then 2^-126 times the code's:

@@ -221,10 +221,16 @@ rotor_status rotor_kernels_create(rotor_stream stream, rotor_kernels** handle) {
 
 void rotor_kernels_destroy(rotor_kernels* handle) { delete handle; }
 
-int64_t rotor_gemm_workspace_bytes(const rotor_weight* weight, int64_t m) {
-  return weight == nullptr
-             ? 0
-             : rotor::kernels::packed_gemm_workspace(m, weight->rows, weight->cols);
+rotor_status rotor_gemm_workspace_bytes(const rotor_weight* weight, int64_t m, int64_t* bytes) {
+  if (weight == nullptr || bytes == nullptr) {
+    return told(null_argument(weight == nullptr ? "weight" : "bytes"));
+  }
+  const Result<int64_t> size =
+      rotor::kernels::packed_gemm_workspace(m, weight->rows, weight->cols);
+  if (size.ok()) {
+    *bytes = *size;
+  }
+  return told(size.status());
 }
 
 rotor_status rotor_gemm(rotor_kernels* handle, const void* x, int64_t m, const rotor_weight* weight,

@@ -122,7 +122,7 @@ ROTOR_KERNELS_API rotor_status rotor_packed_weight_bytes(const rotor_weight_sche
                                                          int64_t rows, int64_t cols,
                                                          int64_t* bytes);
 
-/* codes: device, [rows, cols / 2] bytes, aligned to 2. scales: device, [rows, cols / group_size], as
+/* codes: device, [rows, cols / 2] bytes. scales: device, [rows, cols / group_size], as
  * a checkpoint has them. packed: device, aligned to 16. Fills `weight`. */
 ROTOR_KERNELS_API rotor_status rotor_pack_weight(const rotor_weight_scheme* scheme, int64_t rows,
                                                  int64_t cols, const uint8_t* codes,
@@ -141,8 +141,9 @@ ROTOR_KERNELS_API rotor_status rotor_kernels_create(rotor_stream stream, rotor_k
 /* Null is nothing to do. */
 ROTOR_KERNELS_API void rotor_kernels_destroy(rotor_kernels* handle);
 
-/* Bytes of workspace for products of up to m activations. */
-ROTOR_KERNELS_API int64_t rotor_gemm_workspace_bytes(const rotor_weight* weight, int64_t m);
+/* Bytes of workspace for products of m activations, or fewer, on the current device. */
+ROTOR_KERNELS_API rotor_status rotor_gemm_workspace_bytes(const rotor_weight* weight, int64_t m,
+                                                          int64_t* bytes);
 
 /* out [m, weight rows] = x [m, weight cols] times the weight's transpose: BF16, summed in F32; both
  * device, aligned to 16. workspace: device, aligned to 16, zeros before its first use with a weight

@@ -41,7 +41,8 @@ class GemmBench {
   }
 
   Result<GemmTime> run(int64_t m) {
-    const int64_t workspace_bytes = kernels::packed_gemm_workspace(m, shape_.rows, shape_.cols);
+    ROTOR_ASSIGN_OR_RETURN(const int64_t workspace_bytes,
+                           kernels::packed_gemm_workspace(m, shape_.rows, shape_.cols));
     ROTOR_ASSIGN_OR_RETURN(const Scratch workspace,
                            Scratch::allocate(workspace_bytes, timer_.stream()));
     ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemsetAsync(

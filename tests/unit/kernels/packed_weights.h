@@ -114,11 +114,13 @@ class PackedTest : public CudaTest {
     return {std::move(memory), *weight};
   }
 
-  /// Every value of `out` [m, rows] is the product's: rounded to BF16 once, summed in F32.
-  void expect_product(const Reference& reference, int64_t rows, const DeviceBuffer& out) {
+  /// Every value of `out` [m, rows] is the product's: rounded to BF16 once, summed in F32, of
+  /// weights that are off by `weight_error` of themselves at most.
+  void expect_product(const Reference& reference, int64_t rows, const DeviceBuffer& out,
+                      double weight_error = 0.0) {
     std::vector<double> bounds;
     for (size_t i = 0; i < reference.product.size(); ++i) {
-      bounds.push_back(std::abs(reference.product[i]) * 0x1p-8 + reference.magnitude[i] * 0x1p-18);
+      bounds.push_back(std::abs(reference.product[i]) * 0x1p-8 + reference.magnitude[i] * (0x1p-18 + weight_error));
     }
     expect_near(reference.product, bounds, rows, DType::kBf16, out);
   }
