@@ -25,8 +25,7 @@ template <Format kFormat, int kWidth>
 __device__ __forceinline__ void fake_quantize(float (&values)[kWidth], uint32_t absmax_bits,
                                               const InputScale& input) {
   const bool finite = absmax_bits < kInfinityBits;
-  const float scale =
-      finite ? effective_of<kFormat>(__uint_as_float(absmax_bits), input) : 0.0F;
+  const float scale = finite ? effective_of<kFormat>(__uint_as_float(absmax_bits), input) : 0.0F;
   const float bare = finite ? 0.0F : __int_as_float(0x7FC00000);  // where no scale divides
 #pragma unroll
   for (float& value : values) {

@@ -34,8 +34,7 @@ Result<int64_t> packed_gemm_workspace(int64_t m, int64_t rows, int64_t cols) {
 Status packed_gemm(Gemm& gemm, const void* x, int64_t m, const PackedWeight& weight, void* out,
                    void* workspace, int64_t workspace_bytes, cudaStream_t stream) {
   ROTOR_ASSIGN_OR_RETURN(const PackedGemmPath path, packed_gemm_path(m));
-  ROTOR_ASSIGN_OR_RETURN(const int64_t needed,
-                         packed_gemm_workspace(m, weight.rows, weight.cols));
+  ROTOR_ASSIGN_OR_RETURN(const int64_t needed, packed_gemm_workspace(m, weight.rows, weight.cols));
   if (workspace_bytes < needed) {
     return resource_exhausted("a workspace of " + std::to_string(workspace_bytes) +
                               " bytes: this product needs " + std::to_string(needed))

@@ -1,5 +1,3 @@
-#include "kernels/packed_gemv.h"
-
 #include <algorithm>
 #include <string>
 #include <type_traits>
@@ -7,6 +5,7 @@
 #include "kernels/device/lane_ring.cuh"
 #include "kernels/device/launch.cuh"
 #include "kernels/device/packed_tile.cuh"
+#include "kernels/packed_gemv.h"
 #include "kernels/supported.h"
 
 namespace rotor::kernels {
@@ -14,7 +13,7 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarpSize;
-constexpr int kStages = 4;
+constexpr int kStages = 3;
 constexpr int kMostSplits = 8;
 
 struct Job {
@@ -121,8 +120,8 @@ class WarpSums {
       ring_.template read<4>(stage, piece + 1, codes[tile] + 4);
 #pragma unroll
       for (int i = 0; i < kScalePieces; ++i) {
-        ring_.template read<(Scales::kWords < 4 ? Scales::kWords : 4)>(
-            stage, piece + 2 + i, scales[tile].word + 4 * i);
+        ring_.template read<(Scales::kWords < 4 ? Scales::kWords : 4)>(stage, piece + 2 + i,
+                                                                       scales[tile].word + 4 * i);
       }
     }
     const int first_col = chunk * kChunkCols;
@@ -181,8 +180,7 @@ class WarpSums {
 /// A block: its warps share the chunks of its tiles, and the last of the blocks that share tiles
 /// adds their sums up.
 template <Format kFormat, int kStepsAScale, int kTiles, int kTokens>
-__global__ void __launch_bounds__(kThreads)
-    packed_gemv_kernel(const __grid_constant__ Job job) {
+__global__ void __launch_bounds__(kThreads) packed_gemv_kernel(const __grid_constant__ Job job) {
   extern __shared__ __align__(16) char shared[];
   using Sums = WarpSums<kFormat, kStepsAScale, kTiles, kTokens>;
   constexpr int kRows = kTiles * kTileRowsPacked;
@@ -318,7 +316,9 @@ int choose_splits(int64_t places, int64_t chunks, int processors) {
   return static_cast<int>(std::clamp<int64_t>(std::min(wanted, most), 1, kMostSplits));
 }
 
-int64_t counter_bytes(int64_t rows) { return (rows / kTileRowsPacked + 1 + 3) / 4 * 16; }
+int64_t counter_bytes(int64_t rows) {
+  return (rows / kTileRowsPacked + 1 + 3) / 4 * 16;
+}
 
 }  // namespace
 
@@ -334,8 +334,7 @@ Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* o
                             std::to_string(kMostGemvRows))
         .with_reason("BAD_SHAPE");
   }
-  ROTOR_RETURN_IF_ERROR(
-      packed_weight_bytes(weight.scheme, weight.rows, weight.cols).status());
+  ROTOR_RETURN_IF_ERROR(packed_weight_bytes(weight.scheme, weight.rows, weight.cols).status());
   constexpr int64_t kMostCols = int64_t{1} << 30;
   if (weight.cols > kMostCols) {
     return invalid_argument("packed_gemv of " + std::to_string(weight.cols) + " columns: at most " +
@@ -352,29 +351,28 @@ Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* o
   int device = 0;
   int processors = 0;
   ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaGetDevice(&device)));
-  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(
-      cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device)));
+  ROTOR_RETURN_IF_ERROR(
+      ROTOR_CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device)));
   const PackedLayout layout(weight.scheme, weight.rows, weight.cols);
   const auto* const data = static_cast<const uint8_t*>(weight.data);
   const bool pairs = cut.tiles == 2;
   const int64_t places = (layout.tiles + (pairs ? 1 : 0)) / (pairs ? 2 : 1);
-  const int splits =
-      cut.splits > 0 ? cut.splits : choose_splits(places, layout.chunks, processors);
+  const int splits = cut.splits > 0 ? cut.splits : choose_splits(places, layout.chunks, processors);
   auto* const arrived = static_cast<unsigned*>(workspace);
-  const Job job{static_cast<const __nv_bfloat16*>(x),
-                m,
-                data,
-                data + layout.code_bytes(),
-                weight.rows,
-                weight.cols,
-                layout.tiles,
-                layout.chunks,
-                factor_of(weight),
-                static_cast<__nv_bfloat16*>(out),
-                splits,
-                arrived,
-                reinterpret_cast<float*>(static_cast<char*>(workspace) +
-                                         counter_bytes(weight.rows))};
+  const Job job{
+      static_cast<const __nv_bfloat16*>(x),
+      m,
+      data,
+      data + layout.code_bytes(),
+      weight.rows,
+      weight.cols,
+      layout.tiles,
+      layout.chunks,
+      factor_of(weight),
+      static_cast<__nv_bfloat16*>(out),
+      splits,
+      arrived,
+      reinterpret_cast<float*>(static_cast<char*>(workspace) + counter_bytes(weight.rows))};
   return pairs ? launch_format<2>(weight.scheme, layout.steps_a_scale, job, stream)
                : launch_format<1>(weight.scheme, layout.steps_a_scale, job, stream);
 }

@@ -30,9 +30,7 @@ struct PackedLayout {
             static_cast<int>(std::min<int64_t>(scheme.group_size, kChunkCols) / kStepCols)),
         scale_size(scheme.format == Format::kInt4 ? 4 : 1) {}
 
-  constexpr int64_t chunk_scales() const {
-    return kTileRowsPacked * (kChunkSteps / steps_a_scale);
-  }
+  constexpr int64_t chunk_scales() const { return kTileRowsPacked * (kChunkSteps / steps_a_scale); }
   constexpr int64_t code_bytes() const { return tiles * chunks * kChunkCodeBytes; }
   constexpr int64_t bytes() const {
     return code_bytes() + tiles * chunks * chunk_scales() * scale_size;

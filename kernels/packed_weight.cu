@@ -1,5 +1,3 @@
-#include "kernels/packed_weight.h"
-
 #include <cmath>
 #include <string>
 
@@ -8,6 +6,7 @@
 #include "kernels/device/packed_tile.cuh"
 #include "kernels/device/vector_io.cuh"
 #include "kernels/device/warp_tile.cuh"
+#include "kernels/packed_weight.h"
 #include "kernels/supported.h"
 
 namespace rotor::kernels {
@@ -108,8 +107,8 @@ __global__ void __launch_bounds__(kBlockThreads)
   const auto* const chunk_codes =
       reinterpret_cast<const uint32_t*>(codes + chunk * kChunkCodeBytes);
   Fragment pairs;
-  decode_fragment<kFormat == Format::kInt4>(
-      chunk_codes[step / 4 * 128 + lane * 4 + step % 4], pairs);
+  decode_fragment<kFormat == Format::kInt4>(chunk_codes[step / 4 * 128 + lane * 4 + step % 4],
+                                            pairs);
   Scales stored;
   const auto* const chunk_scales =
       reinterpret_cast<const uint32_t*>(scales + (chunk * 8 + lane / 4) * Scales::kBytes);
@@ -194,10 +193,9 @@ Result<PackedWeight> pack_weight(const QuantScheme& scheme, int64_t rows, int64_
   const Source from{rows, cols, scheme.group_size, codes, scales, scheme.scale_dtype};
   const bool int4 = scheme.format == Format::kInt4;
   const int64_t words = layout.code_bytes() / 4;
-  ROTOR_RETURN_IF_ERROR(launch("pack_weight", int4 ? &pack_codes_kernel<true>
-                                                   : &pack_codes_kernel<false>,
-                               words, kBlockThreads, stream, from, layout.chunks, words,
-                               static_cast<uint32_t*>(packed)));
+  ROTOR_RETURN_IF_ERROR(
+      launch("pack_weight", int4 ? &pack_codes_kernel<true> : &pack_codes_kernel<false>, words,
+             kBlockThreads, stream, from, layout.chunks, words, static_cast<uint32_t*>(packed)));
   const int64_t count = layout.tiles * layout.chunks * layout.chunk_scales();
   auto* const behind = static_cast<uint8_t*>(packed) + layout.code_bytes();
   ROTOR_RETURN_IF_ERROR(
@@ -220,8 +218,7 @@ Status unpack_weight(const PackedWeight& weight, void* out, cudaStream_t stream)
   const int64_t words = layout.code_bytes() / 4;
   return launch("unpack_weight", unpack_of(weight.scheme.format, layout.steps_a_scale), words,
                 kBlockThreads, stream, codes, codes + layout.code_bytes(), weight.rows, weight.cols,
-                layout.chunks, words,
-                make_input_scale(weight.scheme.global, weight.global_scale),
+                layout.chunks, words, make_input_scale(weight.scheme.global, weight.global_scale),
                 static_cast<__nv_bfloat16*>(out));
 }
 

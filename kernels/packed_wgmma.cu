@@ -1,5 +1,3 @@
-#include "kernels/packed_wgmma.h"
-
 #include <cuda.h>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 #include "kernels/device/vector_io.cuh"
 #include "kernels/device/warp_tile.cuh"
 #include "kernels/device/wgmma.cuh"
+#include "kernels/packed_wgmma.h"
 #include "kernels/supported.h"
 
 namespace rotor::kernels {
@@ -24,11 +23,12 @@ constexpr int kStageSteps = kStageCols / kStepCols;
 constexpr int kOutPad = 8;  // BF16 behind a line of results, against conflicts of banks
 
 template <int kTokens>
-constexpr int kStageBytes = kTokens * kStageCols * 2;
+constexpr int kStageBytes = kTokens* kStageCols * 2;
 template <int kTokens>
 constexpr int kStages = kTokens == 256 ? 5 : 8;
 template <int kTokens>
-constexpr int kSharedBytes = kStages<kTokens> * kStageBytes<kTokens> + 1024 + 2 * 8 * kStages<kTokens>;
+constexpr int kSharedBytes =
+    kStages<kTokens>* kStageBytes<kTokens> + 1024 + 2 * 8 * kStages<kTokens>;
 
 struct Job {
   const uint8_t* codes;
@@ -124,8 +124,7 @@ __device__ __forceinline__ void consume(const Pipeline<kTokens>& pipeline, const
   using Chunk = ChunkOfLane<kFormat, kStepsAScale>;
   constexpr int kCount = Pipeline<kTokens>::kCount;
   const uint8_t* codes = job.codes + tile * job.chunks * kChunkCodeBytes + lane * 16;
-  const uint8_t* scales =
-      job.scales + (tile * job.chunks * 8 + lane / 4) * Chunk::Scales::kBytes;
+  const uint8_t* scales = job.scales + (tile * job.chunks * 8 + lane / 4) * Chunk::Scales::kBytes;
   const auto load = [&](Chunk& chunk, int index) {
     const int64_t at = min(index, job.chunks - 1);
     chunk.load(codes + at * kChunkCodeBytes, scales + at * (8 * Chunk::Scales::kBytes));
@@ -240,8 +239,8 @@ __global__ void __launch_bounds__(kThreads, 1)
     consume<kFormat, kStepsAScale, kTokens>(pipeline, job, min(first_tile + warp, job.tiles - 1),
                                             lane, sums);
     consumers_meet();
-    auto* const results = reinterpret_cast<__nv_bfloat16*>(
-        shared + (pipeline.tiles - shared_address(shared)));
+    auto* const results =
+        reinterpret_cast<__nv_bfloat16*>(shared + (pipeline.tiles - shared_address(shared)));
     store<kTokens>(job, sums, results, first_tile * kTileRowsPacked, first_token, warp, lane);
   }
 #endif
@@ -290,8 +289,7 @@ Status launch_as(const void* x, int64_t cols, Job job, cudaStream_t stream) {
 }
 
 template <Format kFormat, int kStepsAScale>
-Status launch_tokens(const void* x, int64_t cols, const Job& job, int tokens,
-                     cudaStream_t stream) {
+Status launch_tokens(const void* x, int64_t cols, const Job& job, int tokens, cudaStream_t stream) {
   switch (tokens) {
     case 64:
       return launch_as<kFormat, kStepsAScale, 64>(x, cols, job, stream);
@@ -322,7 +320,9 @@ Status launch_format(const QuantScheme& scheme, int steps_a_scale, const void* x
   }
 }
 
-int choose_tokens(int64_t m) { return m <= 64 ? 64 : m <= 128 ? 128 : 256; }
+int choose_tokens(int64_t m) {
+  return m <= 64 ? 64 : m <= 128 ? 128 : 256;
+}
 
 }  // namespace
 
@@ -331,10 +331,10 @@ Result<bool> has_packed_wgmma() {
   int major = 0;
   int minor = 0;
   ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaGetDevice(&device)));
-  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(
-      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device)));
-  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(
-      cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device)));
+  ROTOR_RETURN_IF_ERROR(
+      ROTOR_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device)));
+  ROTOR_RETURN_IF_ERROR(
+      ROTOR_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device)));
   return major == 9 && minor == 0;
 }
 

@@ -71,8 +71,7 @@ __device__ __noinline__ uint2 plain_codes(const float* slot, float effective) {
 /// Whether quotients by the scale and their remainders are exact as divide() needs them.
 template <Format kFormat>
 __device__ __forceinline__ bool is_ordinary(float effective, const InputScale& input) {
-  return kFormat == Format::kNvfp4 ? input.ordinary
-                                   : effective >= 0x1p-90F && effective <= 0x1p90F;
+  return kFormat == Format::kNvfp4 ? input.ordinary : effective >= 0x1p-90F && effective <= 0x1p90F;
 }
 
 /// Codes of a slot at the scale of its group, `absmax` the largest magnitude of the group.
@@ -83,7 +82,8 @@ __device__ __forceinline__ uint2 slot_codes(float (&slot)[kSlot], float absmax, 
     return {0, 0};
   }
   const bool is_power = kFormat == Format::kMxfp4 && input.kind != GlobalScale::kThree;
-  if (!is_ordinary<kFormat>(effective, input) || !(absmax < effective * kPackLimit || effective == 0.0F)) {
+  if (!is_ordinary<kFormat>(effective, input) ||
+      !(absmax < effective * kPackLimit || effective == 0.0F)) {
     float values[kSlot];  // so that the registers of the common way need no address
 #pragma unroll
     for (int i = 0; i < kSlot; ++i) {
@@ -92,12 +92,11 @@ __device__ __forceinline__ uint2 slot_codes(float (&slot)[kSlot], float absmax, 
     return plain_codes(values, effective);
   }
   const float divisor = effective * (1.0F / kPackUnit);
-  const float reciprocal = effective == 0.0F ? 0.0F : __frcp_rn(divisor);
+  const float reciprocal = effective == 0.0F ? 0.0F : reciprocal_of(divisor);
   float quotients[kSlot];
 #pragma unroll
   for (int i = 0; i < kSlot; ++i) {
-    quotients[i] = is_power ? __fmul_rn(slot[i], reciprocal)
-                            : divide(slot[i], divisor, reciprocal);
+    quotients[i] = is_power ? __fmul_rn(slot[i], reciprocal) : divide(slot[i], divisor, reciprocal);
   }
   return {e2m1_pack(quotients), e2m1_pack(quotients + 8)};
 }
@@ -165,8 +164,8 @@ class Groups {
 
 template <Format kFormat, bool kMse, int kBlock, bool kTiles>
 __global__ void __launch_bounds__(kBlockThreads, kMse ? 1 : 3)
-    rotate_quantize_kernel(const __nv_bfloat16* x, const __grid_constant__ Job job,
-                           uint8_t* codes, uint8_t* scales) {
+    rotate_quantize_kernel(const __nv_bfloat16* x, const __grid_constant__ Job job, uint8_t* codes,
+                           uint8_t* scales) {
   extern __shared__ char shared[];
   using GroupsOf = Groups<kFormat, kMse, kBlock>;
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
@@ -175,8 +174,7 @@ __global__ void __launch_bounds__(kBlockThreads, kMse ? 1 : 3)
   int64_t run = static_cast<int64_t>(blockIdx.x) * kWarps + warp;
   Stream stream(x, job.count, run, step, shared_address(shared) + warp * Stream::kWarpBytes, lane);
   const InputScale input = make_input_scale(
-      job.kind,
-      job.amax == nullptr ? job.global_scale : dynamic_global_scale(job.kind, *job.amax));
+      job.kind, job.amax == nullptr ? job.global_scale : dynamic_global_scale(job.kind, *job.amax));
   const LaneHadamard<kBlock> hadamard(lane);
   const int sources[2] = {source_of<kBlock>(lane, 0), source_of<kBlock>(lane, 1)};
   for (; run * kRun < job.count; run += step) {
@@ -189,9 +187,8 @@ __global__ void __launch_bounds__(kBlockThreads, kMse ? 1 : 3)
     int64_t at[2];  // of the slot's first value
 #pragma unroll
     for (int slot = 0; slot < 2; ++slot) {
-      packed[slot] =
-          slot_codes<kFormat>(values[slot], groups.absmax[slot], groups.scale[slot].effective,
-                              input);
+      packed[slot] = slot_codes<kFormat>(values[slot], groups.absmax[slot],
+                                         groups.scale[slot].effective, input);
       at[slot] = run * kRun + group_of<kBlock>(lane, slot) * kSlot;
     }
     if (kLanesOfBlock<kBlock> == 1 && at[1] < job.count) {
@@ -206,11 +203,12 @@ __global__ void __launch_bounds__(kBlockThreads, kMse ? 1 : 3)
       }
     }
     if constexpr (kFormat == Format::kNvfp4) {
+      int64_t places[2];
+      job.place.template of<kTiles>(at[0] / kSlot, kLanesOfBlock<kBlock>, places);
 #pragma unroll
       for (int slot = 0; slot < 2; ++slot) {
         if (at[slot] < job.count) {
-          scales[job.place.template of<kTiles>(at[slot] / kSlot)] =
-              static_cast<uint8_t>(groups.scale[slot].byte);
+          scales[places[slot]] = static_cast<uint8_t>(groups.scale[slot].byte);
         }
       }
     } else {
@@ -219,8 +217,10 @@ __global__ void __launch_bounds__(kBlockThreads, kMse ? 1 : 3)
       const int slot = GroupsOf::kInPair ? lane & 1 : 0;
       const int64_t begin = slot == 0 ? at[0] : at[1];
       const uint32_t byte = slot == 0 ? groups.scale[0].byte : groups.scale[1].byte;
+      int64_t places[2];
+      job.place.template of<kTiles>(begin / (2 * kSlot), 0, places);
       if (begin < job.count) {
-        scales[job.place.template of<kTiles>(begin / (2 * kSlot))] = static_cast<uint8_t>(byte);
+        scales[places[0]] = static_cast<uint8_t>(byte);
       }
     }
   }
@@ -288,21 +288,22 @@ auto* kernel_of(ScaleSearch search, ScaleOrder order) {
 
 /// As many blocks as run at a time, and no more than there is work for.
 template <typename Kernel>
-Result<Grid> resident_grid(Kernel* kernel, int64_t count) {
+Result<Grid> resident_grid(Kernel* kernel, int64_t count, int64_t padding_words = 0) {
   Grid grid{.blocks = 0, .threads = kBlockThreads, .shared_bytes = kWarps * Stream::kWarpBytes};
   int device = 0;
   int processors = 0;
   int blocks = 0;
   ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaGetDevice(&device)));
-  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(
-      cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device)));
-  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                           static_cast<int>(grid.shared_bytes))));
+  ROTOR_RETURN_IF_ERROR(
+      ROTOR_CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device)));
+  ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaFuncSetAttribute(
+      kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes))));
   ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaOccupancyMaxActiveBlocksPerMultiprocessor(
       &blocks, kernel, grid.threads, static_cast<size_t>(grid.shared_bytes))));
   const int64_t runs = (count + kRun - 1) / kRun;
-  grid.blocks = std::min<int64_t>((runs + kWarps - 1) / kWarps,
+  const int64_t work = std::max((runs + kWarps - 1) / kWarps,
+                                (padding_words + kBlockThreads - 1) / kBlockThreads);
+  grid.blocks = std::min<int64_t>(work,
                                   static_cast<int64_t>(processors) * std::max(blocks, 1));
   return grid;
 }
@@ -326,7 +327,9 @@ Status check(const RotateQuantize& what) {
   return {};
 }
 
-float norm_of(int64_t block) { return 1.0F / std::sqrt(static_cast<float>(block)); }
+float norm_of(int64_t block) {
+  return 1.0F / std::sqrt(static_cast<float>(block));
+}
 
 }  // namespace
 
@@ -349,10 +352,11 @@ Status rotate_quantize(const void* x, const RotateQuantize& what, uint8_t* codes
                 what.scheme.global,
                 {candidates.count(), ScaleCandidates::steps_up(what.scheme.format)},
                 ScalePlace(what.rows, what.cols / what.scheme.group_size)};
+  const int64_t padding = what.order == ScaleOrder::kTiles ? job.place.padding_words() : 0;
   return with_block(what.block, [&](auto block) -> Status {
     auto* kernel = nvfp4 ? kernel_of<Format::kNvfp4, block()>(what.search, what.order)
                          : kernel_of<Format::kMxfp4, block()>(what.search, what.order);
-    ROTOR_ASSIGN_OR_RETURN(const Grid grid, resident_grid(kernel, count));
+    ROTOR_ASSIGN_OR_RETURN(const Grid grid, resident_grid(kernel, count, padding));
     return launch_grid("rotate_quantize", kernel, grid, stream,
                        static_cast<const __nv_bfloat16*>(x), job, codes, scales);
   });

@@ -34,13 +34,13 @@ struct RotateQuantize {
 /// codes [rows, cols/2]: QuantizedMatrix's packing. scales: scale_bytes(order, rows, cols/group)
 /// bytes of E4M3 or E8M0; in tiles, those of rows and groups past the matrix become 0.
 ///
-/// absmax: the scale of fake_quantize_activations, 0 (byte 0) where that is 0, with codes of 0. mse:
-/// search_scales's choice, ties within F32's rounding aside. A group that holds a NaN or an infinity
-/// (behind the rotation) gets the NaN scale, 0x7F or 0xFF, and codes of 0.
+/// absmax: the scale of fake_quantize_activations, 0 (byte 0) where that is 0, with codes of 0.
+/// mse: search_scales's choice, ties within F32's rounding aside. A group that holds a NaN or an
+/// infinity (behind the rotation) gets the NaN scale, 0x7F or 0xFF, and codes of 0.
 ///
-/// x is aligned to 16 bytes, codes to 16, scales to 4; all on the device, none overlapping. No rows:
-/// nothing is launched. Errors: UNIMPLEMENTED (UNSUPPORTED_ON_CUDA) for INT4 and for blocks that
-/// kernels/supported.h leaves out; INVALID_ARGUMENT for shapes, pointers and scales.
+/// x is aligned to 16 bytes, codes to 16, scales to 4; all on the device, none overlapping. No
+/// rows: nothing is launched. Errors: UNIMPLEMENTED (UNSUPPORTED_ON_CUDA) for INT4 and for blocks
+/// that kernels/supported.h leaves out; INVALID_ARGUMENT for shapes, pointers and scales.
 Status rotate_quantize(const void* x, const RotateQuantize& what, uint8_t* codes, uint8_t* scales,
                        cudaStream_t stream);
 

@@ -42,10 +42,18 @@ __device__ __forceinline__ float divide(float x, float y, float reciprocal) {
   return __fmaf_rn(__fmaf_rn(-quotient, y, x), reciprocal, quotient);
 }
 
+/// 1 / x rounded to nearest, of an ordinary x: one step behind the hardware's approximation, as
+/// __frcp_rn takes it where it need not look at its argument.
+__device__ __forceinline__ float reciprocal_of(float x) {
+  float near = 0.0F;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(near) : "f"(x));
+  return __fmaf_rn(near, __fmaf_rn(-x, near, 1.0F), near);
+}
+
 /// What a byte of E4M3 is worth.
 __device__ __forceinline__ float nvfp4_effective(uint32_t byte, const InputScale& input) {
-  const float stored =
-      __half2float(__half(__nv_cvt_fp8_to_halfraw(static_cast<__nv_fp8_storage_t>(byte), __NV_E4M3)));
+  const float stored = __half2float(
+      __half(__nv_cvt_fp8_to_halfraw(static_cast<__nv_fp8_storage_t>(byte), __NV_E4M3)));
   if (input.kind == GlobalScale::kMultiplier) {
     return __fmul_rn(stored, input.stored);
   }

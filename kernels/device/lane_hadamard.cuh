@@ -79,7 +79,9 @@ class LaneHadamard {
   }
 
  private:
-  __device__ __forceinline__ bool is_odd(int bit) const { return sign_[bit] < 0.0F; }
+  __device__ __forceinline__ bool is_odd(int bit) const {
+    return sign_[bit] < 0.0F;
+  }
 
   template <int kStride>
   static __device__ __forceinline__ void within_slots(LaneRun& x) {

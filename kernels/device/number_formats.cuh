@@ -39,12 +39,6 @@ __device__ __forceinline__ float device_int4_round(float value) {
   return __fadd_rn(fminf(fmaxf(rintf(value), kInt4Min), kInt4Max), 0.0F);
 }
 
-/// e4m3_decode(e4m3_encode(value)) of a value that is not negative and no NaN.
-__device__ __forceinline__ float device_e4m3_round(float value) {
-  const __nv_fp8_storage_t byte = __nv_cvt_float_to_fp8(value, __NV_SATFINITE, __NV_E4M3);
-  return __half2float(__half(__nv_cvt_fp8_to_halfraw(byte, __NV_E4M3)));
-}
-
 /// e8m0_activation_byte.
 __device__ __forceinline__ int device_e8m0_activation_byte(float absmax) {
   const uint32_t bits = __float_as_uint(absmax);

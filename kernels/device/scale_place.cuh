@@ -20,18 +20,34 @@ class ScalePlace {
         groups_(groups),
         tiles_across_((groups + kScaleTileGroups - 1) / kScaleTileGroups) {}
 
-  /// Of group `index` of the matrix, counted row after row.
+  /// Of groups `index` and `index + further` of the matrix, counted row after row.
   template <bool kTiles>
-  __device__ __forceinline__ int64_t of(int64_t index) const {
+  __device__ __forceinline__ void of(int64_t index, int further, int64_t (&places)[2]) const {
     if constexpr (!kTiles) {
-      return index;
-    } else if (index <= UINT32_MAX && groups_ <= UINT32_MAX) {
-      const auto narrow = static_cast<uint32_t>(index);
-      const auto across = static_cast<uint32_t>(groups_);
-      return in_tiles(narrow / across, narrow % across);
+      places[0] = index;
+      places[1] = index + further;
     } else {
-      return in_tiles(index / groups_, index % groups_);
+      int64_t row = 0;
+      int64_t group = 0;
+      if (index <= UINT32_MAX && groups_ <= UINT32_MAX) {
+        row = static_cast<uint32_t>(index) / static_cast<uint32_t>(groups_);
+        group = index - row * groups_;
+      } else {
+        row = index / groups_;
+        group = index % groups_;
+      }
+      places[0] = in_tiles(row, group);
+      for (group += further; group >= groups_; group -= groups_) {
+        ++row;
+      }
+      places[1] = in_tiles(row, group);
     }
+  }
+
+  /// Words of clear_padding, about.
+  int64_t padding_words() const {
+    const int64_t down = (rows_ + kScaleTileRows - 1) / kScaleTileRows;
+    return (down * kScaleTileRows - rows_) * tiles_across_;
   }
 
   /// All threads of the grid together: zeros for the rows and groups that fill up tiles.

@@ -80,9 +80,9 @@ static_assert(static_cast<int>(rotor::kernels::ScaleOrder::kTiles) == ROTOR_SCAL
 Status check_global(const rotor::QuantScheme& scheme) {
   using rotor::Format;
   using rotor::GlobalScale;
-  const bool fits = scheme.global == GlobalScale::kDivisor ||
-                    scheme.format == (scheme.global == GlobalScale::kThree ? Format::kMxfp4
-                                                                           : Format::kNvfp4);
+  const bool fits =
+      scheme.global == GlobalScale::kDivisor ||
+      scheme.format == (scheme.global == GlobalScale::kThree ? Format::kMxfp4 : Format::kNvfp4);
   if (!fits) {
     return rotor::invalid_argument("a global scale of kind " +
                                    std::to_string(static_cast<int>(scheme.global)) + " for " +
@@ -139,8 +139,7 @@ Result<rotor::kernels::RotateQuantize> quantize_of(const rotor_quantize_args* ar
                          checked<rotor::GlobalScale>("global", args->global, 3));
   ROTOR_RETURN_IF_ERROR(check_global(what.scheme));
   ROTOR_ASSIGN_OR_RETURN(what.search, checked<rotor::ScaleSearch>("search", args->search, 2));
-  ROTOR_ASSIGN_OR_RETURN(what.order,
-                         checked<rotor::kernels::ScaleOrder>("order", args->order, 2));
+  ROTOR_ASSIGN_OR_RETURN(what.order, checked<rotor::kernels::ScaleOrder>("order", args->order, 2));
   what.global_scale = args->global_scale;
   what.amax = args->amax;
   return what;
@@ -154,9 +153,13 @@ struct rotor_kernels {
 
 extern "C" {
 
-const char* rotor_kernels_version(void) { return ROTOR_VERSION; }
+const char* rotor_kernels_version(void) {
+  return ROTOR_VERSION;
+}
 
-const char* rotor_last_error(void) { return last_error().c_str(); }
+const char* rotor_last_error(void) {
+  return last_error().c_str();
+}
 
 int64_t rotor_scale_bytes(rotor_scale_order order, int64_t rows, int64_t groups) {
   return rotor::kernels::scale_bytes(static_cast<rotor::kernels::ScaleOrder>(order), rows, groups);
@@ -197,8 +200,8 @@ rotor_status rotor_pack_weight(const rotor_weight_scheme* scheme, int64_t rows, 
   if (!made.ok() || weight == nullptr) {
     return told(made.ok() ? null_argument("weight") : made.status());
   }
-  const Result<rotor::kernels::PackedWeight> filled = rotor::kernels::pack_weight(
-      *made, rows, cols, codes, scales, global_scale, packed, stream);
+  const Result<rotor::kernels::PackedWeight> filled =
+      rotor::kernels::pack_weight(*made, rows, cols, codes, scales, global_scale, packed, stream);
   if (filled.ok()) {
     *weight = {*scheme, rows, cols, global_scale, packed};
   }
@@ -219,14 +222,15 @@ rotor_status rotor_kernels_create(rotor_stream stream, rotor_kernels** handle) {
   return told(gemm.status());
 }
 
-void rotor_kernels_destroy(rotor_kernels* handle) { delete handle; }
+void rotor_kernels_destroy(rotor_kernels* handle) {
+  delete handle;
+}
 
 rotor_status rotor_gemm_workspace_bytes(const rotor_weight* weight, int64_t m, int64_t* bytes) {
   if (weight == nullptr || bytes == nullptr) {
     return told(null_argument(weight == nullptr ? "weight" : "bytes"));
   }
-  const Result<int64_t> size =
-      rotor::kernels::packed_gemm_workspace(m, weight->rows, weight->cols);
+  const Result<int64_t> size = rotor::kernels::packed_gemm_workspace(m, weight->rows, weight->cols);
   if (size.ok()) {
     *bytes = *size;
   }

@@ -1,9 +1,9 @@
 /* librotor_kernels: Rotor's 4-bit kernels for NVIDIA GPUs, in plain C.
  *
- * Formats are those of Rotor's checkpoints (docs/formats.md): NVFP4 is E2M1 codes with an E4M3 scale
- * for each 16 and an F32 scale for the tensor, MXFP4 E2M1 codes with an E8M0 scale for each 32, INT4
- * codes -8 to 7 (stored + 8) with a BF16, F16 or F32 scale for each 16, 32, 64, 128 or 256. Codes
- * lie two a byte, the first in the low half.
+ * Formats are those of Rotor's checkpoints (docs/formats.md): NVFP4 is E2M1 codes with an E4M3
+ * scale for each 16 and an F32 scale for the tensor, MXFP4 E2M1 codes with an E8M0 scale for each
+ * 32, INT4 codes -8 to 7 (stored + 8) with a BF16, F16 or F32 scale for each 16, 32, 64, 128 or
+ * 256. Codes lie two a byte, the first in the low half.
  *
  * Every function that takes a stream enqueues on it and on the current device, and returns; what
  * goes wrong on the device shows at the next synchronization. Pointers called "device" are device
@@ -72,10 +72,10 @@ ROTOR_KERNELS_API const char* rotor_last_error(void);
 /* ---- Activations to FP4 ---- */
 
 typedef struct rotor_quantize_args {
-  int64_t rows; /* activations, any number */
-  int64_t cols; /* a multiple of the group and of the block */
-  int64_t block; /* of the Hadamard rotation: 16, 32, 64, 128, 256; 1: none */
-  rotor_format format;         /* NVFP4 or MXFP4 */
+  int64_t rows;        /* activations, any number */
+  int64_t cols;        /* a multiple of the group and of the block */
+  int64_t block;       /* of the Hadamard rotation: 16, 32, 64, 128, 256; 1: none */
+  rotor_format format; /* NVFP4 or MXFP4 */
   rotor_global_kind global;
   rotor_scale_search search;
   rotor_scale_order order;
@@ -90,8 +90,7 @@ ROTOR_KERNELS_API int64_t rotor_scale_bytes(rotor_scale_order order, int64_t row
  * to 16. scales: device, rotor_scale_bytes bytes, aligned to 4. One pass over memory. A group that
  * holds a NaN or an infinity gets the NaN scale. */
 ROTOR_KERNELS_API rotor_status rotor_quantize(const void* x, const rotor_quantize_args* args,
-                                              uint8_t* codes, uint8_t* scales,
-                                              rotor_stream stream);
+                                              uint8_t* codes, uint8_t* scales, rotor_stream stream);
 
 /* *amax (device, F32, not negative before) becomes the largest magnitude of the rotated x and of
  * itself. */
@@ -136,7 +135,8 @@ ROTOR_KERNELS_API rotor_status rotor_unpack_weight(const rotor_weight* weight, v
 
 /* ---- Products ---- */
 
-/* A handle for products on `stream`, which must outlive it: cuBLASLt and 32 MiB of device memory. */
+/* A handle for products on `stream`, which must outlive it: cuBLASLt and 32 MiB of device memory.
+ */
 ROTOR_KERNELS_API rotor_status rotor_kernels_create(rotor_stream stream, rotor_kernels** handle);
 /* Null is nothing to do. */
 ROTOR_KERNELS_API void rotor_kernels_destroy(rotor_kernels* handle);

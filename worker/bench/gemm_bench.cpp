@@ -25,8 +25,7 @@ class GemmBench {
     shape_ = shape;
     format_ = format;
     ROTOR_ASSIGN_OR_RETURN(const QuantScheme scheme, make_scheme(format, 0, DType::kBf16));
-    ROTOR_ASSIGN_OR_RETURN(
-        bytes_, kernels::packed_weight_bytes(scheme, shape.rows, shape.cols));
+    ROTOR_ASSIGN_OR_RETURN(bytes_, kernels::packed_weight_bytes(scheme, shape.rows, shape.cols));
     sets_ = timer_.sets_of(bytes_);
     ROTOR_ASSIGN_OR_RETURN(packed_, timer_.random_bytes(sets_ * bytes_, 1));
     weights_.clear();
@@ -49,12 +48,10 @@ class GemmBench {
         workspace.data(), 0, static_cast<size_t>(workspace_bytes), timer_.stream())));
     ROTOR_ASSIGN_OR_RETURN(const Scratch x, timer_.random_bf16(m * shape_.cols * 2, 3));
     ROTOR_ASSIGN_OR_RETURN(const Scratch out, timer_.random_bf16(m * shape_.rows * 2, 4));
-    ROTOR_ASSIGN_OR_RETURN(
-        const double seconds, timer_.seconds(sets_, [&](int call) {
-          return kernels::packed_gemm(gemm_, x.data(), m,
-                                      weights_[static_cast<size_t>(call % sets_)], out.data(),
-                                      workspace.data(), workspace_bytes, timer_.stream());
-        }));
+    ROTOR_ASSIGN_OR_RETURN(const double seconds, timer_.seconds(sets_, [&](int call) {
+      return kernels::packed_gemm(gemm_, x.data(), m, weights_[static_cast<size_t>(call % sets_)],
+                                  out.data(), workspace.data(), workspace_bytes, timer_.stream());
+    }));
     ROTOR_ASSIGN_OR_RETURN(const double bf16, timer_.seconds(plain_sets_, [&](int call) {
       const int64_t at = call % plain_sets_ * shape_.rows * shape_.cols;
       kernels::GemmCall product;

@@ -32,9 +32,10 @@ KernelCommands::KernelCommands(CLI::App& app)
       ->check(CLI::IsMember({"tiles", "rows"}));
   quantize_->add_option("--scale-search", search_, "absmax (default) or mse")
       ->check(CLI::IsMember({"absmax", "mse"}));
-  gemm_->add_option("--shape", shape_,
-                    "Outputs and inputs of one linear, as 8192,28672; default: those of Llama-70B "
-                    "and Qwen3-32B")
+  gemm_
+      ->add_option("--shape", shape_,
+                   "Outputs and inputs of one linear, as 8192,28672; default: those of Llama-70B "
+                   "and Qwen3-32B")
       ->delimiter(',')
       ->expected(2)
       ->check(CLI::PositiveNumber);
@@ -85,8 +86,8 @@ Result<std::string> KernelCommands::run_gemm() const {
   options.formats = formats_of(formats_);
   replace(options.counts, counts_);
   if (!shape_.empty()) {
-    options.shapes = {{std::to_string(shape_[0]) + " x " + std::to_string(shape_[1]), shape_[0],
-                       shape_[1]}};
+    options.shapes = {
+        {std::to_string(shape_[0]) + " x " + std::to_string(shape_[1]), shape_[0], shape_[1]}};
   }
   ROTOR_ASSIGN_OR_RETURN(const GemmBenchResult result, run_gemm_bench(options));
   return gemm_bench_json(result);
@@ -103,9 +104,13 @@ Status no_cuda() {
 
 }  // namespace
 
-Result<std::string> KernelCommands::run_quantize() const { return no_cuda(); }
+Result<std::string> KernelCommands::run_quantize() const {
+  return no_cuda();
+}
 
-Result<std::string> KernelCommands::run_gemm() const { return no_cuda(); }
+Result<std::string> KernelCommands::run_gemm() const {
+  return no_cuda();
+}
 
 #endif
 

@@ -29,8 +29,8 @@ class KernelTimer {
   /// Sets of `bytes` each that are together four times the cache: 2 to 64.
   int sets_of(int64_t bytes) const;
 
-  /// Seconds a call: `enqueue(i)` enqueues call i, which works on set i modulo `sets`. The median of
-  /// some replays.
+  /// Seconds a call: `enqueue(i)` enqueues call i, which works on set i modulo `sets`. The median
+  /// of some replays.
   Result<double> seconds(int sets, const std::function<Status(int)>& enqueue);
 
   /// Bytes a second of a large copy in device memory, read and written together.
@@ -45,6 +45,8 @@ class KernelTimer {
   KernelTimer(kernels::Stream stream, int64_t cache_bytes)
       : stream_(std::move(stream)), cache_bytes_(cache_bytes) {}
 
+  /// Seconds a call of what `enqueue` enqueues, which is `calls` of them.
+  Result<double> median(int calls, const std::function<Status()>& enqueue);
   Result<kernels::Scratch> repeated(int64_t bytes, const void* piece, int64_t piece_bytes);
 
   kernels::Stream stream_;

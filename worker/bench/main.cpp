@@ -1,5 +1,5 @@
-// rotor-bench: what a layer of a known model or a kernel costs on this machine, without a service; and models
-// of random weights to time whole jobs on.
+// rotor-bench: what a layer of a known model or a kernel costs on this machine, without a service;
+// and models of random weights to time whole jobs on.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 

@@ -40,13 +40,11 @@ class QuantizeBench {
     ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch codes, timer_.random_bytes(sets * count / 2, 3));
     ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch stored, timer_.random_bytes(sets * scales, 4));
     const auto source = [&](int call) { return x.as<uint16_t>() + call % sets * count; };
-    ROTOR_ASSIGN_OR_RETURN(
-        const double seconds, timer_.seconds(sets, [&](int call) {
-          return kernels::rotate_quantize(source(call), what,
-                                          codes.as<uint8_t>() + call % sets * count / 2,
-                                          stored.as<uint8_t>() + call % sets * scales,
-                                          timer_.stream());
-        }));
+    ROTOR_ASSIGN_OR_RETURN(const double seconds, timer_.seconds(sets, [&](int call) {
+      return kernels::rotate_quantize(source(call), what,
+                                      codes.as<uint8_t>() + call % sets * count / 2,
+                                      stored.as<uint8_t>() + call % sets * scales, timer_.stream());
+    }));
     ROTOR_ASSIGN_OR_RETURN(const double unfused, timer_.seconds(sets, [&](int call) -> Status {
       uint16_t* to = out.as<uint16_t>() + call % sets * count;
       const void* rotated = source(call);

@@ -1,5 +1,6 @@
-// `rotor-bench quantize-activations`: the fused rotation and quantization (kernels/rotate_quantize.h)
-// beside the pair of kernels that the calibration's forward pass runs one after the other, and a copy.
+// `rotor-bench quantize-activations`: the fused rotation and quantization
+// (kernels/rotate_quantize.h) beside the pair of kernels that the calibration's forward pass runs
+// one after the other, and a copy.
 //
 // Thread-safety: main thread, on the current GPU. Errors: those of the kernels and of CUDA.
 #pragma once

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "kernels/packed_weight.h"
-#include "quant/format/codes.h"
 #include "quant/format/bf16.h"
+#include "quant/format/codes.h"
 #include "quant/quantized_matrix.h"
 #include "tests/unit/kernels/cuda_test.h"
 
@@ -120,7 +120,8 @@ class PackedTest : public CudaTest {
                       double weight_error = 0.0) {
     std::vector<double> bounds;
     for (size_t i = 0; i < reference.product.size(); ++i) {
-      bounds.push_back(std::abs(reference.product[i]) * 0x1p-8 + reference.magnitude[i] * (0x1p-18 + weight_error));
+      bounds.push_back(std::abs(reference.product[i]) * 0x1p-8 +
+                       reference.magnitude[i] * (0x1p-18 + weight_error));
     }
     expect_near(reference.product, bounds, rows, DType::kBf16, out);
   }

@@ -34,8 +34,7 @@ class PackedWgmma : public PackedTest {
                      << ", global " << static_cast<int>(scheme.global) << ", " << m << " x " << cols
                      << " to " << rows << ", " << tokens << " tokens a tile");
         const DeviceBuffer out = poisoned(DType::kBf16, m * rows);
-        ASSERT_OK(
-            packed_wgmma(source.data(), m, device.weight, out.data(), stream(), tokens));
+        ASSERT_OK(packed_wgmma(source.data(), m, device.weight, out.data(), stream(), tokens));
         // Only INT4's products of code and scale do not fit BF16.
         expect_product(reference, rows, out, scheme.format == Format::kInt4 ? 0x1p-9 : 0.0);
       }

@@ -42,8 +42,8 @@ class RotateQuantizeTest : public CudaTest {
     std::vector<float> out = x;
     SerialParallel serial;
     if (what.block != 1) {
-      EXPECT_OK(rotate_rows(x.data(), DType::kF32, what.rows, what.cols, what.block, out.data(),
-                            serial));
+      EXPECT_OK(
+          rotate_rows(x.data(), DType::kF32, what.rows, what.cols, what.block, out.data(), serial));
     }
     return out;
   }
@@ -107,8 +107,8 @@ class RotateQuantizeTest : public CudaTest {
     const int64_t scales = scale_bytes(what.order, what.rows, groups);
     const DeviceBuffer codes = poisoned(DType::kU8, count / 2);
     const DeviceBuffer stored = poisoned(DType::kU8, scales);
-    EXPECT_OK(rotate_quantize(source.data(), what, codes.as<uint8_t>(), stored.as<uint8_t>(),
-                              stream()));
+    EXPECT_OK(
+        rotate_quantize(source.data(), what, codes.as<uint8_t>(), stored.as<uint8_t>(), stream()));
     return {bytes_of(codes, count / 2), bytes_of(stored, scales)};
   }
 
@@ -145,8 +145,11 @@ TEST_F(RotateQuantizeTest, GivesTheCpusBitsForEveryBlockShapeFormatAndOrder) {
     for (const int64_t block : {1, 16, 32, 64, 128, 256}) {
       const int64_t unit = std::max(block, scheme.group_size);
       for (const ScaleOrder order : {ScaleOrder::kRows, ScaleOrder::kTiles}) {
-        for (const auto& [rows, cols] : {std::pair{int64_t{1}, unit}, {3, unit}, {130, 3 * unit},
-                                         {129, 5 * unit}, {2, int64_t{28672}}}) {
+        for (const auto& [rows, cols] : {std::pair{int64_t{1}, unit},
+                                         {3, unit},
+                                         {130, 3 * unit},
+                                         {129, 5 * unit},
+                                         {2, int64_t{28672}}}) {
           check(random_values(rows * cols, 3.0F),
                 {rows, cols, block, scheme, ScaleSearch::kAbsmax, order, global_scale});
         }
@@ -250,8 +253,8 @@ TEST_F(RotateQuantizeTest, MseChoosesNoWorseScalesThanTheCpu) {
           const size_t at = g * static_cast<size_t>(scheme.group_size) + i;
           ASSERT_EQ(int{codes[at]}, int{e2m1_encode(values[at] / mine[g])});
           const auto squared = [&](float scale) {
-            const double off = double{values[at]} -
-                               double{e2m1_round(values[at] / scale)} * double{scale};
+            const double off =
+                double{values[at]} - double{e2m1_round(values[at] / scale)} * double{scale};
             return off * off;
           };
           error += squared(mine[g]);
@@ -271,7 +274,8 @@ TEST(RotateQuantizeArguments, AreRefusedBeforeTheDeviceIsTouched) {
     return rotate_quantize(x, what, memory, memory, nullptr);
   };
   const QuantScheme int4{Format::kInt4, 32, DType::kBf16, GlobalScale::kDivisor};
-  EXPECT_FAILS(call({1, 64, 16, int4}, memory), Code::kUnimplemented, "UNSUPPORTED_ON_CUDA", "int4");
+  EXPECT_FAILS(call({1, 64, 16, int4}, memory), Code::kUnimplemented, "UNSUPPORTED_ON_CUDA",
+               "int4");
   for (const int64_t block : {2, 8, 24, 512}) {
     EXPECT_FAILS(call({1, 3072, block, kNvfp4}, memory), Code::kUnimplemented,
                  "UNSUPPORTED_ON_CUDA", "powers of two from 16 to 256");

@@ -2,4 +2,5 @@
 #ifdef __cplusplus
 extern "C"
 #endif
-const char* wrong_from_c(void);
+    const char*
+    wrong_from_c(void);

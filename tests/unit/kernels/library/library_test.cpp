@@ -24,7 +24,9 @@ class Library : public PackedTest {
   }
 };
 
-TEST(LibraryHeader, IsPlainCAndTellsErrors) { EXPECT_EQ(wrong_from_c(), nullptr); }
+TEST(LibraryHeader, IsPlainCAndTellsErrors) {
+  EXPECT_EQ(wrong_from_c(), nullptr);
+}
 
 TEST_F(Library, QuantizesAsTheKernelsDo) {
   std::vector<float> x = random_values(130 * 256, 2.0F);
@@ -33,10 +35,14 @@ TEST_F(Library, QuantizesAsTheKernelsDo) {
   ASSERT_EQ(rotor_rotated_max_abs(source.data(), 130, 256, 128, amax.as<float>(), stream()),
             ROTOR_OK)
       << rotor_last_error();
-  const rotor_quantize_args args{130,          256,
-                                 128,          ROTOR_NVFP4,
-                                 ROTOR_GLOBAL_DIVISOR, ROTOR_ABSMAX,
-                                 ROTOR_SCALES_IN_TILES, 1.0F,
+  const rotor_quantize_args args{130,
+                                 256,
+                                 128,
+                                 ROTOR_NVFP4,
+                                 ROTOR_GLOBAL_DIVISOR,
+                                 ROTOR_ABSMAX,
+                                 ROTOR_SCALES_IN_TILES,
+                                 1.0F,
                                  amax.as<float>()};
   const int64_t scale_count = rotor_scale_bytes(ROTOR_SCALES_IN_TILES, 130, 16);
   ASSERT_EQ(scale_count, 2 * 4 * 512);
@@ -75,10 +81,10 @@ TEST_F(Library, MultipliesWithPackedWeights) {
     ASSERT_EQ(rotor_packed_weight_bytes(&schemes[i], kRows, kCols, &bytes), ROTOR_OK);
     const DeviceBuffer memory = poisoned(DType::kU8, bytes);
     rotor_weight weight{};
-    ASSERT_EQ(rotor_pack_weight(&schemes[i], kRows, kCols, codes.as<uint8_t>(),
-                                scales.as<uint8_t>(), matrix.global_scale, memory.data(), &weight,
-                                stream()),
-              ROTOR_OK)
+    ASSERT_EQ(
+        rotor_pack_weight(&schemes[i], kRows, kCols, codes.as<uint8_t>(), scales.as<uint8_t>(),
+                          matrix.global_scale, memory.data(), &weight, stream()),
+        ROTOR_OK)
         << rotor_last_error();
     std::vector<float> weights = weights_of(matrix);
     const DeviceBuffer decoded = poisoned(DType::kBf16, kRows * kCols);
