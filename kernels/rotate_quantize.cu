@@ -301,10 +301,9 @@ Result<Grid> resident_grid(Kernel* kernel, int64_t count, int64_t padding_words 
   ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaOccupancyMaxActiveBlocksPerMultiprocessor(
       &blocks, kernel, grid.threads, static_cast<size_t>(grid.shared_bytes))));
   const int64_t runs = (count + kRun - 1) / kRun;
-  const int64_t work = std::max((runs + kWarps - 1) / kWarps,
-                                (padding_words + kBlockThreads - 1) / kBlockThreads);
-  grid.blocks = std::min<int64_t>(work,
-                                  static_cast<int64_t>(processors) * std::max(blocks, 1));
+  const int64_t work =
+      std::max((runs + kWarps - 1) / kWarps, (padding_words + kBlockThreads - 1) / kBlockThreads);
+  grid.blocks = std::min<int64_t>(work, static_cast<int64_t>(processors) * std::max(blocks, 1));
   return grid;
 }
 

@@ -103,8 +103,7 @@ Result<double> KernelTimer::median(int calls, const std::function<Status()>& enq
     ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaEventRecord(end.get(), stream())));
     ROTOR_RETURN_IF_ERROR(stream_.synchronize());
     float milliseconds = 0.0F;
-    ROTOR_RETURN_IF_ERROR(
-        ROTOR_CUDA(cudaEventElapsedTime(&milliseconds, begin.get(), end.get())));
+    ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaEventElapsedTime(&milliseconds, begin.get(), end.get())));
     time = double{milliseconds} * 1e-3 / calls;
   }
   std::nth_element(times.begin(), times.begin() + kReplays / 2, times.end());
@@ -117,14 +116,14 @@ Result<double> KernelTimer::copy_rate() {
   ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch to, random_bytes(kBytes, 2));
   constexpr int kCopies = 4;
   // Not through a graph, whose copies are made another, slower way.
-  ROTOR_ASSIGN_OR_RETURN(const double time, median(kCopies, [&]() -> Status {
-                           for (int i = 0; i < kCopies; ++i) {
-                             ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(
-                                 cudaMemcpyAsync(to.data(), from.data(), kBytes,
-                                                 cudaMemcpyDeviceToDevice, stream())));
-                           }
-                           return {};
-                         }));
+  ROTOR_ASSIGN_OR_RETURN(
+      const double time, median(kCopies, [&]() -> Status {
+        for (int i = 0; i < kCopies; ++i) {
+          ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(
+              cudaMemcpyAsync(to.data(), from.data(), kBytes, cudaMemcpyDeviceToDevice, stream())));
+        }
+        return {};
+      }));
   return 2.0 * static_cast<double>(kBytes) / time;
 }
 

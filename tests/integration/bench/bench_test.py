@@ -67,5 +67,31 @@ class MakeCheckpoint(unittest.TestCase):
             self.assertIn(str(output), again.stderr)
 
 
+class Kernels(unittest.TestCase):
+    """With a GPU they time; without one they say so. Figures are for docs/kernels.md, not for a test."""
+
+    def time(self, *command):
+        done = run(BENCH, *command)
+        if done.returncode == 0:
+            return json.loads(done.stdout)
+        self.assertRegex(done.stderr, "this build has no CUDA|install NVIDIA's driver|CUDA_NO_DEVICE|no CUDA-capable")
+        return None
+
+    def test_products_are_timed_beside_bf16(self):
+        result = self.time("gemm", "--format", "nvfp4,int4", "--m", "1,40", "--shape", "256,512")
+        if result is not None:
+            self.assertEqual([(time["format"], time["m"]) for time in result["times"]],
+                             [("nvfp4", 1), ("nvfp4", 40), ("int4", 1), ("int4", 40)])
+            for time in result["times"]:
+                self.assertGreater(time["seconds"], 0)
+                self.assertGreater(time["bf16_seconds"], 0)
+
+    def test_quantization_is_timed_beside_the_pair_and_a_copy(self):
+        result = self.time("quantize-activations", "--format", "mxfp4", "--m", "3", "--k", "512")
+        if result is not None:
+            self.assertGreater(result["copy_gb_per_second"], 0)
+            time, = result["times"]
+            self.assertAlmostEqual(time["speedup"], time["unfused_seconds"] / time["seconds"], delta=0.01 * time["speedup"])
+
 if __name__ == "__main__":
     unittest.main()
