@@ -109,7 +109,7 @@ TEST_F(Library, MultipliesWithPackedWeights) {
       EXPECT_EQ(rotor_gemm(handle.get(), source.data(), m, &weight, out.data(), workspace.data(),
                            workspace_bytes - 1, stream()),
                 ROTOR_OUT_OF_MEMORY);
-      EXPECT_NE(std::strstr(rotor_last_error(), "WORKSPACE_TOO_SMALL"), nullptr)
+      EXPECT_NE(std::strstr(rotor_last_error(), "this product needs"), nullptr)
           << rotor_last_error();
     }
   }
