@@ -310,7 +310,8 @@ float factor_of(const PackedWeight& weight) {
 
 /// Splits that fill the GPU where the tiles alone do not.
 int choose_splits(int64_t places, int64_t chunks, int processors) {
-  const int64_t wanted = processors / std::max<int64_t>(places, 1);
+  constexpr int kBlocksAProcessor = 4;
+  const int64_t wanted = int64_t{processors} * kBlocksAProcessor / std::max<int64_t>(places, 1);
   const int64_t most = std::max<int64_t>(chunks / kWarps, 1);
   return static_cast<int>(std::clamp<int64_t>(std::min(wanted, most), 1, kMostSplits));
 }
@@ -354,7 +355,7 @@ Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* o
       ROTOR_CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device)));
   const PackedLayout layout(weight.scheme, weight.rows, weight.cols);
   const auto* const data = static_cast<const uint8_t*>(weight.data);
-  const bool pairs = cut.tiles == 2 || (cut.tiles == 0 && m > 1);
+  const bool pairs = cut.tiles == 2;
   const int64_t places = (layout.tiles + (pairs ? 1 : 0)) / (pairs ? 2 : 1);
   const int splits = cut.splits > 0 ? cut.splits : choose_splits(places, layout.chunks, processors);
   auto* const arrived = static_cast<unsigned*>(workspace);
