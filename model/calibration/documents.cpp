@@ -17,16 +17,9 @@ using nlohmann::json;
 constexpr JsonLimits kArrayLimits = {
     .max_depth = 8, .max_bytes = size_t{1} << 30, .max_values = size_t{1} << 26};
 
-constexpr std::string_view kMessagesRemedy =
-    "chat messages are not supported; turn each line into token ids first:\n"
-    "    import json, transformers\n"
-    "    tokenizer = transformers.AutoTokenizer.from_pretrained(\"MODEL\")\n"
-    "    with open(\"ids.jsonl\", \"w\") as out:\n"
-    "        for line in open(\"messages.jsonl\"):\n"
-    "            ids = tokenizer.apply_chat_template(json.loads(line)[\"messages\"], "
-    "tokenize=True,\n"
-    "                                                return_dict=False)\n"
-    "            out.write(json.dumps({\"input_ids\": ids}) + \"\\n\")";
+constexpr std::string_view kChatRemedy =
+    "chats are rendered first, by the model's own template: `rotor prepare-calibration MODEL "
+    "--calibration FILE --output ids.jsonl` (`rotor quantize` does it by itself)";
 
 Status bad_value(const DocumentPlace& place, const std::string& key, const json& found,
                  const std::string& expected) {
@@ -105,11 +98,17 @@ Result<Document> parse_document(DocumentPlace place, json value, bool may_be_str
       return bad_value(document.place, "text", text, "it must be a string");
     }
     document.text = std::move(text.get_ref<std::string&>());
+    const json special = value.value("add_special_tokens", json(true));
+    if (!special.is_boolean()) {
+      return bad_value(document.place, "add_special_tokens", special, "it must be true or false");
+    }
+    document.special_tokens = special.get<bool>();
     return document;
   }
-  if (value.contains("messages")) {
-    return bad_document(document.place, std::string(kMessagesRemedy))
-        .with_detail("key", "messages");
+  for (const char* key : {"messages", "conversations", "completion"}) {
+    if (value.contains(key)) {
+      return bad_document(document.place, std::string(kChatRemedy)).with_detail("key", key);
+    }
   }
   return bad_document(document.place, "has neither \"text\" nor \"input_ids\"");
 }

@@ -29,13 +29,14 @@ struct Document {
   DocumentPlace place;
   bool has_ids = false;
   std::string text;
+  bool special_tokens = true;  // of text: `add_special_tokens`
   std::vector<int32_t> ids;
 };
 
 /// Ids whose `attention_mask` is 0 are padding, and left out. Hands out the documents of `path` in
 /// order until the sink returns false. Errors: those of the sink and of reading;
 /// BAD_CALIBRATION_DATA for broken JSON, wrong types, ids outside [0, vocab_size), an empty file,
-/// `messages` instead of text.
+/// chats, which are to be rendered first.
 Status read_documents(FileSystem& fs, const std::string& path, int64_t vocab_size,
                       const std::function<Result<bool>(Document)>& sink);
 

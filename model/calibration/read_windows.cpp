@@ -31,6 +31,14 @@ class WindowReader {
       if (cutter_.full()) {
         break;
       }
+      if (path.ends_with(".parquet") || path.ends_with(".arrow")) {
+        return invalid_argument(path +
+                                ": Parquet and Arrow files are made into token ids first: "
+                                "`rotor prepare-calibration MODEL --calibration FILE "
+                                "--output ids.jsonl` (`rotor quantize` does it by itself)")
+            .with_reason("BAD_CALIBRATION_DATA")
+            .with_detail("file", path);
+      }
       const bool is_json = path.ends_with(".json") || path.ends_with(".jsonl");
       ROTOR_RETURN_IF_ERROR(is_json ? read_json(path) : read_text(path));
       cutter_.end_run();
@@ -66,7 +74,8 @@ class WindowReader {
     const bool packed = source_.mode == CalibrationMode::kPacked;
     if (!document.has_ids) {
       const int64_t most = packed ? cutter_.missing_ids() : source_.seq_len;
-      Result<std::vector<int32_t>> ids = encode(document.place.file, document.text, most);
+      Result<std::vector<int32_t>> ids =
+          encode(document.place.file, document.text, most, document.special_tokens);
       if (!ids.ok()) {
         return ids.status()
             .with_context(document.place.text())
@@ -84,7 +93,7 @@ class WindowReader {
   }
 
   Result<std::vector<int32_t>> encode(const std::string& path, std::string_view text,
-                                      int64_t max_ids) const {
+                                      int64_t max_ids, bool special_tokens = true) const {
     if (tokenizer_ == nullptr) {
       return invalid_argument(path +
                               ": holds text, and the model has no tokenizer.json to turn it "
@@ -93,7 +102,8 @@ class WindowReader {
           .with_reason("NEEDS_TOKENIZER")
           .with_detail("file", path);
     }
-    ROTOR_ASSIGN_OR_RETURN(std::vector<int32_t> ids, tokenizer_->encode(text, max_ids));
+    ROTOR_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                           tokenizer_->encode(text, max_ids, special_tokens));
     const auto outside =
         std::find_if(ids.begin(), ids.end(), [&](int32_t id) { return id >= config_.vocab_size; });
     if (outside != ids.end()) {

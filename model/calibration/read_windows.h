@@ -5,8 +5,9 @@
 //   *.jsonl  one JSON object a line, blank lines allowed;
 //   *.json   an array of strings or of such objects;
 //   other    text: the whole file is one document.
-// An object holds `text`, or `input_ids` (taken as they are, no special tokens added). `messages`
-// is refused, with the few lines of Python that turn it into input_ids.
+// An object holds `text` (with `add_special_tokens` false as it is), or `input_ids` (taken as they
+// are, no special tokens added; those that `attention_mask` takes out are left out). Chats, Parquet
+// and Arrow are refused, with the command that makes input_ids of them.
 //
 // A text file's ids (special tokens added once) are cut into windows that do not overlap, and the
 // rest is dropped; several text files are each cut by themselves. The documents of a .jsonl or

@@ -41,7 +41,8 @@ class BpeTokenizer final : public Tokenizer {
 
   int64_t vocab_size() const override { return vocab_size_; }
 
-  Result<std::vector<int32_t>> encode(std::string_view text, int64_t max_ids) const override {
+  Result<std::vector<int32_t>> encode(std::string_view text, int64_t max_ids,
+                                      bool special_tokens) const override {
     if (const size_t valid = valid_utf8_prefix(text); valid < text.size()) {
       return invalid_argument("the text is not UTF-8 at byte " + std::to_string(valid) +
                               ": convert it, for example with iconv")
@@ -49,7 +50,7 @@ class BpeTokenizer final : public Tokenizer {
           .with_detail("offset", std::to_string(valid));
     }
     std::unique_ptr<Scratch> scratch = take_scratch();
-    Result<std::vector<int32_t>> ids = encode_with(*scratch, text, max_ids);
+    Result<std::vector<int32_t>> ids = encode_with(*scratch, text, max_ids, special_tokens);
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(scratch));
     return ids;
@@ -71,8 +72,8 @@ class BpeTokenizer final : public Tokenizer {
     return taken;
   }
 
-  Result<std::vector<int32_t>> encode_with(Scratch& scratch, std::string_view text,
-                                           int64_t max_ids) const;
+  Result<std::vector<int32_t>> encode_with(Scratch& scratch, std::string_view text, int64_t max_ids,
+                                           bool special_tokens) const;
   Status encode_plain(Scratch& scratch, const Piece& text, int64_t max_ids,
                       std::vector<int32_t>& ids) const;
 
@@ -104,8 +105,8 @@ Status BpeTokenizer::encode_plain(Scratch& scratch, const Piece& text, int64_t m
 }
 
 Result<std::vector<int32_t>> BpeTokenizer::encode_with(Scratch& scratch, std::string_view text,
-                                                       int64_t max_ids) const {
-  std::vector<int32_t> ids = post_processor_.before;
+                                                       int64_t max_ids, bool special_tokens) const {
+  std::vector<int32_t> ids = special_tokens ? post_processor_.before : std::vector<int32_t>();
   const auto add_token = [&](int32_t id) {
     ids.push_back(id);
     return static_cast<int64_t>(ids.size()) >= max_ids ? enough_ids() : Status();
@@ -129,7 +130,9 @@ Result<std::vector<int32_t>> BpeTokenizer::encode_with(Scratch& scratch, std::st
     return ids;
   }
   ROTOR_RETURN_IF_ERROR(status);
-  ids.insert(ids.end(), post_processor_.after.begin(), post_processor_.after.end());
+  if (special_tokens) {
+    ids.insert(ids.end(), post_processor_.after.begin(), post_processor_.after.end());
+  }
   return ids;
 }
 

@@ -35,15 +35,16 @@ class Tokenizer {
   /// One more than the largest token id, added tokens included.
   virtual int64_t vocab_size() const = 0;
 
-  /// The ids of `text` (UTF-8), with the special tokens that the post-processor puts around it.
+  /// The ids of `text` (UTF-8), and where `special_tokens` is set those that the post-processor
+  /// puts around it.
   /// Stops early once there are `max_ids` ids or more: the first max_ids are then those of the
   /// whole text, and what follows them is unspecified.
   ///
   /// Errors: INVALID_ARGUMENT, reason INVALID_UTF8, detail "offset" (bytes from the start of text);
   /// UNTOKENIZABLE_TEXT for a character that has no token where the file names no unknown token;
   /// RESOURCE_EXHAUSTED where a regular expression of the file takes too long on this text.
-  virtual Result<std::vector<int32_t>> encode(std::string_view text,
-                                              int64_t max_ids = kAllIds) const = 0;
+  virtual Result<std::vector<int32_t>> encode(std::string_view text, int64_t max_ids = kAllIds,
+                                              bool special_tokens = true) const = 0;
 };
 
 /// Opens a tokenizer.json. Errors: NOT_FOUND, INVALID_ARGUMENT (BAD_TOKENIZER: names the file and

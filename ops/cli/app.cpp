@@ -63,6 +63,7 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
       ->envname("ROTOR_CONFIG");
   CommandSet set{app, output, {}};
   add_quantize(set);
+  add_prepare_calibration(set);
   add_submit(set);
   add_jobs(set);
   add_job_actions(set);

@@ -7,9 +7,12 @@
 #include "ops/cli/executables.h"
 #include "ops/cli/exit_code.h"
 #include "ops/cli/follow.h"
+#include "ops/cli/prepare_calibration.h"
 #include "ops/cli/state_dir.h"
 #include "ops/cli/supervisor.h"
+#include "proto/convert.h"
 #include "proto/pause_reasons.h"
+#include "proto/windows.h"
 
 namespace rotor::cli {
 namespace {
@@ -25,6 +28,29 @@ std::string real_path(const std::string& path) {
   std::error_code error;
   const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
   return error ? path : real.string();
+}
+
+/// Makes token ids of calibration data that no coordinator reads, and names them instead.
+Status prepare(v1::JobSpec& spec, const StateDir& state, Console& console) {
+  CalibrationSettings settings;
+  for (const std::string& file : spec.calibration().files()) {
+    settings.sources.push_back(parse_calibration_source(file));
+  }
+  ROTOR_RETURN_IF_ERROR(check_weights(settings.sources));
+  if (!need_preparation(settings.sources)) {
+    return {};
+  }
+  ROTOR_ASSIGN_OR_RETURN(const v1::JobSpec full, with_defaults(spec));
+  settings.model = spec.model();
+  settings.source = calibration_source(full, {});
+  settings.output = state.calibration();
+  console.note("preparing calibration data");
+  ROTOR_RETURN_IF_ERROR(prepare_calibration(settings).status());
+  // Chosen already, and of this length each.
+  spec.mutable_calibration()->clear_files();
+  spec.mutable_calibration()->add_files(real_path(state.calibration().string()));
+  spec.mutable_calibration()->set_seed(0);
+  return {};
 }
 
 void resolve_links(v1::JobSpec& spec) {
@@ -284,6 +310,12 @@ int quantize(const QuantizeOptions& options, const Programs& programs,
   // Meant for a coordinator elsewhere; the private one speaks no TLS, and ranks inherit these.
   for (const char* name : {"ROTOR_TLS_CA", "ROTOR_TLS_CERT", "ROTOR_TLS_KEY"}) {
     ::unsetenv(name);
+  }
+  if (const Status status = prepare(spec, *state, console); !status.ok()) {
+    if (state->fresh()) {
+      state->discard();
+    }
+    return console.fail(status);
   }
   adopt_orphans();
   QuantizeRun run(options, spec, *state, programs, stop_count, console);

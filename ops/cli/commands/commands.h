@@ -37,6 +37,7 @@ CLI::App& add_command(CommandSet& set, const std::string& name, const std::strin
 }
 
 void add_quantize(CommandSet& set);
+void add_prepare_calibration(CommandSet& set);
 void add_submit(CommandSet& set);
 void add_jobs(CommandSet& set);
 /// status, cancel, pause, resume, delete

@@ -67,6 +67,18 @@ TEST_F(Documents, LeavesPaddingOut) {
   refuses("b.jsonl", R"({"input_ids": [1], "attention_mask": 1})", "attention_mask");
 }
 
+TEST_F(Documents, TellsOfTextWhoseSpecialTokensAreInIt) {
+  std::vector<bool> special;
+  const std::string path = directory_.put(
+      "a.jsonl", "{\"text\": \"a\", \"add_special_tokens\": false}\n{\"text\": \"b\"}");
+  ASSERT_OK(read_documents(posix_file_system(), path, 16, [&](Document document) {
+    special.push_back(document.special_tokens);
+    return Result<bool>(true);
+  }));
+  EXPECT_EQ(special, (std::vector<bool>{false, true}));
+  refuses("b.jsonl", R"({"text": "a", "add_special_tokens": 1})", "add_special_tokens");
+}
+
 TEST_F(Documents, StopsWhenTheSinkHasEnough) {
   const auto got = read(directory_.put("a.jsonl", "{\"text\": \"one\"}\n{broken"), 1);
   ASSERT_OK(got);
@@ -114,9 +126,11 @@ TEST_F(Documents, Faults32_EmptyFilesAreRefused) {
 }
 
 // faults.32
-TEST_F(Documents, Faults32_MessagesAreRefusedWithTheWayOut) {
-  const std::string line = R"({"messages": [{"role": "user", "content": "hi"}]})";
-  refuses("a.jsonl", line, "apply_chat_template");
+TEST_F(Documents, Faults32_ChatsAreRefusedWithTheWayOut) {
+  for (const char* line : {R"({"messages": [{"role": "user", "content": "hi"}]})",
+                           R"({"conversations": []})", R"({"prompt": "", "completion": ""})"}) {
+    refuses("a.jsonl", line, "rotor prepare-calibration MODEL");
+  }
 }
 
 }  // namespace

@@ -17,8 +17,8 @@ using Ids = std::vector<int32_t>;
 class LetterTokenizer final : public Tokenizer {
  public:
   int64_t vocab_size() const override { return 27; }
-  Result<Ids> encode(std::string_view text, int64_t max_ids) const override {
-    Ids ids = {0};
+  Result<Ids> encode(std::string_view text, int64_t max_ids, bool special_tokens) const override {
+    Ids ids = special_tokens ? Ids{0} : Ids{};
     for (size_t i = 0; i < text.size() && static_cast<int64_t>(ids.size()) < max_ids; ++i) {
       if (text[i] == '\xFF') {
         return invalid_argument("not UTF-8")
@@ -61,6 +61,21 @@ TEST_F(ReadWindows, PacksDocuments) {
   const auto windows = calibration(source({path}, 3));
   ASSERT_OK(windows);
   EXPECT_EQ(windows->ids, (Ids{0, 1, 2, 0, 3, 9, 10, 11, 12}));
+}
+
+TEST_F(ReadWindows, AddsNoSpecialTokensToTextThatHasThem) {
+  const std::string path = directory_.put(
+      "a.jsonl", "{\"text\": \"abc\", \"add_special_tokens\": false}\n{\"text\": \"de\"}\n");
+  const auto windows = calibration(source({path}, 2));
+  ASSERT_OK(windows);
+  EXPECT_EQ(windows->ids, (Ids{1, 2, 3, 0, 4, 5}));
+}
+
+TEST_F(ReadWindows, RefusesColumnsWithTheWayOut) {
+  for (const char* name : {"a.parquet", "a.arrow"}) {
+    EXPECT_FAILS(calibration(source({directory_.put(name, "PAR1")})), Code::kInvalidArgument,
+                 "BAD_CALIBRATION_DATA", "rotor prepare-calibration MODEL");
+  }
 }
 
 TEST_F(ReadWindows, TakesAWindowOfEachDocument) {

@@ -77,6 +77,23 @@ TEST(Tokenizer, KnowsTheSizeOfItsVocabulary) {
   EXPECT_EQ(open(file).value()->vocab_size(), 5001);
 }
 
+TEST(Tokenizer, LeavesOutTheSpecialTokensAroundAText) {
+  json file = demo();
+  file["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single",
+       {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}},
+        {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", json::array()},
+      {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {7}}, {"tokens", {"<s>"}}}}}}};
+  const auto tokenizer = open(file);
+  ASSERT_OK(tokenizer);
+  const std::vector<int32_t> with = (*tokenizer)->encode("some words").value();
+  ASSERT_EQ(with.front(), 7);
+  EXPECT_EQ((*tokenizer)->encode("some words", Tokenizer::kAllIds, false).value(),
+            std::vector<int32_t>(with.begin() + 1, with.end()));
+}
+
 TEST(Tokenizer, StopsWhereThereAreEnoughIds) {
   const auto tokenizer = open_tokenizer(kDemo);
   ASSERT_OK(tokenizer);
