@@ -11,14 +11,11 @@
 #include "worker/pipeline/flops.h"
 #include "worker/pipeline/input_peaks.h"
 #include "worker/pipeline/result_text.h"
+#include "worker/pipeline/starved_experts.h"
 #include "worker/pipeline/waves.h"
 
 namespace rotor::worker {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// Every rank's numbers, added up.
 Status sum_over_ranks(Communicator& comm, std::vector<int64_t>* numbers) {
@@ -97,8 +94,10 @@ class ExpertStage {
       for (int64_t expert = 0; expert < experts_; ++expert) {
         tokens_[static_cast<size_t>(expert)] += input.routing.rows(expert);
         if (has_static_input() && input.routing.rows(expert) > 0) {
-          ROTOR_ASSIGN_OR_RETURN(const Tensor rows, rotated_rows(input, expert));
-          ROTOR_RETURN_IF_ERROR(by_expert.fold(expert, rows));
+          ROTOR_ASSIGN_OR_RETURN(const Tensor rows,
+                                 context_.decoder.expert_input(stage_, input, expert));
+          ROTOR_ASSIGN_OR_RETURN(const Tensor seen, rotated(rows));
+          ROTOR_RETURN_IF_ERROR(by_expert.fold(expert, seen));
         }
       }
     }
@@ -111,16 +110,16 @@ class ExpertStage {
     return {};
   }
 
-  Result<Tensor> rotated_rows(const RoutedRows& input, int64_t expert) {
-    ROTOR_ASSIGN_OR_RETURN(const Tensor rows, context_.decoder.expert_input(stage_, input, expert));
+  /// Rows of an expert as its linears multiply with them.
+  Result<Tensor> rotated(const Tensor& rows) {
     const int rotation = stage_rotation(plan_);
     if (rotation == 0) {
       return rows;
     }
-    ROTOR_ASSIGN_OR_RETURN(Tensor rotated,
+    ROTOR_ASSIGN_OR_RETURN(Tensor out,
                            context_.backend.allocate(rows.dtype(), rows.rows(), rows.cols()));
-    ROTOR_RETURN_IF_ERROR(context_.backend.rotate(rows, rotation, rotated));
-    return rotated;
+    ROTOR_RETURN_IF_ERROR(context_.backend.rotate(rows, rotation, out));
+    return out;
   }
 
   void find_starved() {
@@ -209,10 +208,9 @@ class ExpertStage {
       sums.insert(sums.end(), static_cast<size_t>(theirs.size()), {stage_.in_features, rank});
     }
     if (fits_noisy_inputs(context_.plan.options, plan_)) {
-      for (int64_t expert = 0; expert < wave.size(); ++expert) {
-        HessianSum noise = sums[static_cast<size_t>(expert)];
-        noise.is_row = true;
-        sums.push_back(noise);
+      const std::vector<HessianSum> hessians = sums;
+      for (const HessianSum& of : hessians) {
+        sums.push_back({of.width, of.owner, /*is_row=*/true});
       }
     }
     ROTOR_ASSIGN_OR_RETURN(
@@ -243,8 +241,8 @@ class ExpertStage {
       ROTOR_RETURN_IF_ERROR(context_.backend.hessian_accumulate(rows, sums[at]));
       const size_t noise = static_cast<size_t>(wave.size()) + at;
       if (noise < sums.size()) {
-        ROTOR_ASSIGN_OR_RETURN(const Tensor rotated, rotated_rows(input, expert));
-        ROTOR_RETURN_IF_ERROR(add_input_noise(context_.backend, context_.plan.options, rotated,
+        ROTOR_ASSIGN_OR_RETURN(const Tensor seen, rotated(rows));
+        ROTOR_RETURN_IF_ERROR(add_input_noise(context_.backend, context_.plan.options, seen,
                                               input_amax_[static_cast<size_t>(expert)],
                                               sums[noise]));
       }
@@ -293,7 +291,8 @@ class ExpertStage {
           spent.add(times);
           return {};
         });
-    times_.add_within(spent, seconds_since(start));
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+    times_.add_within(spent, passed.count());
     return status;
   }
 
@@ -317,12 +316,7 @@ class ExpertStage {
     }
     const auto e = static_cast<size_t>(expert);
     if (tokens_[e] == 0) {
-      const auto width = static_cast<size_t>(stage_.in_features);
-      std::vector<float> identity(width * width, 0.0F);
-      for (size_t c = 0; c < width; ++c) {
-        identity[c * (width + 1)] = 1.0F;
-      }
-      ROTOR_RETURN_IF_ERROR(backend.upload(identity.data(), of_expert.sum.bytes(), of_expert.sum));
+      ROTOR_RETURN_IF_ERROR(fill_identity(backend, of_expert.sum));
     }
     SoloCommunicator alone;
     const StagePlan plan = plan_of(expert);
@@ -341,25 +335,12 @@ class ExpertStage {
     for (int64_t i = expert * linears_; i < (expert + 1) * linears_; ++i) {
       const auto at = static_cast<size_t>(i);
       plan.stage.linears.push_back(stage_.linears[at]);
-      ModulePlan& module = plan.modules.emplace_back(plan_.modules[at]);
-      if (starved_[static_cast<size_t>(expert)] && module.method != Method::kRtn) {
-        module.method = Method::kRtn;
-        module.scale_search = ScaleSearch::kMse;
-        module.notes.push_back(starved_note(tokens_[static_cast<size_t>(expert)]));
-      }
+      plan.modules.push_back(plan_.modules[at]);
+    }
+    if (const auto e = static_cast<size_t>(expert); starved_[e]) {
+      round_starved(tokens_[e], routed_tokens(), experts_, &plan);
     }
     return plan;
-  }
-
-  FallbackNote starved_note(int64_t tokens) const {
-    const double fair = static_cast<double>(routed_tokens()) / static_cast<double>(experts_);
-    std::string detail = "the expert saw " + std::to_string(tokens) +
-                         " tokens of the calibration set, where a fair share is " +
-                         std::to_string(fair) + ": rounded to nearest, with mse scales";
-    if (tokens == 0) {
-      detail += "; its errors are those of the weights alone";
-    }
-    return {"ROUND_TO_NEAREST", std::move(detail)};
   }
 
   StageWeights weights_of(int64_t expert) const {
@@ -413,11 +394,6 @@ class ExpertStage {
 };
 
 }  // namespace
-
-bool is_starved(int64_t tokens, int64_t routed, int64_t experts, double least_share) {
-  const double fair = static_cast<double>(routed) / static_cast<double>(experts);
-  return tokens == 0 || static_cast<double>(tokens) < least_share * fair;
-}
 
 Result<SolvedStage> solve_experts(const LayerContext& context, int layer, const StagePlan& plan,
                                   const StageWeights& original, const StageInputs& inputs,

@@ -27,10 +27,6 @@
 
 namespace rotor::worker {
 
-/// Whether `tokens` are too few for GPTQ: none, or fewer than `least_share` of what each expert
-/// would see if `routed` tokens were spread evenly over `experts`.
-bool is_starved(int64_t tokens, int64_t routed, int64_t experts, double least_share);
-
 /// Where a stage's input comes from: the stages before it, with these weights.
 struct StageInputs {
   StageForward& forward;

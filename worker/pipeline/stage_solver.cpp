@@ -74,6 +74,7 @@ class StageSolver {
         options_(options),
         plan_(plan),
         hessian_(hessian),
+        noise_(fits_noisy_inputs(options, plan) ? hessian.noise : Tensor()),
         times_(times) {
     for (size_t i = 0; i < plan.modules.size(); ++i) {
       if (plan.modules[i].quantized) {
@@ -142,9 +143,8 @@ class StageSolver {
       ROTOR_RETURN_IF_ERROR(backend_.hessian_finish(hessian, hessian_.tokens));
       ROTOR_ASSIGN_OR_RETURN(rotated_hessian_,
                              rotate_hessian(backend_, hessian, stage_rotation(plan_)));
-      if (!hessian_.noise.empty()) {
-        ROTOR_RETURN_IF_ERROR(
-            backend_.hessian_add_diagonal(rotated_hessian_, hessian_.noise, tokens()));
+      if (!noise_.empty()) {
+        ROTOR_RETURN_IF_ERROR(backend_.hessian_add_diagonal(rotated_hessian_, noise_, tokens()));
       }
       for (auto& [index, solver] : solvers_) {
         ROTOR_ASSIGN_OR_RETURN(largest[index], solver.rotate(original.linears[index].weight));
@@ -193,8 +193,8 @@ class StageSolver {
       ModuleSolver& solver = solvers_.at(index);
       const PhaseScope phase(times_, "scales", 0.0, solver.scale_bytes());
       const float amax = fused_amax_.at(solver.plan().linear.fuse_group);
-      if (factor != nullptr && !hessian_.noise.empty()) {
-        ROTOR_RETURN_IF_ERROR(solver.fit_noisy_inputs(hessian_.noise, tokens(), *factor));
+      if (factor != nullptr && !noise_.empty()) {
+        ROTOR_RETURN_IF_ERROR(solver.fit_noisy_inputs(noise_, tokens(), *factor));
       }
       ROTOR_RETURN_IF_ERROR(solver.search_scales(global_scale_for(options_.scheme, amax), factor));
       ROTOR_ASSIGN_OR_RETURN(RowsToSolve rows, solver.begin_codes());
@@ -255,6 +255,7 @@ class StageSolver {
   const QuantOptions& options_;
   const StagePlan& plan_;
   const StageHessian& hessian_;
+  const Tensor noise_;  // empty where inputs are taken as they are
   PhaseTimes& times_;
   std::map<size_t, ModuleSolver> solvers_;  // by index of the module in the stage
   std::map<int, float> fused_amax_;         // by fuse group

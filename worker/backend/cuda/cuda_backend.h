@@ -126,8 +126,8 @@ class CudaBackend final : public Backend {
 
   /// The tensor in `dtype`: itself, or a converted copy.
   Result<Tensor> converted(const Tensor& tensor, DType dtype);
-  /// out [>= count, vocabulary] F32: the logits of rows [begin, begin + count), `head` being that of
-  /// `of` in BF16.
+  /// out [>= count, vocabulary] F32: the logits of rows [begin, begin + count), `head` being that
+  /// of `of` in BF16.
   Status make_logits(const Logits& of, const Tensor& head, int64_t begin, int64_t count,
                      const Tensor& out);
   /// A factor with its columns in order and its triangle still to be filled; kFailed where all are

@@ -17,6 +17,7 @@
 #include "tests/support/thread_group.h"
 #include "worker/pipeline/result_text.h"
 #include "worker/pipeline/shard_runner.h"
+#include "worker/pipeline/starved_experts.h"
 #include "worker/pipeline/waves.h"
 
 namespace rotor::worker {
