@@ -163,7 +163,9 @@ Result<SliceExchange> plan_exchange(Backend& backend, const Communicator& comm,
         plan.sends.push_back({part.row_range(theirs.begin, theirs.size()), peer});
       }
     }
-    plan.slices.push_back(part.row_range(mine.begin, mine.size()));
+    if (mine.size() > 0) {
+      plan.slices.push_back(part.row_range(mine.begin, mine.size()));
+    }
   }
   return plan;
 }
@@ -197,14 +199,18 @@ Result<Tensor> sum_over_ranks(Backend& backend, Communicator& comm, Summation& s
   if (!for_all && sum.owner != comm.rank()) {
     return Tensor();
   }
-  size_t next = 0;
-  ROTOR_ASSIGN_OR_RETURN(Tensor slice, summation.sum_slices(summation.top(), plan->slices, &next));
-  if (!needs_room) {
-    return slice;  // an owner's slice is the whole
-  }
   const auto rank = static_cast<size_t>(comm.rank());
-  const Tensor mine = whole->row_range(row_begin[rank], row_begin[rank + 1] - row_begin[rank]);
-  ROTOR_RETURN_IF_ERROR(slice.empty() ? backend.hessian_zero(mine) : backend.copy(slice, mine));
+  const int64_t rows = row_begin[rank + 1] - row_begin[rank];
+  if (rows > 0) {  // a row has one adder; the other ranks have slices of nothing
+    size_t next = 0;
+    ROTOR_ASSIGN_OR_RETURN(Tensor slice,
+                           summation.sum_slices(summation.top(), plan->slices, &next));
+    if (!needs_room) {
+      return slice;  // an owner's slice is the whole
+    }
+    const Tensor mine = whole->row_range(row_begin[rank], rows);
+    ROTOR_RETURN_IF_ERROR(slice.empty() ? backend.hessian_zero(mine) : backend.copy(slice, mine));
+  }
   if (for_all) {
     ROTOR_RETURN_IF_ERROR(comm.all_gather_rows(*whole, row_begin));
   }

@@ -47,10 +47,12 @@ TEST_F(DivergenceKernel, MatchesItsFormulaInF64) {
     for (int64_t r = 0; r < 5; ++r) {
       const float* a = source.data() + r * vocabulary;
       const float* b = other.data() + r * vocabulary;
+      const double log_a = log_sum(a, vocabulary);
+      const double log_b = log_sum(b, vocabulary);
       double kl = 0.0;
       for (int64_t v = 0; v < vocabulary; ++v) {
-        const double log_p = static_cast<double>(a[v]) - log_sum(a, vocabulary);
-        kl += std::exp(log_p) * (log_p - (static_cast<double>(b[v]) - log_sum(b, vocabulary)));
+        const double log_p = static_cast<double>(a[v]) - log_a;
+        kl += std::exp(log_p) * (log_p - (static_cast<double>(b[v]) - log_b));
       }
       const bool same =
           std::max_element(a, a + vocabulary) - a == std::max_element(b, b + vocabulary) - b;

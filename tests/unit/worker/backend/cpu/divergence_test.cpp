@@ -50,10 +50,12 @@ double log_sum(const std::vector<double>& logits) {
 }
 
 Divergence expected(const std::vector<double>& a, const std::vector<double>& b) {
+  const double log_a = log_sum(a);
+  const double log_b = log_sum(b);
   double kl = 0.0;
   for (size_t v = 0; v < a.size(); ++v) {
-    const double log_p = a[v] - log_sum(a);
-    kl += std::exp(log_p) * (log_p - (b[v] - log_sum(b)));
+    const double log_p = a[v] - log_a;
+    kl += std::exp(log_p) * (log_p - (b[v] - log_b));
   }
   return {kl, std::max_element(a.begin(), a.end()) - a.begin() ==
                   std::max_element(b.begin(), b.end()) - b.begin()};
