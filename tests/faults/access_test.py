@@ -86,7 +86,8 @@ class Access(unittest.TestCase):
             address = "localhost:" + server.ports[0]
             self.expect(DONE, "", address, "jobs", *as_client(good))
             self.expect(CONFIGURATION, "none was shown", address, "jobs", *ca)
-            self.expect(USAGE, "needs the role submit", address, "cancel", "jobs/1",
+            # A whole ID, which is not looked up before the coordinator is asked.
+            self.expect(USAGE, "needs the role submit", address, "cancel", "jobs/0123456789abcdef",
                         *as_client(good))
 
     def test_what_does_not_start(self):
