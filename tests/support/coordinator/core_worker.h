@@ -20,6 +20,8 @@ class CoreWorker {
   std::optional<v1::CoordinatorMessage> next();
   /// The next lease among the waiting messages, others are dropped.
   std::optional<v1::Lease> next_lease();
+  /// What put() and commit() tell of a layer; a test may have them tell something else.
+  RtnLayer& layer(const v1::Lease& lease, int32_t index);
   /// Quantizes and puts a layer.
   Status put(const v1::Lease& lease, int32_t layer);
   /// Commits what put() put; the coordinator's answer.
@@ -32,7 +34,6 @@ class CoreWorker {
   void forget_core();
 
  private:
-  RtnLayer& layer(const v1::Lease& lease, int32_t index);
 
   coordinator::Core* core_;
   std::shared_ptr<coordinator::Outbox> outbox_;

@@ -7,7 +7,7 @@
 
 #include "kernels/block_cholesky.h"
 #include "kernels/tile_cholesky.h"
-#include "tests/unit/kernels/cuda_test.h"
+#include "tests/unit/kernels/gemm_test.h"
 
 namespace rotor::kernels {
 namespace {
@@ -47,18 +47,8 @@ class ThreadGroup {
   const float* source_ = nullptr;
 };
 
-class CholeskyTest : public CudaTest {
+class CholeskyTest : public GemmTest {
  protected:
-  void SetUp() override {
-    CudaTest::SetUp();
-    if (IsSkipped()) {
-      return;
-    }
-    Result<Gemm> gemm = Gemm::create(stream());
-    ASSERT_OK(gemm);
-    gemm_.emplace(std::move(gemm).value());
-  }
-
   /// X X^T / n + 0.1 I, its rows and columns scaled over eight decades; n lines of `ld` elements.
   std::vector<float> positive_definite(int64_t n, int64_t ld) {
     const int64_t inner = 24;
@@ -132,8 +122,6 @@ class CholeskyTest : public CudaTest {
     EXPECT_OK(ROTOR_CUDA(cudaStreamSynchronize(on)));
     return device;
   }
-
-  std::optional<Gemm> gemm_;
 };
 
 TEST_F(CholeskyTest, FactorizesATileAndInvertsIt) {

@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "kernels/cuda_status.h"
-#include "tests/support/kernels/device_buffer.h"
 #include "kernels/stream.h"
 #include "quant/base/dtype.h"
 #include "quant/format/bf16.h"
+#include "tests/support/kernels/device_buffer.h"
 #include "tests/support/status_matchers.h"
 
 namespace rotor::kernels {

@@ -2,22 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/kernels/cuda_test.h"
+#include "tests/unit/kernels/gemm_test.h"
 
 namespace rotor::kernels {
 namespace {
 
-class GramTest : public CudaTest {
+class GramTest : public GemmTest {
  protected:
-  void SetUp() override {
-    CudaTest::SetUp();
-    if (!IsSkipped()) {
-      Result<Gemm> gemm = Gemm::create(stream());
-      ASSERT_OK(gemm);
-      gemm_.emplace(std::move(gemm).value());
-    }
-  }
-
   /// Adds x^T x of fresh inputs twice and compares the lower triangle with sums in F64.
   void check(int64_t tokens, int64_t n) {
     std::vector<float> x = random_values(tokens * n);
@@ -47,8 +38,6 @@ class GramTest : public CudaTest {
       }
     }
   }
-
-  std::optional<Gemm> gemm_;
 };
 
 TEST_F(GramTest, AddsTheLowerTriangleOfXTransposedTimesX) {

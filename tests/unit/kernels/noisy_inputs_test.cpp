@@ -6,22 +6,13 @@
 #include <cmath>
 #include <numeric>
 
-#include "tests/unit/kernels/cuda_test.h"
+#include "tests/unit/kernels/gemm_test.h"
 
 namespace rotor::kernels {
 namespace {
 
-class NoisyInputs : public CudaTest {
+class NoisyInputs : public GemmTest {
  protected:
-  void SetUp() override {
-    CudaTest::SetUp();
-    if (!IsSkipped()) {
-      Result<Gemm> gemm = Gemm::create(stream());
-      ASSERT_OK(gemm);
-      gemm_.emplace(std::move(gemm).value());
-    }
-  }
-
   /// A well-conditioned factor; what lies above its diagonal is never to be read.
   std::vector<float> make_lower(int64_t n) {
     std::vector<float> lower = random_values(n * n, 0.3F / std::sqrt(static_cast<float>(n)));
@@ -33,8 +24,6 @@ class NoisyInputs : public CudaTest {
     }
     return lower;
   }
-
-  std::optional<Gemm> gemm_;
 };
 
 /// (L L^T)^-1 b in F64.

@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/kernels/cuda_test.h"
+#include "tests/unit/kernels/gemm_test.h"
 
 namespace rotor::kernels {
 namespace {
 
-class QuadraticTest : public CudaTest {
+class QuadraticTest : public GemmTest {
  protected:
   void check(int64_t rows, int64_t n, bool with_b) {
     const std::vector<float> a = random_values(rows * n);
@@ -25,13 +25,11 @@ class QuadraticTest : public CudaTest {
         hessian[static_cast<size_t>(i * n + j)] = static_cast<float>(sum);
       }
     }
-    Result<Gemm> gemm = Gemm::create(stream());
-    ASSERT_OK(gemm);
     const DeviceBuffer device_b = with_b ? upload(b) : DeviceBuffer();
     Result<DeviceBuffer> out = DeviceBuffer::allocate(rows * int64_t{sizeof(double)});
     ASSERT_OK(out);
     ASSERT_OK(out->fill(0xFF, stream()));
-    ASSERT_OK(quadratic_rows(*gemm, upload(a).as<float>(), device_b.as<float>(), rows, n,
+    ASSERT_OK(quadratic_rows(*gemm_, upload(a).as<float>(), device_b.as<float>(), rows, n,
                              upload(hessian).as<float>(), out->as<double>(), stream()));
     std::vector<double> result(static_cast<size_t>(rows));
     ASSERT_OK(out->copy_to_host(result.data(), out->bytes(), stream()));

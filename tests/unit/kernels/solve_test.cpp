@@ -14,7 +14,7 @@
 #include "quant/format/rounding.h"
 #include "quant/gptq/column_order.h"
 #include "quant/scales/scale_search.h"
-#include "tests/unit/kernels/cuda_test.h"
+#include "tests/unit/kernels/gemm_test.h"
 
 namespace rotor::kernels {
 namespace {
@@ -26,10 +26,10 @@ struct Case {
   int64_t cols;
 };
 
-class SolveTest : public CudaTest, public ::testing::WithParamInterface<Case> {
+class SolveTest : public GemmTest, public ::testing::WithParamInterface<Case> {
  protected:
   void SetUp() override {
-    CudaTest::SetUp();
+    GemmTest::SetUp();
     if (IsSkipped()) {
       return;
     }
@@ -41,9 +41,6 @@ class SolveTest : public CudaTest, public ::testing::WithParamInterface<Case> {
     ASSERT_OK(scheme);
     scheme_ = *scheme;
     make_problem();
-    Result<Gemm> gemm = Gemm::create(stream());
-    ASSERT_OK(gemm);
-    gemm_.emplace(std::move(gemm).value());
   }
 
   void make_problem() {
@@ -211,7 +208,6 @@ class SolveTest : public CudaTest, public ::testing::WithParamInterface<Case> {
   std::vector<float> w_;
   std::vector<float> hessian_;
   std::vector<float> effective_;
-  std::optional<Gemm> gemm_;
   std::unique_ptr<Parallel> pool_ = make_thread_pool(4);
   Parallel& parallel_ = *pool_;
 };

@@ -107,12 +107,9 @@ TEST_F(CoreFailed, TheLimitOfFallbacksIsNotGotRoundByAResume) {
   const std::string name = core_->submit(request)->name();
   CoreWorker worker(core_.get(), "a");
   const auto lease = lease_to(worker);
-  ASSERT_OK(worker.put(*lease, 0));
-  testing::RtnLayer layer = testing::RtnQuantizer(*lease).layer(0);
-  layer.commit.set_job(lease->job());
-  layer.commit.set_fence(lease->fence());
-  layer.commit.mutable_report()->mutable_modules(0)->add_fallbacks()->set_kind("DAMPING_RAISED");
-  core_->commit(worker.group(), layer.commit);
+  v1::LayerReport* const report = worker.layer(*lease, 0).commit.mutable_report();
+  report->mutable_modules(0)->add_fallbacks()->set_kind("DAMPING_RAISED");
+  (void)worker.put_and_commit(*lease, 0);
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
   EXPECT_FAILS(core_->resume(name), Code::kFailedPrecondition, "TOO_MANY_FALLBACKS", "higher");
 }

@@ -105,12 +105,8 @@ TEST_F(CoreGroups, EstimatesTimeByTheLastLayer) {
   const std::string name = submit();
   CoreWorker worker(core_.get(), "g");
   const auto lease = lease_to(worker);
-  ASSERT_OK(worker.put(*lease, 0));
-  testing::RtnLayer layer = testing::RtnQuantizer(*lease).layer(0);
-  layer.commit.set_job(lease->job());
-  layer.commit.set_fence(lease->fence());
-  layer.commit.mutable_report()->set_seconds(5);
-  core_->commit(worker.group(), layer.commit);
+  worker.layer(*lease, 0).commit.mutable_report()->set_seconds(5);
+  ASSERT_OK(worker.put_and_commit(*lease, 0));
   EXPECT_DOUBLE_EQ(job(name).seconds_left(), 15);
   request.mutable_spec()->set_output("other");
   const auto plan = core_->submit(request);

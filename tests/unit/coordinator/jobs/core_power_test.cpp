@@ -1,4 +1,4 @@
-// The power fails at any change of the disk, and what was not synced is gone. The store's own files
+// The power fails at any change of the disk, and what was not synced is gone (faults.08). The store's own files
 // are SQLite's to sync (synchronous=FULL); they are kept as they are when the power goes.
 #include <gtest/gtest.h>
 
