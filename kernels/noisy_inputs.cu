@@ -2,6 +2,7 @@
 
 #include "kernels/device/tile_launch.cuh"
 #include "kernels/device/vector_io.cuh"
+#include "kernels/line_product.h"
 #include "kernels/noisy_inputs.h"
 #include "kernels/scratch.h"
 #include "kernels/supported.h"
@@ -9,9 +10,8 @@
 namespace rotor::kernels {
 namespace {
 
-constexpr int kTile = 128;               // of the triangle; its inverse is made by one block
-constexpr int64_t kLineAlignment = 128;  // what products run fastest with
-constexpr int kColumns = 32;             // of the sums of a block
+constexpr int kTile = 128;    // of the triangle; its inverse is made by one block
+constexpr int kColumns = 32;  // of the sums of a block
 constexpr int kRowLanes = kBlockThreads / kColumns;
 
 /// A block has 32 columns, and eight threads for each, which take rows in turn.
@@ -46,15 +46,14 @@ __global__ void __launch_bounds__(kBlockThreads)
 
 /// lines [n, ld] by place = w D; lines beyond the last row are zero.
 __global__ void __launch_bounds__(kTileThreads)
-    gather_noise_kernel(const float* w, int64_t rows, int64_t n, const float* noise, float divisor,
+    gather_noise_kernel(const float* w, int64_t rows, int64_t n, const float* noise,
                         const int32_t* order, float* lines, int64_t ld) {
   __shared__ float tile[kTileEdge][kTileEdge + 1];
   const int64_t top = tile_row();   // places
   const int64_t left = tile_col();  // rows of w
   for_each_in_tile_at(left, top, rows, n, [&](int64_t row, int64_t place) {
     const int64_t column = order[place];
-    tile[row - left][place - top] =
-        __fmul_rn(w[row * n + column], __fdiv_rn(noise[column], divisor));
+    tile[row - left][place - top] = __fmul_rn(w[row * n + column], noise[column]);
   });
   __syncthreads();
   for_each_in_tile(n, ld, [&](int64_t place, int64_t row) {
@@ -135,8 +134,8 @@ class TriangularSolver {
       const int64_t count = std::min<int64_t>(kTile, n_ - begin);
       const int64_t end = begin + count;
       if (end < n_) {
-        ROTOR_RETURN_IF_ERROR(take({lower_ + end * n_ + begin, n_, true}, lines_ + end * ld_, begin,
-                                   count, n_ - end));
+        ROTOR_RETURN_IF_ERROR(
+            take({lower_ + end * n_ + begin, n_, true}, line(end), begin, count, n_ - end));
       }
       ROTOR_RETURN_IF_ERROR(divide(begin, count, /*transposed=*/true));
     }
@@ -144,25 +143,11 @@ class TriangularSolver {
   }
 
  private:
-  GemmCall product(const GemmOperand& matrix, const float* of, int64_t begin, int64_t count,
-                   int64_t k) const {
-    GemmCall call;
-    call.m = count;
-    call.n = ld_;
-    call.k = k;
-    call.a = matrix;
-    call.b = {of, ld_, false};
-    call.in_dtype = DType::kF32;
-    call.out = lines_ + begin * ld_;
-    call.out_ld = ld_;
-    call.out_dtype = DType::kF32;
-    call.any_n = true;
-    return call;
-  }
+  float* line(int64_t place) const { return lines_ + place * ld_; }
 
   /// lines [begin, begin + count) -= matrix [count, k] of [k, ld].
   Status take(const GemmOperand& matrix, const float* of, int64_t begin, int64_t count, int64_t k) {
-    GemmCall call = product(matrix, of, begin, count, k);
+    GemmCall call = line_product(matrix, of, count, k, line(begin), ld_);
     call.alpha = -1.0F;
     call.beta = 1.0F;
     return gemm_.run(call, stream_);
@@ -171,10 +156,11 @@ class TriangularSolver {
   /// Those lines times the inverse of their tile.
   Status divide(int64_t begin, int64_t count, bool transposed) {
     const float* inverse = inverses_.as<float>() + begin / kTile * kTile * kTile;
-    ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(cudaMemcpyAsync(
-        kept_.data(), lines_ + begin * ld_, static_cast<size_t>(count * ld_) * sizeof(float),
-        cudaMemcpyDeviceToDevice, stream_)));
-    return gemm_.run(product({inverse, kTile, transposed}, kept_.as<float>(), begin, count, count),
+    ROTOR_RETURN_IF_ERROR(ROTOR_CUDA(
+        cudaMemcpyAsync(kept_.data(), line(begin), static_cast<size_t>(count * ld_) * sizeof(float),
+                        cudaMemcpyDeviceToDevice, stream_)));
+    return gemm_.run(line_product({inverse, kTile, transposed}, kept_.as<float>(), count, count,
+                                  line(begin), ld_),
                      stream_);
   }
 
@@ -208,7 +194,7 @@ Status add_squared_differences(const void* x, const void* y, DType dtype, int64_
 }
 
 Status fit_noisy_inputs(Gemm& gemm, float* w, int64_t rows, int64_t n, const float* noise,
-                        float divisor, const SolveFactor& factor, cudaStream_t stream) {
+                        const SolveFactor& factor, cudaStream_t stream) {
   ROTOR_ASSIGN_OR_RETURN(const int64_t count, element_count(rows, n));
   if (count == 0) {
     return {};
@@ -216,11 +202,11 @@ Status fit_noisy_inputs(Gemm& gemm, float* w, int64_t rows, int64_t n, const flo
   ROTOR_RETURN_IF_ERROR(check_pointer("w", w));
   ROTOR_RETURN_IF_ERROR(check_pointer("noise", noise, alignof(float)));
   ROTOR_RETURN_IF_ERROR(check_pointer("lower", factor.lower));
-  const int64_t ld = (rows + kLineAlignment - 1) / kLineAlignment * kLineAlignment;
+  const int64_t ld = line_length(rows);
   ROTOR_ASSIGN_OR_RETURN(const Scratch lines,
                          Scratch::allocate(n * ld * int64_t{sizeof(float)}, stream));
   ROTOR_RETURN_IF_ERROR(launch_tiles("gather_noise", &gather_noise_kernel, n, ld, stream, w, rows,
-                                     n, noise, divisor, factor.order, lines.as<float>(), ld));
+                                     n, noise, factor.order, lines.as<float>(), ld));
   ROTOR_RETURN_IF_ERROR(
       TriangularSolver(gemm, factor.lower, n, lines.as<float>(), ld, stream).run());
   return launch_tiles("subtract_lines", &subtract_lines_kernel, rows, n, stream, lines.as<float>(),

@@ -25,8 +25,8 @@ Status add_squared_differences(const void* x, const void* y, DType dtype, int64_
                                int64_t cols, float* sums, cudaStream_t stream);
 
 /// w [rows, n] F32 -= w D (P L L^T P^T)^-1 with L and P as SolveFactor has them and D the diagonal
-/// matrix of noise [n] / divisor, by original column.
+/// matrix of noise [n], by original column.
 Status fit_noisy_inputs(Gemm& gemm, float* w, int64_t rows, int64_t n, const float* noise,
-                        float divisor, const SolveFactor& factor, cudaStream_t stream);
+                        const SolveFactor& factor, cudaStream_t stream);
 
 }  // namespace rotor::kernels

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/cuda_status.h"
+#include "kernels/line_product.h"
 #include "kernels/scratch.h"
 #include "kernels/supported.h"
 #include "kernels/sweep.h"
@@ -11,17 +12,12 @@
 namespace rotor::kernels {
 namespace {
 
-constexpr int64_t kPanel = 1024;        // columns whose sums are made at once
-constexpr int64_t kRowAlignment = 128;  // what products run fastest with
-
-int64_t padded(int64_t rows) {
-  return (rows + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
-}
+constexpr int64_t kPanel = 1024;  // columns whose sums are made at once
 
 int64_t padded_rows(const SolveProblem& problem) {
   int64_t rows = 0;
   for (const SolveRows& weight : problem.weights) {
-    rows += padded(weight.rows);
+    rows += line_length(weight.rows);
   }
   return rows;
 }
@@ -105,7 +101,7 @@ class RowSolver {
   Status for_each_weight(F&& f) const {
     int64_t first = 0;
     for (const SolveRows& weight : problem_.weights) {
-      const int64_t places = padded(weight.rows);
+      const int64_t places = line_length(weight.rows);
       ROTOR_RETURN_IF_ERROR(f(weight, first, places));
       first += places;
     }
@@ -142,18 +138,8 @@ class RowSolver {
   /// sums [lines, ld] = matrix [lines, k] lines_of_errors [k, ld] (+ sums where beta is 1).
   Status product(const GemmOperand& matrix, const float* errors, int64_t lines, int64_t k,
                  float beta) {
-    GemmCall call;
-    call.m = lines;
-    call.n = ld_;
-    call.k = k;
-    call.a = matrix;
-    call.b = {errors, ld_, false};
-    call.in_dtype = DType::kF32;
-    call.out = sums_.data();
-    call.out_ld = ld_;
-    call.out_dtype = DType::kF32;
+    GemmCall call = line_product(matrix, errors, lines, k, sums_.as<float>(), ld_);
     call.beta = beta;
-    call.any_n = true;
     return gemm_.run(call, stream_);
   }
 

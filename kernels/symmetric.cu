@@ -52,10 +52,10 @@ __global__ void take_diagonal_kernel(const float* a, int64_t n, float* out) {
   }
 }
 
-__global__ void add_diagonal_kernel(float* a, int64_t n, const float* values, float divisor) {
+__global__ void add_diagonal_kernel(float* a, int64_t n, const float* values) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i < n) {
-    a[i * (n + 1)] = __fadd_rn(a[i * (n + 1)], __fdiv_rn(values[i], divisor));
+    a[i * (n + 1)] = __fadd_rn(a[i * (n + 1)], values[i]);
   }
 }
 
@@ -111,10 +111,9 @@ Status take_diagonal(const float* a, int64_t n, float* out, cudaStream_t stream)
   return launch("take_diagonal", take_diagonal_kernel, n, kBlockThreads, stream, a, n, out);
 }
 
-Status add_diagonal(float* a, int64_t n, const float* values, float divisor, cudaStream_t stream) {
+Status add_diagonal(float* a, int64_t n, const float* values, cudaStream_t stream) {
   ROTOR_RETURN_IF_ERROR(check_square(a, values, n));
-  return launch("add_diagonal", add_diagonal_kernel, n, kBlockThreads, stream, a, n, values,
-                divisor);
+  return launch("add_diagonal", add_diagonal_kernel, n, kBlockThreads, stream, a, n, values);
 }
 
 Status square_diagonal(const float* a, int64_t n, const int32_t* order, float* out,

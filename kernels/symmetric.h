@@ -22,8 +22,8 @@ Status scale_and_mirror(float* a, int64_t n, float divisor, cudaStream_t stream)
 /// out [n] = the diagonal of a.
 Status take_diagonal(const float* a, int64_t n, float* out, cudaStream_t stream);
 
-/// a[i, i] += values[i] / divisor (a true division).
-Status add_diagonal(float* a, int64_t n, const float* values, float divisor, cudaStream_t stream);
+/// a[i, i] += values[i].
+Status add_diagonal(float* a, int64_t n, const float* values, cudaStream_t stream);
 
 /// out[order[i]] = a[i, i]^2.
 Status square_diagonal(const float* a, int64_t n, const int32_t* order, float* out,

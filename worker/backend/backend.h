@@ -283,9 +283,8 @@ class Backend {
   virtual Status hessian_add(const Tensor& dst, const Tensor& src) = 0;
   /// Divides by `tokens` and mirrors the lower triangle.
   virtual Status hessian_finish(const Tensor& hessian, int64_t tokens) = 0;
-  /// Adds values [1, K] F32, divided by `divisor`, to the diagonal of a finished Hessian.
-  virtual Status hessian_add_diagonal(const Tensor& hessian, const Tensor& values,
-                                      float divisor) = 0;
+  /// Adds values [1, K] F32 to the diagonal of a finished Hessian.
+  virtual Status hessian_add_diagonal(const Tensor& hessian, const Tensor& values) = 0;
   /// out = R^T H R.
   virtual Status rotate_hessian(const Tensor& hessian, int64_t block, const Tensor& out) = 0;
   /// algorithm.md section 3, ladder included; `hessian` stays as it is. Collective over `comm`,
@@ -296,11 +295,10 @@ class Backend {
                                    Communicator& comm, int root) = 0;
 
   // --- solve: w is F32 [n, K], rotated, rows that begin at a multiple of row_tile() ---
-  /// w -= w D (H'^-1), with H' (damping included) as it was factorized and D the diagonal matrix of
-  /// noise [1, K] F32, divided by `divisor`, which is part of H': what w becomes for inputs with
-  /// noise of that power (algorithm.md section 4, "Quantized activations").
-  virtual Status fit_noisy_inputs(const Tensor& w, const Tensor& noise, float divisor,
-                                  const Factor& factor) = 0;
+  /// w -= w D H'^-1, with H' as it was factorized, damping included, and D the diagonal matrix of
+  /// noise [1, K] F32, which is part of H': what w becomes for inputs with noise of that power
+  /// (algorithm.md section 4, "Quantized activations").
+  virtual Status fit_noisy_inputs(const Tensor& w, const Tensor& noise, const Factor& factor) = 0;
   /// `column_costs` F32 [1, K] weighs the columns of an mse search; empty: all alike.
   virtual Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme,
                                        float global_scale, ScaleSearch search,

@@ -10,6 +10,7 @@
 
 #include "quant/base/status.h"
 #include "quant/scheme.h"
+#include "worker/bench/kernel_timer.h"
 
 namespace rotor::worker::bench {
 
@@ -39,11 +40,7 @@ struct GemmTime {
   double bf16_seconds;
 };
 
-struct GemmBenchResult {
-  std::string device;
-  double copy_rate = 0.0;  // bytes a second
-  std::vector<GemmTime> times;
-};
+using GemmBenchResult = KernelTimes<GemmTime>;
 
 Result<GemmBenchResult> run_gemm_bench(const GemmBenchOptions& options);
 

@@ -11,12 +11,21 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/scratch.h"
 #include "kernels/stream.h"
 #include "quant/base/status.h"
 
 namespace rotor::worker::bench {
+
+/// Times of one run and what was measured beside them.
+template <typename Time>
+struct KernelTimes {
+  std::string device;
+  double copy_rate = 0.0;  // bytes a second
+  std::vector<Time> times;
+};
 
 class KernelTimer {
  public:

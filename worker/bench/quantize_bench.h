@@ -11,6 +11,7 @@
 
 #include "kernels/rotate_quantize.h"
 #include "quant/base/status.h"
+#include "worker/bench/kernel_timer.h"
 
 namespace rotor::worker::bench {
 
@@ -33,11 +34,7 @@ struct QuantizeTime {
   double unfused_seconds;
 };
 
-struct QuantizeBenchResult {
-  std::string device;
-  double copy_rate = 0.0;  // bytes a second
-  std::vector<QuantizeTime> times;
-};
+using QuantizeBenchResult = KernelTimes<QuantizeTime>;
 
 Result<QuantizeBenchResult> run_quantize_bench(const QuantizeBenchOptions& options);
 

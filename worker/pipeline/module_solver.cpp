@@ -57,8 +57,8 @@ Result<float> ModuleSolver::rotate(const Tensor& weight) {
   return largest;
 }
 
-Status ModuleSolver::fit_noisy_inputs(const Tensor& noise, float divisor, const Factor& factor) {
-  return mine_ == 0 ? Status() : backend_.fit_noisy_inputs(rotated_, noise, divisor, factor);
+Status ModuleSolver::fit_noisy_inputs(const Tensor& noise, const Factor& factor) {
+  return mine_ == 0 ? Status() : backend_.fit_noisy_inputs(rotated_, noise, factor);
 }
 
 Status ModuleSolver::search_scales(float global_scale, const Factor* factor) {

@@ -27,7 +27,7 @@ class ModuleSolver {
   /// over which the group takes the maximum for NVFP4's global scale. Error: NOT_FINITE, by name.
   Result<float> rotate(const Tensor& weight);
   /// `factor` null: for rounding to nearest, all columns alike.
-  Status fit_noisy_inputs(const Tensor& noise, float divisor, const Factor& factor);
+  Status fit_noisy_inputs(const Tensor& noise, const Factor& factor);
   Status search_scales(float global_scale, const Factor* factor);
   /// This rank's rows, which may be none, with room for their codes: for Backend::solve.
   Result<RowsToSolve> begin_codes();

@@ -74,7 +74,6 @@ class StageSolver {
         options_(options),
         plan_(plan),
         hessian_(hessian),
-        noise_(fits_noisy_inputs(options, plan) ? hessian.noise : Tensor()),
         times_(times) {
     for (size_t i = 0; i < plan.modules.size(); ++i) {
       if (plan.modules[i].quantized) {
@@ -143,8 +142,8 @@ class StageSolver {
       ROTOR_RETURN_IF_ERROR(backend_.hessian_finish(hessian, hessian_.tokens));
       ROTOR_ASSIGN_OR_RETURN(rotated_hessian_,
                              rotate_hessian(backend_, hessian, stage_rotation(plan_)));
-      if (!noise_.empty()) {
-        ROTOR_RETURN_IF_ERROR(backend_.hessian_add_diagonal(rotated_hessian_, noise_, tokens()));
+      if (fits_noisy_inputs(options_, plan_)) {
+        ROTOR_RETURN_IF_ERROR(take_noise());
       }
       for (auto& [index, solver] : solvers_) {
         ROTOR_ASSIGN_OR_RETURN(largest[index], solver.rotate(original.linears[index].weight));
@@ -162,7 +161,14 @@ class StageSolver {
     return {};
   }
 
-  float tokens() const { return static_cast<float>(hessian_.tokens); }
+  /// Its mean over the tokens, which the Hessian gets too.
+  Status take_noise() {
+    ROTOR_ASSIGN_OR_RETURN(noise_, backend_.allocate(DType::kF32, 1, hessian_.width));
+    ROTOR_RETURN_IF_ERROR(backend_.hessian_zero(noise_));
+    ROTOR_RETURN_IF_ERROR(
+        backend_.add(noise_, hessian_.noise, 1.0F / static_cast<float>(hessian_.tokens)));
+    return backend_.hessian_add_diagonal(rotated_hessian_, noise_);
+  }
 
   /// Modules of solved_together(). `mine`: what this rank has to tell of those before.
   Status solve_modules(const std::vector<size_t>& together, Status mine,
@@ -194,7 +200,7 @@ class StageSolver {
       const PhaseScope phase(times_, "scales", 0.0, solver.scale_bytes());
       const float amax = fused_amax_.at(solver.plan().linear.fuse_group);
       if (factor != nullptr && !noise_.empty()) {
-        ROTOR_RETURN_IF_ERROR(solver.fit_noisy_inputs(noise_, tokens(), *factor));
+        ROTOR_RETURN_IF_ERROR(solver.fit_noisy_inputs(noise_, *factor));
       }
       ROTOR_RETURN_IF_ERROR(solver.search_scales(global_scale_for(options_.scheme, amax), factor));
       ROTOR_ASSIGN_OR_RETURN(RowsToSolve rows, solver.begin_codes());
@@ -255,12 +261,12 @@ class StageSolver {
   const QuantOptions& options_;
   const StagePlan& plan_;
   const StageHessian& hessian_;
-  const Tensor noise_;  // empty where inputs are taken as they are
   PhaseTimes& times_;
   std::map<size_t, ModuleSolver> solvers_;  // by index of the module in the stage
   std::map<int, float> fused_amax_;         // by fuse group
   std::map<FactorKey, Factor> factors_;
   Tensor rotated_hessian_;
+  Tensor noise_;  // by column, of one token; empty where inputs are taken as they are
   float input_global_scale_ = 0.0F;
 };
 

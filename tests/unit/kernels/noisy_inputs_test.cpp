@@ -49,7 +49,7 @@ TEST_F(NoisyInputs, FitIsTheRegressionInF64ForAnyShape) {
        {std::pair<int64_t, int64_t>{1, 16}, {3, 128}, {65, 144}, {129, 272}, {300, 1040}}) {
     const std::vector<float> lower = make_lower(n);
     const std::vector<float> w = random_values(rows * n);
-    std::vector<float> noise = random_values(n, 0.2F);
+    std::vector<float> noise = random_values(n, 0.1F);
     std::transform(noise.begin(), noise.end(), noise.begin(),
                    [](float value) { return std::abs(value); });
     std::vector<int32_t> order(static_cast<size_t>(n));
@@ -59,7 +59,7 @@ TEST_F(NoisyInputs, FitIsTheRegressionInF64ForAnyShape) {
     const DeviceBuffer device = upload_guarded(DType::kF32, guarded);
     const DeviceBuffer device_lower = upload(lower);
     const DeviceBuffer device_order = upload(order);
-    ASSERT_OK(fit_noisy_inputs(*gemm_, device.as<float>(), rows, n, upload(noise).as<float>(), 2.0F,
+    ASSERT_OK(fit_noisy_inputs(*gemm_, device.as<float>(), rows, n, upload(noise).as<float>(),
                                {device_lower.as<float>(), device_order.as<int32_t>()}, stream()));
     const std::vector<float> got = download(DType::kF32, rows * n, device);
     for (int64_t r = 0; r < rows; ++r) {
@@ -67,7 +67,7 @@ TEST_F(NoisyInputs, FitIsTheRegressionInF64ForAnyShape) {
       double size = 0.0;
       for (const int32_t column : order) {
         b.push_back(static_cast<double>(w[static_cast<size_t>(r * n + column)]) *
-                    static_cast<double>(noise[static_cast<size_t>(column)]) / 2.0);
+                    static_cast<double>(noise[static_cast<size_t>(column)]));
         size = std::max(size, std::abs(b.back()));
       }
       const std::vector<double> shift = solved(lower, b);
@@ -92,7 +92,7 @@ TEST_F(NoisyInputs, ARowIsTheSameBitsAmongOthers) {
   const auto fitted = [&](int64_t begin, int64_t rows) {
     std::vector<float> part(w.begin() + begin * kN, w.begin() + (begin + rows) * kN);
     const DeviceBuffer device = upload_guarded(DType::kF32, part);
-    EXPECT_OK(fit_noisy_inputs(*gemm_, device.as<float>(), rows, kN, noise.as<float>(), 1.0F,
+    EXPECT_OK(fit_noisy_inputs(*gemm_, device.as<float>(), rows, kN, noise.as<float>(),
                                {lower.as<float>(), device_order.as<int32_t>()}, stream()));
     return download(DType::kF32, rows * kN, device);
   };

@@ -80,9 +80,8 @@ class CpuBackend final : public Backend {
                            int root) override;
 
   Status add_squared_differences(const Tensor& x, const Tensor& y, const Tensor& sums) override;
-  Status hessian_add_diagonal(const Tensor& hessian, const Tensor& values, float divisor) override;
-  Status fit_noisy_inputs(const Tensor& w, const Tensor& noise, float divisor,
-                          const Factor& factor) override;
+  Status hessian_add_diagonal(const Tensor& hessian, const Tensor& values) override;
+  Status fit_noisy_inputs(const Tensor& w, const Tensor& noise, const Factor& factor) override;
   Result<Scales> search_scales(const Tensor& w, const QuantScheme& scheme, float global_scale,
                                ScaleSearch search, const Tensor& column_costs) override;
   Result<Tensor> solve_costs(const Factor& factor) override;

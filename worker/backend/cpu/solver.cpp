@@ -88,29 +88,23 @@ Status CpuBackend::rotate_hessian(const Tensor& hessian, int64_t block, const Te
                                *parallel_);
 }
 
-Status CpuBackend::hessian_add_diagonal(const Tensor& hessian, const Tensor& values,
-                                        float divisor) {
+Status CpuBackend::hessian_add_diagonal(const Tensor& hessian, const Tensor& values) {
   const int64_t n = hessian.rows();
   ROTOR_RETURN_IF_ERROR(
       expect(is_square(hessian, n) && is_f32(values, 1, n), "hessian_add_diagonal"));
   for (int64_t c = 0; c < n; ++c) {
-    hessian.as<float>()[c * (n + 1)] += values.as<float>()[c] / divisor;
+    hessian.as<float>()[c * (n + 1)] += values.as<float>()[c];
   }
   return {};
 }
 
-Status CpuBackend::fit_noisy_inputs(const Tensor& w, const Tensor& noise, float divisor,
-                                    const Factor& factor) {
+Status CpuBackend::fit_noisy_inputs(const Tensor& w, const Tensor& noise, const Factor& factor) {
   const int64_t n = factor.order.size();
   ROTOR_RETURN_IF_ERROR(
       expect(is_f32(w, w.rows(), n) && is_f32(noise, 1, n) && factor.kind != FactorKind::kFailed,
              "fit_noisy_inputs"));
-  std::vector<float> power(noise.as<float>(), noise.as<float>() + n);
-  for (float& value : power) {
-    value /= divisor;
-  }
   rotor::fit_noisy_inputs(
-      w.as<float>(), w.rows(), n, power.data(),
+      w.as<float>(), w.rows(), n, noise.as<float>(),
       {factor.triangle.as<float>(), factor.order.as<int32_t>(), factor.dead.as<uint8_t>()},
       *parallel_);
   return {};

@@ -86,21 +86,19 @@ Status CudaBackend::add_squared_differences(const Tensor& x, const Tensor& y, co
                                           sums.as<float>(), stream());
 }
 
-Status CudaBackend::hessian_add_diagonal(const Tensor& hessian, const Tensor& values,
-                                         float divisor) {
+Status CudaBackend::hessian_add_diagonal(const Tensor& hessian, const Tensor& values) {
   const int64_t n = hessian.rows();
   ROTOR_RETURN_IF_ERROR(
       expect(is_square(hessian, n) && is_f32(values, 1, n), "hessian_add_diagonal"));
-  return kernels::add_diagonal(hessian.as<float>(), n, values.as<float>(), divisor, stream());
+  return kernels::add_diagonal(hessian.as<float>(), n, values.as<float>(), stream());
 }
 
-Status CudaBackend::fit_noisy_inputs(const Tensor& w, const Tensor& noise, float divisor,
-                                     const Factor& factor) {
+Status CudaBackend::fit_noisy_inputs(const Tensor& w, const Tensor& noise, const Factor& factor) {
   const int64_t n = factor.order.size();
   ROTOR_RETURN_IF_ERROR(
       expect(is_f32(w, w.rows(), n) && is_f32(noise, 1, n) && factor.kind != FactorKind::kFailed,
              "fit_noisy_inputs"));
-  return kernels::fit_noisy_inputs(gemm_, w.as<float>(), w.rows(), n, noise.as<float>(), divisor,
+  return kernels::fit_noisy_inputs(gemm_, w.as<float>(), w.rows(), n, noise.as<float>(),
                                    {factor.triangle.as<float>(), factor.order.as<int32_t>()},
                                    stream());
 }

@@ -90,12 +90,15 @@ TEST(SolverTest, AFitToNoisyInputsGivesBetterOutputsOnFreshOnes) {
   ASSERT_OK(backend->add_squared_differences(x, f32_tensor(*backend, 400, kCols, quantized(seen)),
                                              noise));
   ASSERT_OK(backend->hessian_finish(hessian, 400));
-  ASSERT_OK(backend->hessian_add_diagonal(hessian, noise, 400.0F));
+  for (int64_t c = 0; c < kCols; ++c) {
+    noise.as<float>()[c] /= 400.0F;
+  }
+  ASSERT_OK(backend->hessian_add_diagonal(hessian, noise));
   const auto factor = factorize_alone(*backend, hessian);
   ASSERT_OK(factor);
   const Tensor w = f32_tensor(*backend, kRows, kCols, random_values(kRows * kCols, 1));
   const Tensor fitted = f32_tensor(*backend, kRows, kCols, values_of(w));
-  ASSERT_OK(backend->fit_noisy_inputs(fitted, noise, 400.0F, *factor));
+  ASSERT_OK(backend->fit_noisy_inputs(fitted, noise, *factor));
   const std::vector<float> fresh = inputs(12);
   const std::vector<float> rounded = quantized(fresh);
   EXPECT_LT(output_error(fresh, w, rounded, fitted), 0.98 * output_error(fresh, w, rounded, w));
