@@ -26,15 +26,23 @@ std::string state_text(const v1::WorkerGroup& group) {
   return group.draining() ? doing + ", draining" : doing;
 }
 
+/// A rank says nothing of itself before its first heartbeat.
+bool heard_of(const v1::RankState& rank) {
+  return rank.memory_bytes() > 0;
+}
+
 Json rank_json(const v1::RankState& rank) {
-  return {{"rank", rank.rank()},
-          {"host", rank.host()},
-          {"process", rank.process()},
-          {"memory_bytes", rank.memory_bytes()},
-          {"cpu_cores", rank.cpu_cores()},
-          {"wait_share", rank.wait_share()},
-          {"silent_seconds", rank.silent_seconds()},
-          {"straggler", rank.straggler()}};
+  Json json = {{"rank", rank.rank()},
+               {"host", rank.host()},
+               {"process", rank.process()},
+               {"silent_seconds", rank.silent_seconds()},
+               {"straggler", rank.straggler()}};
+  if (heard_of(rank)) {
+    json["memory_bytes"] = rank.memory_bytes();
+    json["cpu_cores"] = rank.cpu_cores();
+    json["wait_share"] = rank.wait_share();
+  }
+  return json;
 }
 
 Json group_json(const v1::WorkerGroup& group) {
@@ -84,11 +92,12 @@ std::string workers_text(const v1::ListWorkersResponse& workers) {
                       ago(group.heard_seconds()), group.job(), layers_text(group),
                       group.job().empty() ? "" : ago(group.lease_seconds()), state_text(group)});
     for (const v1::RankState& rank : group.rank_states()) {
-      ranks.push_back({std::to_string(group.id()), std::to_string(rank.rank()), rank.host(),
-                       std::to_string(rank.process()), format_bytes(rank.memory_bytes()),
-                       cores_text(rank.cpu_cores()), share_text(rank.wait_share()),
-                       format_duration(rank.silent_seconds()),
-                       rank.straggler() ? "straggler" : ""});
+      const bool heard = heard_of(rank);
+      ranks.push_back(
+          {std::to_string(group.id()), std::to_string(rank.rank()), rank.host(),
+           std::to_string(rank.process()), heard ? format_bytes(rank.memory_bytes()) : "-",
+           heard ? cores_text(rank.cpu_cores()) : "-", heard ? share_text(rank.wait_share()) : "-",
+           format_duration(rank.silent_seconds()), rank.straggler() ? "straggler" : ""});
     }
   }
   std::string text =

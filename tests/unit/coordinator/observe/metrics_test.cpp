@@ -66,5 +66,17 @@ TEST_F(LookTest, ShowsJobsLeasesAndDisks) {
   EXPECT_NE(text(metrics.collect()).find("rotor_layers_committed_total 1"), std::string::npos);
 }
 
+TEST_F(LookTest, SaysNothingOfARankThatHasNotBeenHeardOf) {
+  testing::CoreWorker worker(core_.get(), "g");
+  const auto with_memory = [&](int64_t bytes) {
+    google::protobuf::RepeatedPtrField<v1::RankState> ranks;
+    ranks.Add()->set_memory_bytes(bytes);
+    core_->heartbeat(worker.group(), 0, ranks);
+    return text(CoreLook(fs_, *core_, demo_.options()).Collect());
+  };
+  EXPECT_EQ(with_memory(0).find("rank=\"0\""), std::string::npos);
+  EXPECT_NE(with_memory(77).find("rank=\"0\""), std::string::npos);
+}
+
 }  // namespace
 }  // namespace rotor::coordinator
