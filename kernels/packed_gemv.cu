@@ -14,7 +14,7 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarpSize;
 constexpr int kStages = 3;
-constexpr int kMostSplits = 8;
+constexpr int64_t kMostPaired = 16;  // activations
 
 struct Job {
   const __nv_bfloat16* x;
@@ -268,38 +268,39 @@ Status launch_as(const Job& job, cudaStream_t stream) {
                      grid, stream, job);
 }
 
-template <Format kFormat, int kStepsAScale, int kTiles>
-Status launch_tokens(const Job& job, cudaStream_t stream) {
+/// `pairs`: two tiles a block, which exists for up to 16 activations.
+template <Format kFormat, int kStepsAScale>
+Status launch_tokens(const Job& job, bool pairs, cudaStream_t stream) {
   if (job.m <= 8) {
-    return launch_as<kFormat, kStepsAScale, kTiles, 1>(job, stream);
+    return pairs ? launch_as<kFormat, kStepsAScale, 2, 1>(job, stream)
+                 : launch_as<kFormat, kStepsAScale, 1, 1>(job, stream);
   }
-  if (job.m <= 16) {
-    return launch_as<kFormat, kStepsAScale, kTiles, 2>(job, stream);
+  if (job.m <= kMostPaired) {
+    return launch_as<kFormat, kStepsAScale, 2, 2>(job, stream);
   }
   if (job.m <= 32) {
-    return launch_as<kFormat, kStepsAScale, kTiles, 4>(job, stream);
+    return launch_as<kFormat, kStepsAScale, 1, 4>(job, stream);
   }
-  return launch_as<kFormat, kStepsAScale, kTiles, 8>(job, stream);
+  return launch_as<kFormat, kStepsAScale, 1, 8>(job, stream);
 }
 
-template <int kTiles>
-Status launch_format(const QuantScheme& scheme, int steps_a_scale, const Job& job,
+Status launch_format(const QuantScheme& scheme, int steps_a_scale, const Job& job, bool pairs,
                      cudaStream_t stream) {
   if (scheme.format == Format::kNvfp4) {
-    return launch_tokens<Format::kNvfp4, 1, kTiles>(job, stream);
+    return launch_tokens<Format::kNvfp4, 1>(job, pairs, stream);
   }
   if (scheme.format == Format::kMxfp4) {
-    return launch_tokens<Format::kMxfp4, 2, kTiles>(job, stream);
+    return launch_tokens<Format::kMxfp4, 2>(job, pairs, stream);
   }
   switch (steps_a_scale) {
     case 1:
-      return launch_tokens<Format::kInt4, 1, 1>(job, stream);
+      return launch_tokens<Format::kInt4, 1>(job, pairs, stream);
     case 2:
-      return launch_tokens<Format::kInt4, 2, 1>(job, stream);
+      return launch_tokens<Format::kInt4, 2>(job, pairs, stream);
     case 4:
-      return launch_tokens<Format::kInt4, 4, 1>(job, stream);
+      return launch_tokens<Format::kInt4, 4>(job, pairs, stream);
     default:
-      return launch_tokens<Format::kInt4, 8, kTiles>(job, stream);
+      return launch_tokens<Format::kInt4, 8>(job, pairs, stream);
   }
 }
 
@@ -308,12 +309,17 @@ float factor_of(const PackedWeight& weight) {
                                                           : 1.0F / weight.global_scale;
 }
 
-/// Splits that fill the GPU where the tiles alone do not.
+/// Whether a block takes two tiles. It reads the activations once, so that two tiles halve what it
+/// reads beside its codes; with a few activations that pays only where blocks stay plentiful.
+bool choose_pairs(int64_t m, int64_t tiles, int processors) {
+  return m <= kMostPaired && (m > 4 || (m > 1 && tiles / 2 >= int64_t{2} * processors));
+}
+
+/// Splits that give every multiprocessor a block where the tiles alone do not: more never paid.
 int choose_splits(int64_t places, int64_t chunks, int processors) {
-  constexpr int kBlocksAProcessor = 4;
-  const int64_t wanted = int64_t{processors} * kBlocksAProcessor / std::max<int64_t>(places, 1);
+  const int64_t wanted = processors / std::max<int64_t>(places, 1);
   const int64_t most = std::max<int64_t>(chunks / kWarps, 1);
-  return static_cast<int>(std::clamp<int64_t>(std::min(wanted, most), 1, kMostSplits));
+  return static_cast<int>(std::clamp<int64_t>(std::min(wanted, most), 1, kMostGemvSplits));
 }
 
 int64_t counter_bytes(int64_t rows) {
@@ -324,11 +330,11 @@ int64_t counter_bytes(int64_t rows) {
 
 int64_t packed_gemv_workspace(int64_t rows) {
   const int64_t values = (rows + 2 * kTileRowsPacked) * kMostGemvRows;
-  return counter_bytes(rows) + values * kMostSplits * int64_t{sizeof(float)};
+  return counter_bytes(rows) + values * kMostGemvSplits * int64_t{sizeof(float)};
 }
 
 Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* out, void* workspace,
-                   cudaStream_t stream, const GemvCut& cut) {
+                   cudaStream_t stream, int splits) {
   if (m < 0 || m > kMostGemvRows) {
     return invalid_argument("packed_gemv of " + std::to_string(m) + " activations: at most " +
                             std::to_string(kMostGemvRows))
@@ -339,6 +345,11 @@ Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* o
   if (weight.cols > kMostCols) {
     return invalid_argument("packed_gemv of " + std::to_string(weight.cols) + " columns: at most " +
                             std::to_string(kMostCols))
+        .with_reason("BAD_SHAPE");
+  }
+  if (splits < 0 || splits > kMostGemvSplits) {
+    return invalid_argument("packed_gemv in " + std::to_string(splits) + " splits: at most " +
+                            std::to_string(kMostGemvSplits))
         .with_reason("BAD_SHAPE");
   }
   if (m == 0 || weight.rows == 0) {
@@ -355,9 +366,11 @@ Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* o
       ROTOR_CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device)));
   const PackedLayout layout(weight.scheme, weight.rows, weight.cols);
   const auto* const data = static_cast<const uint8_t*>(weight.data);
-  const bool pairs = cut.tiles == 2;
-  const int64_t places = (layout.tiles + (pairs ? 1 : 0)) / (pairs ? 2 : 1);
-  const int splits = cut.splits > 0 ? cut.splits : choose_splits(places, layout.chunks, processors);
+  const bool pairs = choose_pairs(m, layout.tiles, processors);
+  const int64_t places = pairs ? (layout.tiles + 1) / 2 : layout.tiles;
+  if (splits == 0) {
+    splits = choose_splits(places, layout.chunks, processors);
+  }
   auto* const arrived = static_cast<unsigned*>(workspace);
   const Job job{
       static_cast<const __nv_bfloat16*>(x),
@@ -373,8 +386,7 @@ Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* o
       splits,
       arrived,
       reinterpret_cast<float*>(static_cast<char*>(workspace) + counter_bytes(weight.rows))};
-  return pairs ? launch_format<2>(weight.scheme, layout.steps_a_scale, job, stream)
-               : launch_format<1>(weight.scheme, layout.steps_a_scale, job, stream);
+  return launch_format(weight.scheme, layout.steps_a_scale, job, pairs, stream);
 }
 
 }  // namespace rotor::kernels

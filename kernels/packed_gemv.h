@@ -15,12 +15,7 @@
 namespace rotor::kernels {
 
 inline constexpr int64_t kMostGemvRows = 64;
-
-/// How the work is cut; the default is what measured best.
-struct GemvCut {
-  int tiles = 0;   // of 16 weight rows a block: 1 or 2; 0: choose
-  int splits = 0;  // of the columns among blocks; 0: choose
-};
+inline constexpr int kMostGemvSplits = 8;
 
 /// Bytes of workspace that packed_gemv needs for these sizes, whatever m up to kMostGemvRows.
 int64_t packed_gemv_workspace(int64_t rows);
@@ -29,8 +24,9 @@ int64_t packed_gemv_workspace(int64_t rows);
 /// in an order that depends on the shapes and the device alone; m is at most kMostGemvRows. x and
 /// out are row after row and aligned to 16 and 2 bytes. `workspace`: packed_gemv_workspace bytes,
 /// aligned to 16, whose first half is zeros before its first use; every product leaves them so.
+/// `splits`: of the columns among blocks; 0 chooses what measured best.
 /// Errors: INVALID_ARGUMENT for shapes and pointers, those of the launch.
 Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* out, void* workspace,
-                   cudaStream_t stream, const GemvCut& cut = {});
+                   cudaStream_t stream, int splits = 0);
 
 }  // namespace rotor::kernels

@@ -8,7 +8,7 @@ namespace {
 class PackedGemv : public PackedTest {
  protected:
   void check(const QuantScheme& scheme, int64_t rows, int64_t cols,
-             const std::vector<int64_t>& counts, const GemvCut& cut = {}) {
+             const std::vector<int64_t>& counts, int splits = 0) {
     const QuantizedMatrix matrix = random_matrix(scheme, rows, cols, generator());
     const OnDevice device = packed(matrix);
     const std::vector<float> weights = weights_of(matrix);
@@ -18,14 +18,14 @@ class PackedGemv : public PackedTest {
       SCOPED_TRACE(::testing::Message()
                    << to_string(scheme.format) << " groups of " << scheme.group_size << ", global "
                    << static_cast<int>(scheme.global) << ", " << m << " x " << cols << " to "
-                   << rows << ", cut " << cut.tiles << " " << cut.splits);
+                   << rows << ", " << splits << " splits");
       std::vector<float> x = random_values(m * cols);
       const DeviceBuffer source = upload_as(DType::kBf16, x);
       const Reference reference = reference_product(x, m, weights, cols);
       for (int twice = 0; twice < 2; ++twice) {  // the workspace serves again
         const DeviceBuffer out = poisoned(DType::kBf16, m * rows);
         ASSERT_OK(packed_gemv(source.data(), m, device.weight, out.data(), workspace.data(),
-                              stream(), cut));
+                              stream(), splits));
         expect_product(reference, rows, out);
       }
     }
@@ -50,10 +50,8 @@ TEST_F(PackedGemv, IsTheProductForAwkwardShapes) {
 
 TEST_F(PackedGemv, IsTheProductHoweverTheWorkIsCut) {
   for (const QuantScheme& scheme : kPackedSchemes) {
-    for (const int tiles : {1, 2}) {
-      for (const int splits : {1, 2, 5, 8}) {
-        check(scheme, 40, 1280, {1, 12, 40}, {tiles, splits});
-      }
+    for (const int splits : {1, 2, 5, 8}) {
+      check(scheme, 40, 1280, {1, 7, 12, 40}, splits);
     }
   }
 }
@@ -64,6 +62,8 @@ TEST(PackedGemvArguments, AreRefusedBeforeTheDeviceIsTouched) {
   const PackedWeight weight{nvfp4, 32, 64, 1.0F, memory};
   EXPECT_FAILS(packed_gemv(memory, 65, weight, memory, memory, nullptr), Code::kInvalidArgument,
                "BAD_SHAPE", "at most 64");
+  EXPECT_FAILS(packed_gemv(memory, 1, weight, memory, memory, nullptr, 9), Code::kInvalidArgument,
+               "BAD_SHAPE", "9 splits");
   EXPECT_FAILS(packed_gemv(nullptr, 1, weight, memory, memory, nullptr), Code::kInvalidArgument,
                "BAD_POINTER", "x is null");
   EXPECT_FAILS(packed_gemv(memory, 1, weight, memory, memory + 4, nullptr), Code::kInvalidArgument,
