@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "model/config_attention.h"
@@ -21,15 +22,10 @@ namespace {
 constexpr int64_t kMostLayers = 10'000;
 constexpr const char* kReason = "BAD_CONFIG";
 
-Result<DType> parse_dtype(const JsonObject& object, const Family& family) {
-  const std::string key = object.has("dtype") ? "dtype" : "torch_dtype";
-  const std::string fallback(family.default_dtype);
-  ROTOR_ASSIGN_OR_RETURN(std::string name, object.string_or(key, fallback));
-  if (name == "auto") {
-    name = fallback;
-  }
-  if (name.starts_with("torch.")) {
-    name.erase(0, 6);
+std::optional<DType> dtype_of(std::string_view name) {
+  constexpr std::string_view kModule = "torch.";
+  if (name.starts_with(kModule)) {
+    name.remove_prefix(kModule.size());
   }
   if (name == "bfloat16") {
     return DType::kBf16;
@@ -40,7 +36,35 @@ Result<DType> parse_dtype(const JsonObject& object, const Family& family) {
   if (name == "float32" || name == "float") {
     return DType::kF32;
   }
-  return object.error(key, "supported are bfloat16, float16 and float32: convert the model");
+  return std::nullopt;
+}
+
+/// The first that is named, of a wrapper's own keys and then of its text part's; "auto" names none.
+Result<std::optional<DType>> parse_dtype(const JsonObject& root, const JsonObject& decoder) {
+  for (const JsonObject* object : {&root, &decoder}) {
+    for (const char* key : kDtypeKeys) {
+      const Result<std::string> name = object->string_or(key, kAutoDtype);
+      ROTOR_RETURN_IF_ERROR(name.status());
+      if (*name == kAutoDtype) {
+        continue;
+      }
+      const std::optional<DType> dtype = dtype_of(*name);
+      return dtype ? Result<std::optional<DType>>(dtype)
+                   : object->error(
+                         key, "supported are bfloat16, float16 and float32: convert the model");
+    }
+  }
+  return std::optional<DType>();
+}
+
+/// What a wrapper's own keys say counts first; what its text part says, until it is settled.
+Status parse_tied(const JsonObject& root, const DecoderConfig& decoder, const Family& family,
+                  ModelConfig& config) {
+  constexpr const char* kKey = "tie_word_embeddings";
+  config.names_tied = !decoder.nested || root.has(kKey);
+  ROTOR_ASSIGN_OR_RETURN(const bool tied, decoder.object.boolean_or(kKey, family.default_tied));
+  ROTOR_ASSIGN_OR_RETURN(config.tie_word_embeddings, root.boolean_or(kKey, tied));
+  return {};
 }
 
 /// The family's own, which it calls silu.
@@ -141,14 +165,9 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
   ROTOR_RETURN_IF_ERROR(parse_attention(object, family, config));
   ROTOR_RETURN_IF_ERROR(parse_delta(object, family, config));
   ROTOR_RETURN_IF_ERROR(parse_mixture(object, family, config));
-  // What a wrapper's own keys say counts first.
-  ROTOR_ASSIGN_OR_RETURN(const bool text_tied,
-                         object.boolean_or("tie_word_embeddings", family.default_tied));
-  ROTOR_ASSIGN_OR_RETURN(config.tie_word_embeddings,
-                         root.boolean_or("tie_word_embeddings", text_tied));
-  const bool has_dtype = root.has("dtype") || root.has("torch_dtype");
-  ROTOR_ASSIGN_OR_RETURN(const DType dtype, parse_dtype(has_dtype ? root : object, family));
-  set_dtype(dtype, config);
+  ROTOR_RETURN_IF_ERROR(parse_tied(root, decoder, family, config));
+  ROTOR_ASSIGN_OR_RETURN(config.named_dtype, parse_dtype(root, object));
+  set_dtype(config.named_dtype.value_or(family.default_dtype), config);
   ROTOR_RETURN_IF_ERROR(parse_embedding_scale(object, family, config));
   return config;
 }

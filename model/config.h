@@ -110,6 +110,7 @@ struct ModelConfig {
   double logit_cap = 0.0;                // soft cap of logits; 0: none
   float embedding_scale = 1.0F;          // embeddings are multiplied by it
   bool tie_word_embeddings = false;
+  bool names_tied = true;  // false: a wrapper, whose own keys say nothing of tie_word_embeddings
   bool attention_bias = false;         // on q, k and v
   bool attention_output_bias = false;  // on o
   bool query_key_norm = true;          // where the family has them
@@ -118,7 +119,8 @@ struct ModelConfig {
   int64_t expert_features = 0;       // width of an expert, as intermediate_size of a dense MLP
   std::vector<bool> mixture_layers;  // by layer
   int64_t shared_features = 0;       // width of an expert that all tokens go to; 0: there is none
-  DType dtype = DType::kBf16;        // `dtype` or `torch_dtype`; F32 where neither is given
+  DType dtype = DType::kBf16;        // the family's default where none is named
+  std::optional<DType> named_dtype;  // `dtype` or `torch_dtype`; none: missing or "auto"
   SourceQuantization source_quantization;  // how the checkpoint stores its weights
 
   /// Columns of a head that RoPE is spoken of in: all, or those it rotates.

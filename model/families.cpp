@@ -75,7 +75,7 @@ constexpr std::array kFamilies = {
            .clamps_swiglu = true,
            .default_rms_norm_eps = 1e-5,
            // The released config.json names none.
-           .default_dtype = "bfloat16"},
+           .default_dtype = DType::kBf16},
     Family{.model_type = "granite",
            .attention_bias = BiasRule::kByKey,
            .reads_mlp_bias = true,

@@ -193,7 +193,7 @@ struct Family {
   bool clamps_swiglu = false;  // and reads `swiglu_alpha`, `swiglu_limit`
   double default_rms_norm_eps = 1e-6;
   bool default_tied = false;
-  std::string_view default_dtype = "float32";
+  DType default_dtype = DType::kF32;
   double default_query_scalar = 0.0;   // `query_pre_attn_scalar`; 0: the key is not read
   bool reads_attention_cap = false;    // `attn_logit_softcapping`
   bool reads_logit_cap = false;        // `final_logit_softcapping`

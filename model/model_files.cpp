@@ -165,7 +165,7 @@ Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory) {
   ROTOR_ASSIGN_OR_RETURN(files.config_text, read_whole_file(fs, config_path, kMostConfigBytes));
   ROTOR_ASSIGN_OR_RETURN(ModelConfig config, parse_model_config(files.config_text, config_path));
   ROTOR_ASSIGN_OR_RETURN(files.checkpoint, CheckpointReader::open(fs, directory));
-  settle_config(files.config_text, *files.checkpoint, config);
+  settle_config(*files.checkpoint, config);
   Result<Architecture> architecture = describe(config, find_tensor_names(*files.checkpoint));
   if (!architecture.ok()) {
     return architecture.status().with_context(config_path).with_detail("file", config_path);

@@ -1,11 +1,11 @@
 #include "model/settled_config.h"
 
 #include <cmath>
+#include <string>
 #include <string_view>
 
 #include "model/families.h"
 #include "model/tensor_names.h"
-#include "model/wrappers.h"
 #include "quant/format/bf16.h"
 
 namespace rotor {
@@ -42,14 +42,13 @@ void set_dtype(DType dtype, ModelConfig& config) {
   }
 }
 
-void settle_config(const std::string& config_text, const TensorSource& checkpoint,
-                   ModelConfig& config) {
+void settle_config(const TensorSource& checkpoint, ModelConfig& config) {
   const TensorNames names = find_tensor_names(checkpoint);
-  if (!names_tied(config_text)) {
+  if (!config.names_tied) {
     config.tie_word_embeddings = checkpoint.find(names.head + ".weight") == nullptr;
   }
   const TensorSpec* embedding = checkpoint.find(names.decoder + "embed_tokens.weight");
-  if (embedding != nullptr && !names_dtype(config_text) &&
+  if (embedding != nullptr && !config.named_dtype &&
       (embedding->dtype == DType::kBf16 || embedding->dtype == DType::kF16 ||
        embedding->dtype == DType::kF32)) {
     set_dtype(embedding->dtype, config);

@@ -3,8 +3,6 @@
 // Thread-safety: plain functions.
 #pragma once
 
-#include <string>
-
 #include "model/architecture.h"
 #include "model/config.h"
 #include "quant/checkpoint/tensor_spec.h"
@@ -14,10 +12,9 @@ namespace rotor {
 /// The dtype, and what follows from it.
 void set_dtype(DType dtype, ModelConfig& config);
 
-/// A dtype that is missing, or "auto", is that of the embedding. An output head that a wrapper's
-/// own keys say nothing of is the one that is stored, and tied where there is none.
-void settle_config(const std::string& config_text, const TensorSource& checkpoint,
-                   ModelConfig& config);
+/// A dtype that is not named is that of the embedding. An output head that a wrapper's own keys say
+/// nothing of is the one that is stored, and tied where there is none.
+void settle_config(const TensorSource& checkpoint, ModelConfig& config);
 
 /// A model that is not tied, stores no head and is of a class without one (`architectures`: bare
 /// backbones, reward models, classifiers) has none: head_weight is empty then.

@@ -13,7 +13,6 @@ namespace rotor {
 namespace {
 
 constexpr const char* kText = "text_config";
-constexpr std::array kDtypes = {"dtype", "torch_dtype"};
 
 struct Wrapper {
   std::string_view model_type;
@@ -66,10 +65,10 @@ Result<DecoderConfig> find_decoder(const JsonObject& root) {
                                     [&](const Wrapper& w) { return w.model_type == type; });
   const bool nested = root.has(kText);
   if (wrapper == kWrappers.end() && !nested) {
-    return DecoderConfig{root, std::move(type), ""};
+    return DecoderConfig{root, std::move(type), "", nested};
   }
   if (!nested && wrapper->flat) {
-    return DecoderConfig{root, std::string(wrapper->text_types.front()), std::move(type)};
+    return DecoderConfig{root, std::string(wrapper->text_types.front()), std::move(type), nested};
   }
   ROTOR_ASSIGN_OR_RETURN(JsonObject text, root.object(kText));
   const std::string fallback(wrapper == kWrappers.end() ? "" : wrapper->text_types.front());
@@ -79,35 +78,15 @@ Result<DecoderConfig> find_decoder(const JsonObject& root) {
           wrapper->text_types.end()) {
     return unsupported(root, type, text_type);
   }
-  return DecoderConfig{std::move(text), std::move(text_type), std::move(type)};
-}
-
-bool names_dtype(const std::string& config_text) {
-  const Result<nlohmann::json> config = parse_config_json(config_text, "config.json");
-  const auto names = [](const nlohmann::json& object) {
-    return std::any_of(kDtypes.begin(), kDtypes.end(), [&](const char* key) {
-      const nlohmann::json value = object.value(key, nlohmann::json());
-      return !value.is_null() && value != "auto";
-    });
-  };
-  return config.ok() && config->is_object() &&
-         (names(*config) ||
-          (config->contains(kText) && (*config)[kText].is_object() && names((*config)[kText])));
-}
-
-bool names_tied(const std::string& config_text) {
-  const Result<nlohmann::json> config = parse_config_json(config_text, "config.json");
-  return config.ok() && config->is_object() &&
-         (!config->contains(kText) ||
-          !config->value("tie_word_embeddings", nlohmann::json()).is_null());
+  return DecoderConfig{std::move(text), std::move(text_type), std::move(type), nested};
 }
 
 Result<std::string> with_named_dtype(const std::string& config_text, DType dtype) {
   ROTOR_ASSIGN_OR_RETURN(nlohmann::ordered_json config,
                          parse_ordered_config_json(config_text, "config.json"));
   const auto name_in = [&](nlohmann::ordered_json& object) {
-    for (const char* key : kDtypes) {
-      if (object.value(key, nlohmann::ordered_json()) == "auto") {
+    for (const char* key : kDtypeKeys) {
+      if (object.value(key, nlohmann::ordered_json()) == kAutoDtype) {
         object[key] = dtype == DType::kBf16  ? "bfloat16"
                       : dtype == DType::kF16 ? "float16"
                                              : "float32";

@@ -5,6 +5,7 @@
 // Thread-safety: pure functions.
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "model/json_object.h"
@@ -13,22 +14,22 @@
 
 namespace rotor {
 
+/// Where a dtype is named, by transformers 5 and 4, and what stands there for that of the weights.
+inline constexpr std::array kDtypeKeys = {"dtype", "torch_dtype"};
+inline constexpr const char* kAutoDtype = "auto";
+
 /// What a config.json says of a decoder, and where.
 struct DecoderConfig {
   JsonObject object;       // the keys of the decoder: the file's own, or those at "text_config"
   std::string model_type;  // of the decoder
   std::string wrapper;     // model_type of the model around it; empty: there is none
+  bool nested = false;     // object is what stands at "text_config"
 };
 
 /// Error: UNIMPLEMENTED, reason UNSUPPORTED_MODEL_TYPE, for a wrapper that is not read and for one
 /// around a text part that it is not known with; both names are given. Whether a decoder alone is
 /// supported find_family tells.
 Result<DecoderConfig> find_decoder(const JsonObject& root);
-
-/// Whether config.json, or its text part, names a dtype: "auto" is none.
-bool names_dtype(const std::string& config_text);
-/// Whether config.json says if the output head is tied; a wrapper's text part is not asked.
-bool names_tied(const std::string& config_text);
 
 /// config.json with the dtype's name wherever it says "auto", which transformers does not read.
 /// Error: BAD_JSON where it is no object.

@@ -143,10 +143,8 @@ Result<std::shared_ptr<const PreparedJob>> prepare_job(const v1::JobSpec& spec,
     // What stays unquantized is written decoded: a config has words for one quantization alone.
     ROTOR_ASSIGN_OR_RETURN(source_config, without_source_quantization(source_config));
   }
-  if (!names_dtype(source_config)) {
-    ROTOR_ASSIGN_OR_RETURN(source_config,
-                           with_named_dtype(source_config, model.architecture.config.dtype));
-  }
+  ROTOR_ASSIGN_OR_RETURN(source_config,
+                         with_named_dtype(source_config, model.architecture.config.dtype));
   if (options.merged_rotation != 0) {
     ROTOR_ASSIGN_OR_RETURN(source_config, merged_config(model.architecture, source_config));
   }

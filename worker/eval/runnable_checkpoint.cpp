@@ -32,7 +32,7 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
     Result<StoredQuantization> quantization = parse_quantization_config(config_text, config_path);
     if (quantization.ok()) {
       opened.quantization_ = std::move(quantization).value();
-      ROTOR_RETURN_IF_ERROR(opened.open_quantized(fs, directory, config_text, config, config_path));
+      ROTOR_RETURN_IF_ERROR(opened.open_quantized(fs, directory, config, config_path));
       return opened;
     }
     if (quantization.status().reason() != "NOT_QUANTIZED") {
@@ -47,11 +47,10 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
 }
 
 Status RunnableCheckpoint::open_quantized(FileSystem& fs, const std::string& directory,
-                                          const std::string& config_text, ModelConfig config,
-                                          const std::string& config_path) {
+                                          ModelConfig config, const std::string& config_path) {
   layout_ = &find_layout(quantization_.layout);
   ROTOR_ASSIGN_OR_RETURN(checkpoint_, CheckpointReader::open(fs, directory));
-  settle_config(config_text, *checkpoint_, config);
+  settle_config(*checkpoint_, config);
   Result<Architecture> architecture = describe(config, find_tensor_names(*checkpoint_));
   if (!architecture.ok()) {
     return architecture.status().with_context(config_path).with_detail("file", config_path);

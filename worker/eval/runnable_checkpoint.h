@@ -33,8 +33,7 @@ class RunnableCheckpoint {
 
  private:
   RunnableCheckpoint() = default;
-  Status open_quantized(FileSystem& fs, const std::string& directory,
-                        const std::string& config_text, ModelConfig config,
+  Status open_quantized(FileSystem& fs, const std::string& directory, ModelConfig config,
                         const std::string& config_path);
   Status check_modules() const;
   Result<LinearWeights> quantized_linear(Backend& backend, const Linear& linear) const;

@@ -113,15 +113,36 @@ TEST(Wrappers, AreFoundUnderEachPublishedPrefix) {
   }
 }
 
-TEST(Wrappers, SayWhatTheirConfigLeavesOpen) {
-  EXPECT_TRUE(names_dtype(R"({"dtype": "bfloat16"})"));
-  EXPECT_TRUE(names_dtype(R"({"text_config": {"torch_dtype": "float16"}})"));
-  for (const char* open : {"{}", R"({"torch_dtype": "auto"})", R"({"dtype": null})"}) {
-    EXPECT_FALSE(names_dtype(open)) << open;
+TEST(Wrappers, TakeTheFirstDtypeThatIsNamed) {
+  json text = family_config("gemma3_text", {{"hidden_size", 3072}, {"head_dim", 8}});
+  text.erase("torch_dtype");
+  text["dtype"] = "bfloat16";
+  for (const json& keys : {json{{"dtype", "auto"}}, json{{"dtype", nullptr}},
+                           json{{"dtype", "auto"}, {"torch_dtype", "auto"}}, json::object()}) {
+    json config = wrapped("gemma3", text);
+    config.update(keys);
+    const auto parsed = parse_config(config);
+    ASSERT_OK(parsed);
+    EXPECT_EQ(parsed->named_dtype, DType::kBf16) << keys;
+    EXPECT_EQ(parsed->dtype, DType::kBf16) << keys;
+    EXPECT_EQ(parsed->embedding_scale, 55.5F) << "the root is 55.4256";
   }
-  EXPECT_TRUE(names_tied("{}"));
-  EXPECT_TRUE(names_tied(R"({"text_config": {}, "tie_word_embeddings": false})"));
-  EXPECT_FALSE(names_tied(R"({"text_config": {"tie_word_embeddings": true}})"));
+  json config = wrapped("gemma3", text);
+  config["dtype"] = "auto";
+  config["torch_dtype"] = "float16";
+  EXPECT_EQ(parse_config(config)->dtype, DType::kF16) << "the older key, before the text part's";
+  config["torch_dtype"] = "auto";
+  config["text_config"]["dtype"] = "auto";
+  EXPECT_FALSE(parse_config(config)->named_dtype.has_value());
+  EXPECT_EQ(parse_config(config)->dtype, DType::kF32);
+}
+
+TEST(Wrappers, LeaveOpenWhatTheirOwnKeysDoNotSayOfTheHead) {
+  json config = wrapped("llava", family_config("llama", {{"tie_word_embeddings", true}}));
+  EXPECT_FALSE(parse_config(config)->names_tied);
+  config["tie_word_embeddings"] = false;
+  EXPECT_TRUE(parse_config(config)->names_tied);
+  EXPECT_TRUE(parse_config(testing::small_config())->names_tied);
 }
 
 TEST(Wrappers, NameTheDtypeThatAConfigLeavesOpen) {

@@ -6,6 +6,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/jobs/copied_tensors.h"
+#include "coordinator/jobs/prepared_job.h"
+#include "proto/convert.h"
 #include "tests/support/coordinator/core_fixture.h"
 
 namespace rotor::coordinator {
@@ -48,6 +51,29 @@ TEST_F(CoreCopied, SaysWhatIsCopiedUnreadAndLeftBehindAndMergesNoRotationBesideI
   ASSERT_OK(job);
   ASSERT_EQ(job->problems_size(), 1);
   EXPECT_EQ(job->problems(0).reason(), "CANNOT_MERGE_ROTATION");
+}
+
+TEST_F(CoreCopied, NamesTheDtypeWhereTheConfigSaysAuto) {
+  const std::filesystem::path model = demo_.root() / "models/llava";
+  std::filesystem::copy(std::filesystem::path(ROTOR_SOURCE_DIR) / "tests/data/families/llava",
+                        model);
+  nlohmann::json config =
+      nlohmann::json::parse(testing::file_bytes((model / "config.json").string()));
+  config.erase("torch_dtype");
+  config["dtype"] = "auto";
+  config["text_config"]["dtype"] = "bfloat16";
+  std::ofstream(model / "config.json") << config;
+  const auto files = open_model(posix_file_system(), model.string());
+  ASSERT_OK(files);
+  v1::JobSpec spec = with_defaults(demo_.request("r").spec()).value();
+  fit_to_model(*files, &spec);
+  const auto prepared = prepare_job(spec, *files);
+  ASSERT_OK(prepared);
+  const auto& written = (*prepared)->text_files.back();
+  ASSERT_EQ(written.name, "config.json");
+  const auto made = nlohmann::json::parse(written.text);
+  EXPECT_EQ(made["dtype"], "bfloat16");
+  EXPECT_EQ(made["text_config"]["dtype"], "bfloat16");
 }
 
 TEST_F(CoreCopied, RefusesInfinityAndNanInWhatIsCopied) {
