@@ -27,13 +27,14 @@ std::string beginning(const std::string& file) {
 
 CalibrationSource parse_calibration_source(const std::string& text) {
   const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0 || std::filesystem::exists(text)) {
+  std::error_code error;  // such as a name that is too long: none of a file, then
+  if (colon == std::string::npos || colon == 0 || std::filesystem::exists(text, error)) {
     return {text, std::nullopt};
   }
   double weight = 0.0;
   const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, weight);
-  if (error != std::errc() || rest != end || !(weight > 0.0) || !std::isfinite(weight)) {
+  const auto [rest, bad] = std::from_chars(text.data() + colon + 1, end, weight);
+  if (bad != std::errc() || rest != end || !(weight > 0.0) || !std::isfinite(weight)) {
     return {text, std::nullopt};
   }
   return {text.substr(0, colon), weight};

@@ -30,6 +30,12 @@ std::string real_path(const std::string& path) {
   return error ? path : real.string();
 }
 
+/// Whether something is there; what cannot be looked at is for those to refuse who open it.
+bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
 /// Makes token ids of calibration data that no coordinator reads, and names them instead.
 Status prepare(v1::JobSpec& spec, const StateDir& state, Console& console) {
   CalibrationSettings settings;
@@ -83,7 +89,7 @@ Status make_parent(const std::filesystem::path& output, Console& console) {
 /// The output where its nearest directory that exists is its parent: a plan makes no directories.
 std::filesystem::path beside_existing(const std::filesystem::path& output) {
   std::filesystem::path above = output.parent_path();
-  while (above != above.parent_path() && !std::filesystem::exists(above)) {
+  while (above != above.parent_path() && !is_there(above)) {
     above = above.parent_path();
   }
   return above / output.filename();
@@ -222,7 +228,7 @@ class QuantizeRun {
   }
 
   Result<v1::Job> open_job() {
-    if (options_.local.restart && std::filesystem::exists(spec_.output())) {
+    if (options_.local.restart && is_there(spec_.output())) {
       return already_exists(spec_.output() + " exists, and --restart overwrites no checkpoint")
           .with_reason(kOutputExists)
           .with_detail("output", spec_.output())
@@ -238,7 +244,7 @@ class QuantizeRun {
       refused_ = failure_.ok() && job.status().reason() != kReasonInterrupted;
       return explain_conflict(job.status());
     }
-    if (job->state() == v1::JOB_STATE_SUCCEEDED && !std::filesystem::exists(job->output_path())) {
+    if (job->state() == v1::JOB_STATE_SUCCEEDED && !is_there(job->output_path())) {
       console_.note("the checkpoint of the last run is gone; beginning anew");
       ROTOR_RETURN_IF_ERROR(forget_jobs(jobs));
       return submit(jobs);

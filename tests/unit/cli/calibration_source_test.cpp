@@ -21,6 +21,8 @@ TEST(CalibrationSource, TakesAWeightBehindAColon) {
   }
   const std::string named = directory.put("text:2", "x");
   EXPECT_EQ(parse_calibration_source(named).file, named);
+  const std::string longer_than_any_file(300, 'a');
+  EXPECT_EQ(parse_calibration_source(longer_than_any_file + ":2").file, longer_than_any_file);
 }
 
 TEST(CalibrationSource, AllHaveWeightsOrNone) {

@@ -126,6 +126,15 @@ TEST_F(QuantizeRunTest, ValidatesWithoutAGangAndLeavesNothingBehind) {
   EXPECT_FALSE(std::filesystem::exists(default_state_dir(output_)));
 }
 
+TEST_F(QuantizeRunTest, LeavesPathsThatNoFileCanHaveToTheCoordinator) {
+  const std::string longer_than_any_file(300, 'a');
+  options_.validate_only = true;
+  options_.job.spec.set_output(directory_ / longer_than_any_file + "/out");
+  options_.job.spec.mutable_calibration()->set_files(0, directory_ / longer_than_any_file + ":x");
+  EXPECT_EQ(go(), 0) << err_.str();
+  EXPECT_EQ(jobs_.submitted().spec().output(), options_.job.spec.output());
+}
+
 TEST_F(QuantizeRunTest, StartsADeadGangAgainAsLongAsItMakesProgress) {
   gang("exit 1");
   std::thread job([&] {
