@@ -4,7 +4,7 @@ import json
 
 from failure import Failure
 
-READ_AS_THEY_ARE = ("text", "input_ids", "attention_mask")
+READ_AS_THEY_ARE = ("text", "add_special_tokens", "input_ids", "attention_mask")
 SPEAKERS = {
     "system": "system",
     "human": "user",

@@ -76,6 +76,8 @@ class DatasetTest(unittest.TestCase):
     def test_what_is_no_chat_stays_as_it_is_and_needs_no_template(self):
         ids = {"input_ids": [1, 2], "attention_mask": [1, 0]}
         self.assertEqual(self.documents(self.lines({"text": "T", "id": 7}, ids)), [{"text": "T"}, ids])
+        rendered = {"text": "T", "add_special_tokens": False}
+        self.assertEqual(self.documents(self.lines(rendered)), [rendered])
 
     def test_the_template_is_found_where_models_have_it(self):
         record = self.lines({"messages": ASKED}, {"messages": ASKED, "tools": [{"type": "function"}]})
