@@ -5,7 +5,7 @@
 SOURCE is a file of JSON lines, a JSON array, a Parquet or Arrow file, or a folder that the datasets library saved.
 A record is a chat ("messages", or "conversations" as ShareGPT has them), a "prompt" with its "completion", or
 what rotor reads itself ("text", "input_ids"). Chats are rendered by the chat template of MODEL. What cannot be read
-is told on standard error as one JSON object with "reason", "message" and "details"; the exit code is 1 then.
+is told on standard error as one JSON object with "code", "reason", "message" and "details"; the exit code is 1 then.
 """
 
 import json
@@ -17,13 +17,20 @@ from sources import rows
 from template import ChatTemplate
 
 
+def written(record):
+    try:
+        return json.dumps(record)
+    except TypeError as error:  # a column of bytes, or of dates
+        raise Failure("BAD_CALIBRATION_DATA", f"{error}: give text, or ids as numbers") from error
+
+
 def main():
     model, source, output = sys.argv[1:]
     template = ChatTemplate(model)
     with open(output, "w", encoding="utf-8") as out:
         for place, row in rows(source):
             try:
-                print(json.dumps(document(row, template)), file=out)
+                print(written(document(row, template)), file=out)
             except Failure as failure:
                 raise failure.at(source, place) from failure
 

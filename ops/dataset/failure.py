@@ -16,4 +16,4 @@ class Failure(Exception):
         return Failure(self.reason, f"{where}: {self}", **self.details | {"file": file, name: str(number)})
 
     def as_json(self):
-        return {"reason": self.reason, "message": str(self), "details": self.details}
+        return {"code": "INVALID_ARGUMENT", "reason": self.reason, "message": str(self), "details": self.details}

@@ -48,9 +48,9 @@ def shared(turns):
         if "from" not in turn:
             messages.append(turn)
             continue
-        if turn["from"] not in SPEAKERS:
+        if not isinstance(turn["from"], str) or turn["from"] not in SPEAKERS:
             known = ", ".join(SPEAKERS)
-            raise bad(f'"conversations": "from" is {json.dumps(turn["from"])}; known are {known}', "conversations")
+            raise bad(f'"conversations": "from" is {json.dumps(turn["from"], default=str)}; known are {known}', "conversations")
         messages.append({"role": SPEAKERS[turn["from"]], "content": turn.get("value", "")})
     return check_messages(messages, "conversations")
 

@@ -12,20 +12,41 @@ def bad(path, message):
     return Failure("BAD_CALIBRATION_DATA", f"{path}: {message}", file=str(path))
 
 
+def unreadable(path, error):
+    """Of a file that the system does not let us read."""
+    return bad(path, error.strerror or str(error))
+
+
+def json_of(text):
+    """Of bytes. What is wrong with them is a ValueError."""
+    try:
+        return json.loads(text.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("arrays and objects inside one another, too deep to be read") from error
+
+
 def json_lines(path):
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield ("line", number), json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise bad(path, f"line {number + 1 if isinstance(error, UnicodeDecodeError) else number}: {error}") from error
+                if not line.strip():
+                    continue
+                try:
+                    record = json_of(line)
+                except ValueError as error:
+                    said = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+                    raise Failure("BAD_CALIBRATION_DATA", str(said)).at(str(path), ("line", number)) from error
+                yield ("line", number), record
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def json_array(path):
     try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        records = json_of(path.read_bytes())
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except ValueError as error:
         raise bad(path, str(error)) from error
     if not isinstance(records, list):
         raise bad(path, "it must hold an array of records; one record a line belongs in a .jsonl file")
@@ -85,7 +106,13 @@ def saved_files(folder):
     state = folder / "state.json"
     if not state.exists():
         raise bad(folder, "a folder of a data set has a state.json (datasets: save_to_disk); name its files one by one")
-    return [folder / entry["filename"] for entry in json.loads(state.read_text())["_data_files"]]
+    try:
+        return [folder / entry["filename"] for entry in json_of(state.read_bytes())["_data_files"]]
+    except OSError as error:
+        raise unreadable(state, error) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise bad(state, 'it must hold "_data_files", an array of objects with "filename": save the data set again with '
+                  "the datasets library, or name its files one by one") from error
 
 
 def rows(source):

@@ -12,11 +12,25 @@ REASONING = ("reasoning_content", "thinking", "reasoning")
 TODAY = datetime.datetime(2026, 1, 1)
 
 
+def bad_tokenizer(path, message):
+    return Failure("BAD_TOKENIZER", f"{path}: {message}", file=str(path))
+
+
+def text_of(path):
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise bad_tokenizer(path, error) from error
+
+
 def load(path):
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Failure("BAD_TOKENIZER", f"{path}: {error}", file=str(path)) from error
+        value = json.loads(text_of(path)) if path.exists() else {}
+    except ValueError as error:
+        raise bad_tokenizer(path, error) from error
+    if not isinstance(value, dict):
+        raise bad_tokenizer(path, "it must hold an object")
+    return value
 
 
 def find_templates(folder, config):
@@ -25,12 +39,17 @@ def find_templates(folder, config):
     if isinstance(found, str):
         found = {"default": found}
     elif isinstance(found, list):
-        found = {entry["name"]: entry["template"] for entry in found}
+        try:
+            found = {entry["name"]: entry["template"] for entry in found}
+        except (LookupError, TypeError) as error:
+            raise bad_tokenizer(folder, '"chat_template" must hold objects with "name" and "template"') from error
     main = folder / "chat_template.jinja"
     if main.exists():
-        found = {"default": main.read_text(encoding="utf-8")}
+        found = {"default": text_of(main)}
         for path in sorted(folder.glob("additional_chat_templates/*.jinja")):
-            found[path.stem] = path.read_text(encoding="utf-8")
+            found[path.stem] = text_of(path)
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise bad_tokenizer(folder, '"chat_template" must be text')
     return found
 
 
@@ -122,5 +141,5 @@ class ChatTemplate:
         try:
             return self.chosen(tools).render(messages=[with_reasoning(message) for message in messages], tools=tools,
                                              documents=documents, add_generation_prompt=False, **self.tokens)
-        except (self.error, TypeError, ValueError, KeyError, AttributeError) as error:
+        except (self.error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise self.failed(error) from error

@@ -22,7 +22,8 @@ RENDERED = "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n"
 def put(folder, name, content):
     path = pathlib.Path(folder, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    path.write_bytes(content if isinstance(content, bytes) else
+                     (content if isinstance(content, str) else json.dumps(content)).encode())
     return str(path)
 
 
@@ -101,9 +102,46 @@ class DatasetTest(unittest.TestCase):
         self.assertIn("text alone", self.refusal(self.lines(picture))["message"])
         self.assertIn('"from" is "alien"',
                       self.refusal(self.lines({"conversations": [{"from": "alien", "value": ""}]}))["message"])
-        self.assertIn("data.jsonl: line 1", self.refusal(put(self.folder, "data.jsonl", "{"))["message"])
         self.use("{{ raise_exception('roles must alternate') }}")
         self.assertIn("says: roles must alternate", self.refusal(self.lines({"messages": ASKED}))["message"])
+
+    def test_broken_files_are_told_with_their_line(self):
+        good = b'{"text": "T"}\n'
+        for broken, line, words in ((b"{", 1, "at column 2"), (b"\xff", 1, "can't decode byte"), (b"\n\n{]", 3, ""),
+                                    (good * 3000 + b'{"text": "\xe9"}', 3001, "can't decode byte"),
+                                    (good + b"[" * 100000, 2, "too deep")):
+            refused = self.refusal(put(self.folder, "data.jsonl", broken))
+            self.assertEqual(refused["reason"], "BAD_CALIBRATION_DATA")
+            self.assertIn(f"data.jsonl:{line}: ", refused["message"])
+            self.assertIn(words, refused["message"])
+            self.assertEqual(refused["details"]["line"], str(line))
+        self.assertIn("can't decode byte", self.refusal(put(self.folder, "data.json", b'["\xff"]'))["message"])
+
+    def test_files_that_cannot_be_read_are_named(self):
+        for name in ("none.jsonl", "none.json"):
+            path = self.folder + "/" + name
+            self.assertEqual(self.refusal(path)["message"], path + ": No such file or directory")
+        for state in ([], {"_data_files": [7]}, {"_data_files": {"a": 1}}, {}):
+            put(self.folder, "saved/state.json", state)
+            self.assertIn('state.json: it must hold "_data_files"', self.refusal(self.folder + "/saved")["message"])
+
+    def test_a_tokenizer_of_another_shape_is_named(self):
+        chat = self.lines({"messages": ASKED})
+        for config in ([], {"chat_template": [7]}, {"chat_template": [{"name": "default"}]},
+                       {"chat_template": {"default": 7}}, {"chat_template": 7}):
+            put(self.folder, "tokenizer_config.json", config)
+            self.assertEqual(self.refusal(chat)["reason"], "BAD_TOKENIZER", config)
+        put(self.folder, "chat_template.jinja", b"\xff")
+        put(self.folder, "tokenizer_config.json", {})
+        self.assertIn("chat_template.jinja: ", self.refusal(chat)["message"])
+        for template in ("{{ 1 // 0 }}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"):
+            put(self.folder, "chat_template.jinja", template)
+            self.assertEqual(self.refusal(chat)["reason"], "BAD_CHAT_TEMPLATE")
+
+    def test_speakers_that_are_no_names_are_refused(self):
+        self.use(CHATML)
+        self.assertIn('"from" is ["gpt"]',
+                      self.refusal(self.lines({"conversations": [{"from": ["gpt"], "value": ""}]}))["message"])
 
     def test_a_model_without_a_template_is_told_so(self):
         self.assertEqual(self.refusal(self.lines({"messages": ASKED}))["reason"], "NO_CHAT_TEMPLATE")
