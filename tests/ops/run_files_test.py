@@ -31,6 +31,15 @@ def check_dashboard():
     return len(panels)
 
 
+def check_container():
+    """The image that runs has the packages that the programs start, from the one list of them."""
+    stages = (ROOT / "ops" / "container" / "Containerfile").read_text().split("\nFROM ")
+    assert "install-dependencies --programs" in stages[-1], stages[-1]
+    listed = re.search(r"^programs=\((.*)\)$", (ROOT / "ops" / "install-dependencies").read_text(), re.MULTILINE)
+    for package in ("openmpi-bin", "python3", "python3-jinja2"):
+        assert package in listed[1].split(), (package, listed[1])
+
+
 def main():
     check("shellcheck", *(ROOT / "ops" / name for name in SCRIPTS))
     units = sorted((ROOT / "ops" / "systemd").glob("*.service"))
@@ -43,6 +52,7 @@ def main():
             copy.write_text(text)
             check("systemd-analyze", "verify", "--recursive-errors=no", copy)
     panels = check_dashboard()
+    check_container()
     print(f"{len(SCRIPTS)} scripts, {len(units)} units and {panels} panels pass")
 
 
