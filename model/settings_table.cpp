@@ -20,7 +20,10 @@ constexpr auto kSettings = std::to_array<Setting>({
      .key = "calibration_files",
      .flag = "--calibration",
      .group = kCalibration,
-     .help = "Text files, or JSON (lines) with `text` or `input_ids`",
+     .help =
+         "Text files, or JSON (lines) with `text` or `input_ids`; quantize and "
+         "prepare-calibration take chats, .parquet, .arrow and folders of the datasets library, "
+         "too, and FILE:WEIGHT for a share of the windows",
      .form = SettingForm::kFiles,
      .decides_bytes = false},  // their windows do: calibration_digest
     {.path = "calibration.sequences",

@@ -137,6 +137,10 @@ CLI::Option* add_by_form(CLI::App& command, v1::JobSpec& spec, const Setting& se
   return nullptr;
 }
 
+CLI::Option* add_setting(CLI::App& command, v1::JobSpec& spec, const Setting& setting) {
+  return add_by_form(command, spec, setting)->group(std::string(setting.group));
+}
+
 void add_paths(CLI::App& command, v1::JobSpec& spec) {
   command
       .add_option_function<std::string>(
@@ -171,11 +175,19 @@ void add_job_options(CLI::App& command, JobOptions& options) {
     if (setting.flag.empty()) {
       continue;
     }
-    CLI::Option* option = add_by_form(command, spec, setting)->group(std::string(setting.group));
+    CLI::Option* option = add_setting(command, spec, setting);
     if (setting.path == "evaluation.files") {
       evaluation = option;
     } else if (setting.path.starts_with("evaluation.")) {
       option->needs(evaluation);
+    }
+  }
+}
+
+void add_calibration_options(CLI::App& command, JobOptions& options) {
+  for (const Setting& setting : settings()) {
+    if (setting.path.starts_with("calibration.")) {
+      add_setting(command, options.spec, setting);
     }
   }
 }

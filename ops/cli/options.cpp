@@ -28,7 +28,8 @@ void add_output_options(CLI::App& command, OutputOptions& options) {
       .add_option_function<std::string>(
           "-o,--output-format",
           [&options](const std::string& name) { options.format = output_formats().at(name); },
-          "What goes to stdout: text for people, one JSON object, or (watch) JSON lines")
+          "What goes to stdout: text for people, one JSON object, or (quantize, watch) "
+          "JSON lines")
       ->check(quiet(CLI::IsMember({"human", "json", "jsonl"})))
       ->type_name("human|json|jsonl")
       ->group("Output");
@@ -52,6 +53,12 @@ void add_service_options(CLI::App& command, ServiceOptions& options) {
       ->capture_default_str()
       ->group("Service");
   add_security_options(command, options.coordinator.security);
+}
+
+void add_job_argument(CLI::App& command, std::string& job) {
+  command.add_option("job", job, "Name of the job: jobs/ID, its ID, or the beginning of the ID")
+      ->required()
+      ->type_name("JOB");
 }
 
 void add_local_options(CLI::App& command, LocalOptions& options) {

@@ -58,7 +58,11 @@ struct EvalOptions {
 
 void add_output_options(CLI::App& command, OutputOptions& options);
 void add_service_options(CLI::App& command, ServiceOptions& options);
+/// The one job that a command is about.
+void add_job_argument(CLI::App& command, std::string& job);
 void add_job_options(CLI::App& command, JobOptions& options);
+/// Those alone that say which windows are made of which files.
+void add_calibration_options(CLI::App& command, JobOptions& options);
 void add_local_options(CLI::App& command, LocalOptions& options);
 void add_eval_options(CLI::App& command, EvalOptions& options);
 

@@ -4,8 +4,7 @@
 #include "ops/cli/client.h"
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/exit_code.h"
-#include "ops/cli/job_json.h"
-#include "ops/cli/report_table.h"
+#include "ops/cli/follow.h"
 
 namespace rotor::cli {
 namespace {
@@ -26,12 +25,7 @@ int run_action(JobActionOptions& options, Console& console) {
   if (!job.ok()) {
     return console.fail(job.status());
   }
-  if (console.json()) {
-    console.write_json(job_json(*job));
-  } else {
-    console.out() << job_text(*job, console) << std::flush;
-  }
-  return kExitDone;
+  return show_job(console, *job);
 }
 
 int run_delete(JobActionOptions& options, Console& console) {
@@ -58,11 +52,7 @@ void add_action(CommandSet& set, const std::string& name, const std::string& des
       add_command(set, name, description,
                   "Example:\n  rotor " + name + " 7 --coordinator host:7470", options, run);
   add_service_options(command, options->service);
-  command
-      .add_option("job", options->job,
-                  "Name of the job: jobs/ID, its ID, or the beginning of the ID")
-      ->required()
-      ->type_name("JOB");
+  add_job_argument(command, options->job);
 }
 
 }  // namespace

@@ -44,11 +44,7 @@ void add_report(CommandSet& set) {
   rotor report 7 -o json)",
                                   options, run_report);
   add_service_options(command, options->service);
-  command
-      .add_option("job", options->job,
-                  "Name of the job: jobs/ID, its ID, or the beginning of the ID")
-      ->required()
-      ->type_name("JOB");
+  add_job_argument(command, options->job);
   command.add_flag("--all", options->all, "Every module, not only the worst of a long list");
 }
 

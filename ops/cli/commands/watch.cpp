@@ -63,11 +63,7 @@ Events go to stderr; with -o jsonl they go to stdout. With -o json stdout gets t
 has ended. The exit code is 0 for a job that succeeded and 1 for one that failed or was cancelled.)",
                                   options, run_watch);
   add_service_options(command, options->service);
-  command
-      .add_option("job", options->job,
-                  "Name of the job: jobs/ID, its ID, or the beginning of the ID")
-      ->required()
-      ->type_name("JOB");
+  add_job_argument(command, options->job);
   command.add_option("--from", options->from, "First revision wanted (default: the job's first)")
       ->check(CLI::Range(int64_t{0}, INT64_MAX))
       ->type_name("REVISION");
