@@ -1,13 +1,18 @@
 #include "ops/cli/prepare_calibration.h"
 
+#include <list>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "model/config.h"
 #include "ops/cli/executables.h"
+#include "ops/cli/exit_code.h"
 #include "ops/cli/process.h"
-#include "quant/base/json.h"
+#include "proto/convert.h"
+#include "proto/windows.h"
+#include "quant/base/status_json.h"
 #include "quant/io/file.h"
 
 namespace rotor::cli {
@@ -15,41 +20,60 @@ namespace {
 
 constexpr int64_t kMostConfigBytes = int64_t{16} << 20;
 constexpr int64_t kMostErrorBytes = int64_t{1} << 20;
-constexpr double kForever = 1e9;  // seconds
+constexpr double kPollSeconds = 0.1;
 
-/// The last line that the program wrote before it failed.
-Status failure_of(const std::string& file, const ExitStatus& ended, const std::string& written) {
-  const size_t end = written.find_last_not_of('\n');
-  const size_t begin = end == std::string::npos ? 0 : written.rfind('\n', end) + 1;
-  const std::string last =
-      end == std::string::npos ? std::string() : written.substr(begin, end + 1 - begin);
-  const Result<nlohmann::json> told = parse_json(last, file);
-  if (!told.ok() || !told->is_object() || !told->contains("reason")) {
-    return internal_error(file + ": reading the data set ended with " + ended.text() + ": " + last)
-        .with_detail("file", file);
+/// A file that is needed for as long as this object lives, and one that an earlier run left.
+class Removed {
+ public:
+  explicit Removed(std::filesystem::path file) : file_(std::move(file)) { remove(); }
+  Removed(const Removed&) = delete;
+  Removed& operator=(const Removed&) = delete;
+  ~Removed() { remove(); }
+
+  const std::filesystem::path& path() const { return file_; }
+
+ private:
+  void remove() const {
+    std::error_code ignored;
+    std::filesystem::remove(file_, ignored);
   }
-  Status status =
-      invalid_argument(told->value("message", "")).with_reason(told->value("reason", ""));
-  for (const auto& [key, value] : (*told)["details"].items()) {
-    status = std::move(status).with_detail(key, value.get<std::string>());
-  }
-  return status;
-}
+
+  std::filesystem::path file_;
+};
 
 /// The file's documents as JSON lines at `rendered`.
-Status render(const std::string& model, const std::string& file,
-              const std::filesystem::path& rendered) {
-  ROTOR_ASSIGN_OR_RETURN(const std::string program, find_sibling("rotor-dataset"));
+Status render(const std::string& program, const std::string& model, const std::string& file,
+              const std::filesystem::path& rendered, const std::function<bool()>& stopped) {
   const std::filesystem::path log = rendered.string() + ".log";
-  std::filesystem::remove(log);
+  const Removed removed(log);
   ROTOR_ASSIGN_OR_RETURN(ChildProcess child,
                          ChildProcess::start({{program, model, file, rendered.string()}, log}));
-  const ExitStatus ended = child.wait_for(kForever).value_or(ExitStatus{});
+  std::optional<ExitStatus> ended;
+  while (!(ended = child.wait_for(kPollSeconds))) {
+    ROTOR_RETURN_IF_ERROR(check_stop(stopped));  // the child dies with its object
+  }
   ROTOR_ASSIGN_OR_RETURN(const std::string written,
                          read_whole_file(posix_file_system(), log.string(), kMostErrorBytes));
-  std::filesystem::remove(log);
-  return ended.success() ? Status() : failure_of(file, ended, written);
+  return ended->success() ? Status() : dataset_failure(file, ended->text(), written);
 }
+
+/// The model's, until it is to stop: large files hold many texts.
+class StoppableTokenizer final : public Tokenizer {
+ public:
+  StoppableTokenizer(const Tokenizer& tokenizer, const std::function<bool()>& stopped)
+      : tokenizer_(tokenizer), stopped_(stopped) {}
+
+  int64_t vocab_size() const override { return tokenizer_.vocab_size(); }
+  Result<std::vector<int32_t>> encode(std::string_view text, int64_t max_ids,
+                                      bool special_tokens) const override {
+    ROTOR_RETURN_IF_ERROR(check_stop(stopped_));
+    return tokenizer_.encode(text, max_ids, special_tokens);
+  }
+
+ private:
+  const Tokenizer& tokenizer_;
+  const std::function<bool()>& stopped_;
+};
 
 /// The windows of all files, or of each its share.
 Result<TokenWindows> read_windows(const CalibrationSettings& settings,
@@ -88,53 +112,76 @@ Status write_windows(const TokenWindows& windows, const std::filesystem::path& o
   return write_file_atomically(posix_file_system(), output.string(), text);
 }
 
-/// What is rendered is needed while it is read alone.
-class Rendered {
- public:
-  explicit Rendered(std::filesystem::path output) : output_(std::move(output)) {}
-  Rendered(const Rendered&) = delete;
-  Rendered& operator=(const Rendered&) = delete;
-  ~Rendered() {
-    std::error_code ignored;
-    for (const std::filesystem::path& file : files_) {
-      std::filesystem::remove(file, ignored);
-    }
-  }
-  std::filesystem::path next() {
-    files_.push_back(output_.string() + ".rendered-" + std::to_string(files_.size()) + ".jsonl");
-    return files_.back();
-  }
-
- private:
-  std::filesystem::path output_;
-  std::vector<std::filesystem::path> files_;
-};
-
 }  // namespace
 
-Result<PreparedCalibration> prepare_calibration(const CalibrationSettings& settings) {
+Result<CalibrationSettings> calibration_settings(v1::JobSpec spec,
+                                                 const std::filesystem::path& output) {
+  if (spec.format() == v1::FORMAT_UNSPECIFIED && spec.preset().empty()) {
+    spec.set_format(v1::FORMAT_NVFP4);  // of weights: windows are the same with any
+  }
+  ROTOR_ASSIGN_OR_RETURN(const v1::JobSpec full, with_defaults(spec));
+  CalibrationSettings settings;
+  settings.model = full.model();
+  for (const std::string& file : full.calibration().files()) {
+    settings.sources.push_back(parse_calibration_source(file));
+  }
+  settings.source = calibration_source(full, {});
+  settings.output = output;
+  return settings;
+}
+
+Status check_stop(const std::function<bool()>& stopped) {
+  return stopped() ? cancelled("interrupted while calibration data was prepared")
+                         .with_reason(kReasonInterrupted)
+                   : Status();
+}
+
+Status dataset_failure(const std::string& file, const std::string& ended,
+                       const std::string& written) {
+  const size_t end = written.find_last_not_of('\n');
+  const size_t begin = end == std::string::npos ? 0 : written.rfind('\n', end) + 1;
+  const std::string last =
+      end == std::string::npos ? std::string() : written.substr(begin, end + 1 - begin);
+  Status told = error_from_json(nlohmann::ordered_json::parse(last, nullptr, false));
+  if (told.ok()) {
+    return internal_error(file + ": reading the data set ended with " + ended + ": " + last)
+        .with_detail("file", file);
+  }
+  return told;
+}
+
+Result<PreparedCalibration> prepare_calibration(const CalibrationSettings& settings,
+                                                const std::function<bool()>& stopped) {
   ROTOR_RETURN_IF_ERROR(check_weights(settings.sources));
   const std::string config_path = join_path(settings.model, "config.json");
   ROTOR_ASSIGN_OR_RETURN(const std::string text,
                          read_whole_file(posix_file_system(), config_path, kMostConfigBytes));
   ROTOR_ASSIGN_OR_RETURN(const ModelConfig config, parse_model_config(text, config_path, true));
-  Rendered rendered(settings.output);
+  std::list<Removed> rendered;
   std::vector<std::string> files;
   for (const CalibrationSource& source : settings.sources) {
     files.push_back(source.file);
     if (needs_rendering(source.file)) {
-      files.back() = rendered.next().string();
-      ROTOR_RETURN_IF_ERROR(render(settings.model, source.file, files.back()));
+      rendered.emplace_back(settings.output.string() + ".rendered-" +
+                            std::to_string(rendered.size()) + ".jsonl");
+      files.back() = rendered.back().path().string();
+      ROTOR_ASSIGN_OR_RETURN(const std::string program, find_sibling("rotor-dataset"));
+      ROTOR_RETURN_IF_ERROR(render(program, settings.model, source.file, files.back(), stopped));
     }
   }
   const Result<std::unique_ptr<Tokenizer>> tokenizer =
       open_tokenizer(join_path(settings.model, "tokenizer.json"));
+  std::optional<StoppableTokenizer> stoppable;
+  if (tokenizer.ok()) {
+    stoppable.emplace(**tokenizer, stopped);
+  }
   const Result<TokenWindows> windows =
-      read_windows(settings, files, tokenizer.ok() ? tokenizer->get() : nullptr, config);
+      read_windows(settings, files, stoppable ? &*stoppable : nullptr, config);
   if (windows.status().reason() == "NEEDS_TOKENIZER") {
     return tokenizer.status();
   }
   ROTOR_RETURN_IF_ERROR(windows.status());
+  ROTOR_RETURN_IF_ERROR(check_stop(stopped));
   ROTOR_RETURN_IF_ERROR(write_windows(*windows, settings.output));
   return PreparedCalibration{windows->sequences(), windows->digest()};
 }

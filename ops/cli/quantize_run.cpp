@@ -2,17 +2,16 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include "ops/cli/client.h"
 #include "ops/cli/executables.h"
 #include "ops/cli/exit_code.h"
 #include "ops/cli/follow.h"
-#include "ops/cli/prepare_calibration.h"
+#include "ops/cli/job_calibration.h"
 #include "ops/cli/state_dir.h"
 #include "ops/cli/supervisor.h"
-#include "proto/convert.h"
 #include "proto/pause_reasons.h"
-#include "proto/windows.h"
 
 namespace rotor::cli {
 namespace {
@@ -34,29 +33,6 @@ std::string real_path(const std::string& path) {
 bool is_there(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::exists(path, error);
-}
-
-/// Makes token ids of calibration data that no coordinator reads, and names them instead.
-Status prepare(v1::JobSpec& spec, const StateDir& state, Console& console) {
-  CalibrationSettings settings;
-  for (const std::string& file : spec.calibration().files()) {
-    settings.sources.push_back(parse_calibration_source(file));
-  }
-  ROTOR_RETURN_IF_ERROR(check_weights(settings.sources));
-  if (!need_preparation(settings.sources)) {
-    return {};
-  }
-  ROTOR_ASSIGN_OR_RETURN(const v1::JobSpec full, with_defaults(spec));
-  settings.model = spec.model();
-  settings.source = calibration_source(full, {});
-  settings.output = state.calibration();
-  console.note("preparing calibration data");
-  ROTOR_RETURN_IF_ERROR(prepare_calibration(settings).status());
-  // Chosen already, and of this length each.
-  spec.mutable_calibration()->clear_files();
-  spec.mutable_calibration()->add_files(real_path(state.calibration().string()));
-  spec.mutable_calibration()->set_seed(0);
-  return {};
 }
 
 void resolve_links(v1::JobSpec& spec) {
@@ -101,7 +77,8 @@ Status explain_conflict(Status status) {
              : std::move(status).with_detail(
                    "remedy",
                    "repeat the command as it was to go on with that job, or add --restart "
-                   "to begin anew");
+                   "to begin anew; a file below prepared-calibration stands for --calibration, the "
+                   "bytes that it names, and --seed");
 }
 
 /// One run on one output.
@@ -142,6 +119,7 @@ class QuantizeRun {
   int validate() {
     const Result<v1::Job> plan = ask_for_plan();
     coordinator_.stop(kStopSeconds);
+    remove_plan_calibration(state_);
     if (state_.fresh()) {
       state_.discard();
     }
@@ -180,18 +158,36 @@ class QuantizeRun {
     return [this] { return stop_count_() == 0; };
   }
 
+  std::function<bool()> stopped() const {
+    return [this] { return stop_count_() != 0; };
+  }
+
   Result<v1::Job> ask_for_plan() {
-    ROTOR_RETURN_IF_ERROR(coordinator_.start(tick()));
     v1::SubmitJobRequest request;
     request.set_validate_only(true);
-    *request.mutable_spec() = spec_;
+    ROTOR_ASSIGN_OR_RETURN(*request.mutable_spec(),
+                           prepare_for_plan(spec_, state_, stopped(), console_));
+    ROTOR_RETURN_IF_ERROR(coordinator_.start(tick()));
     return client().submit(request);
   }
 
+  /// The job of an earlier run, where there is one.
+  static Result<std::optional<v1::Job>> earlier_job(JobsClient& client) {
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs, client.list({}, kMostJobs));
+    for (const v1::Job& job : jobs) {
+      if (job.request_id() == kRequestId) {
+        return std::optional<v1::Job>(job);
+      }
+    }
+    return std::optional<v1::Job>();
+  }
+
   Result<v1::Job> submit(JobsClient& client) {
+    ROTOR_ASSIGN_OR_RETURN(const std::optional<v1::Job> earlier, earlier_job(client));
     v1::SubmitJobRequest request;
     request.set_request_id(kRequestId);
-    *request.mutable_spec() = spec_;
+    ROTOR_ASSIGN_OR_RETURN(*request.mutable_spec(),
+                           prepare_for_job(spec_, earlier, state_, stopped(), console_));
     ROTOR_ASSIGN_OR_RETURN(v1::Job job, client.submit(request));
     if (job.state() == v1::JOB_STATE_PAUSED || job.state() == v1::JOB_STATE_FAILED) {
       return client.resume(job.name());  // a refusal says why the job cannot go on
@@ -316,12 +312,6 @@ int quantize(const QuantizeOptions& options, const Programs& programs,
   // Meant for a coordinator elsewhere; the private one speaks no TLS, and ranks inherit these.
   for (const char* name : {"ROTOR_TLS_CA", "ROTOR_TLS_CERT", "ROTOR_TLS_KEY"}) {
     ::unsetenv(name);
-  }
-  if (const Status status = prepare(spec, *state, console); !status.ok()) {
-    if (state->fresh()) {
-      state->discard();
-    }
-    return console.fail(status);
   }
   adopt_orphans();
   QuantizeRun run(options, spec, *state, programs, stop_count, console);

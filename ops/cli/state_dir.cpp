@@ -88,9 +88,10 @@ Status StateDir::forget() {
 void StateDir::discard() {
   std::error_code ignored;
   std::filesystem::remove_all(coordinator_state(), ignored);
+  std::filesystem::remove_all(calibration(), ignored);
   for (const std::filesystem::path& file :
-       {port_file(), token_file(), tokens_file(), coordinator_log(), worker_log(), calibration(),
-        path_ / "lock", path_}) {
+       {port_file(), token_file(), tokens_file(), coordinator_log(), worker_log(), path_ / "lock",
+        path_}) {
     std::filesystem::remove(file, ignored);
   }
 }

@@ -7,7 +7,7 @@
 //   DIR/port              written by the coordinator
 //   DIR/token             what the coordinator's callers show
 //   DIR/tokens            by what the coordinator knows them
-//   DIR/calibration.jsonl token ids, where the files named were prepared
+//   DIR/prepared-calibration/  token ids, where the files named were prepared (job_calibration.h)
 //   DIR/coordinator.log   DIR/worker.log
 #pragma once
 
@@ -42,8 +42,8 @@ class StateDir {
   std::filesystem::path token_file() const { return path_ / "token"; }
   std::filesystem::path tokens_file() const { return path_ / "tokens"; }
   std::filesystem::path coordinator_log() const { return path_ / "coordinator.log"; }
-  /// What the job is calibrated on, where it was prepared for it.
-  std::filesystem::path calibration() const { return path_ / "calibration.jsonl"; }
+  /// What jobs are calibrated on, where it was prepared for them.
+  std::filesystem::path calibration() const { return path_ / "prepared-calibration"; }
   std::filesystem::path worker_log() const { return path_ / "worker.log"; }
 
   /// Removes the coordinator's state, so that a job begins anew. Touches nothing else below the

@@ -3,38 +3,39 @@
 
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/prepare_calibration.h"
+#include "ops/cli/signals.h"
 
 namespace rotor::cli {
 namespace {
 
 struct PrepareOptions {
-  std::vector<std::string> calibration;
+  JobOptions job;
+  std::string model;
   std::string output;
-  std::string mode = "packed";
-  CalibrationSettings settings;
 };
 
 int run_prepare(PrepareOptions& options, Console& console) {
-  CalibrationSettings& settings = options.settings;
-  settings.output = std::filesystem::absolute(options.output);
-  settings.source.mode =
-      options.mode == "document" ? CalibrationMode::kDocument : CalibrationMode::kPacked;
-  for (const std::string& text : options.calibration) {
-    settings.sources.push_back(parse_calibration_source(text));
+  options.job.spec.set_model(options.model);
+  const Result<CalibrationSettings> settings =
+      calibration_settings(options.job.spec, std::filesystem::absolute(options.output));
+  if (!settings.ok()) {
+    return console.fail(settings.status());
   }
-  const Result<PreparedCalibration> prepared = prepare_calibration(settings);
+  const StopSignals signals;
+  const Result<PreparedCalibration> prepared =
+      prepare_calibration(*settings, [&] { return signals.stopped(); });
   if (!prepared.ok()) {
     return console.fail(prepared.status());
   }
   if (console.json()) {
-    console.write_json({{"output", settings.output.string()},
+    console.write_json({{"output", settings->output.string()},
                         {"windows", prepared->windows},
-                        {"seq_len", settings.source.seq_len},
+                        {"seq_len", settings->source.seq_len},
                         {"digest", prepared->digest}});
     return 0;
   }
-  console.out() << settings.output.string() << ": " << prepared->windows << " windows of "
-                << settings.source.seq_len << " tokens, digest " << prepared->digest << "\n"
+  console.out() << settings->output.string() << ": " << prepared->windows << " windows of "
+                << settings->source.seq_len << " tokens, digest " << prepared->digest << "\n"
                 << std::flush;
   return 0;
 }
@@ -54,25 +55,10 @@ For a coordinator: `rotor submit --calibration ids.jsonl` with the same --sequen
 takes these windows as they are; the digest is the report's calibration_digest, where there is no
 evaluation. `rotor quantize` needs no such step.)",
                                   options, run_prepare);
-  TextSource& source = options->settings.source;
-  command.add_option("MODEL", options->settings.model, "Directory of the model")->required();
-  command
-      .add_option("--calibration", options->calibration,
-                  "Text, .jsonl, .json, .parquet or .arrow files, or folders of the datasets "
-                  "library; FILE:WEIGHT for a share of the windows")
-      ->required();
+  command.add_option("MODEL", options->model, "Directory of the model")->required();
   command.add_option("--output", options->output, "File of JSON lines to write")->required();
-  command.add_option("--sequences", source.sequences, "Windows")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  command.add_option("--seq-len", source.seq_len, "Tokens a window")
-      ->check(CLI::Range(2, 1 << 20))
-      ->capture_default_str();
-  command.add_option("--seed", source.seed, "Windows at random instead of the first; 0: the first")
-      ->capture_default_str();
-  command.add_option("--calibration-mode", options->mode, "Documents packed, or each a window")
-      ->check(CLI::IsMember({"packed", "document"}))
-      ->capture_default_str();
+  add_calibration_options(command, options->job);
+  command.get_option("--calibration")->required();
 }
 
 }  // namespace rotor::cli

@@ -314,6 +314,25 @@ TEST_F(QuantizeRunTest, AnotherRequestIsRefusedWithTheDifference) {
   EXPECT_FALSE(std::filesystem::exists(default_state_dir(output_)));
 }
 
+TEST_F(QuantizeRunTest, AResumedJobKeepsTheCalibrationThatWasPreparedForIt) {
+  options_.job.spec.set_model(ROTOR_SOURCE_DIR "/demo/model");
+  options_.job.spec.mutable_calibration()->set_sequences(1);
+  options_.job.spec.mutable_calibration()->set_seq_len(4);
+  const std::string data = directory_.put("ids.jsonl", R"({"input_ids": [1, 2, 3, 4]})");
+  options_.job.spec.mutable_calibration()->set_files(0, data + ":1");
+  jobs_.add_state(v1::JOB_STATE_SUCCEEDED);
+  std::filesystem::create_directory(output_);
+  EXPECT_EQ(go(), 0) << err_.str();
+  v1::Job job = jobs_.job();
+  job.set_request_id("quantize");
+  *job.mutable_spec() = jobs_.submitted().spec();
+  jobs_.set_job(job);
+  std::filesystem::remove(data);
+  EXPECT_EQ(go(), 0) << err_.str();
+  EXPECT_EQ(jobs_.submitted().spec().SerializeAsString(), job.spec().SerializeAsString());
+  EXPECT_NE(file_bytes(job.spec().calibration().files(0)).find("[1,2,3,4]"), std::string::npos);
+}
+
 TEST_F(QuantizeRunTest, AFailedJobExitsWith1) {
   std::thread job([&] {
     await("gang", 1);
