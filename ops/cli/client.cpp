@@ -26,7 +26,6 @@ constexpr int kKeepaliveMilliseconds = 310'000;
 constexpr int kLargestReport = 256 << 20;
 constexpr int kPageSize = 500;
 constexpr size_t kIdLength = 16;
-constexpr int kMostSearched = 10'000;  // newest jobs, for the beginning of an ID
 
 Clock::time_point seconds_from_now(double seconds) {
   return Clock::now() + std::chrono::duration_cast<Clock::duration>(
@@ -228,6 +227,11 @@ Result<v1::ListWorkersResponse> JobsClient::workers() {
       &v1::Jobs::Stub::PrepareAsyncListWorkers, {}, kShortCallSeconds);
 }
 
+Result<v1::ListJobsResponse> JobsClient::list_page(const v1::ListJobsRequest& request) {
+  return call<v1::ListJobsRequest, v1::ListJobsResponse>(&v1::Jobs::Stub::PrepareAsyncListJobs,
+                                                         request, kShortCallSeconds);
+}
+
 Result<std::vector<v1::Job>> JobsClient::list(const std::vector<v1::JobState>& states, int limit) {
   std::vector<v1::Job> jobs;
   v1::ListJobsRequest request;
@@ -236,9 +240,7 @@ Result<std::vector<v1::Job>> JobsClient::list(const std::vector<v1::JobState>& s
   }
   do {
     request.set_page_size(std::min(limit - static_cast<int>(jobs.size()), kPageSize));
-    ROTOR_ASSIGN_OR_RETURN(v1::ListJobsResponse page,
-                           (call<v1::ListJobsRequest, v1::ListJobsResponse>(
-                               &v1::Jobs::Stub::PrepareAsyncListJobs, request, kShortCallSeconds)));
+    ROTOR_ASSIGN_OR_RETURN(v1::ListJobsResponse page, list_page(request));
     std::move(page.mutable_jobs()->begin(), page.mutable_jobs()->end(), std::back_inserter(jobs));
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty() && static_cast<int>(jobs.size()) < limit);
@@ -247,19 +249,30 @@ Result<std::vector<v1::Job>> JobsClient::list(const std::vector<v1::JobState>& s
 
 Result<std::string> JobsClient::find(const std::string& name_or_id) {
   std::string name = job_name(name_or_id);
+  if (name == job_name("")) {
+    return invalid_argument("'" + name_or_id +
+                            "' names no job: give jobs/ID, its ID, or the beginning of the ID; "
+                            "`rotor jobs` lists them")
+        .with_reason(kReasonUsage);
+  }
   if (name.size() >= job_name("").size() + kIdLength) {
     return name;
   }
-  ROTOR_ASSIGN_OR_RETURN(const std::vector<v1::Job> jobs, list({}, kMostSearched));
   std::set<std::string> matches;
-  for (const v1::Job& job : jobs) {
-    if (job.name() == name) {
-      return name;
+  v1::ListJobsRequest request;
+  request.set_page_size(kPageSize);
+  do {
+    ROTOR_ASSIGN_OR_RETURN(const v1::ListJobsResponse page, list_page(request));
+    for (const v1::Job& job : page.jobs()) {
+      if (job.name() == name) {
+        return name;
+      }
+      if (job.name().starts_with(name)) {
+        matches.insert(job.name());
+      }
     }
-    if (job.name().starts_with(name)) {
-      matches.insert(job.name());
-    }
-  }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
   if (matches.size() == 1) {
     return *matches.begin();
   }

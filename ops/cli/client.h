@@ -41,8 +41,9 @@ class JobsClient {
 
   const std::string& address() const { return endpoint_.address; }
 
-  /// The name of the one job that "jobs/ID", an ID or the beginning of an ID stands for. Errors:
-  /// NOT_FOUND (NO_SUCH_JOB), INVALID_ARGUMENT (AMBIGUOUS_JOB) with the jobs that begin so.
+  /// The name of the one job that "jobs/ID", an ID or the beginning of an ID stands for: of the
+  /// latter every job is looked at. Errors: NOT_FOUND (NO_SUCH_JOB), INVALID_ARGUMENT
+  /// (AMBIGUOUS_JOB with the jobs that begin so; USAGE where there is no ID).
   Result<std::string> find(const std::string& name_or_id);
   Result<v1::Job> submit(const v1::SubmitJobRequest& request);
   Result<v1::Job> get(const std::string& name);
@@ -66,6 +67,7 @@ class JobsClient {
   template <typename Request, typename Response, typename Prepare>
   Result<Response> call(Prepare prepare, const Request& request, double deadline_seconds);
   Status connect();
+  Result<v1::ListJobsResponse> list_page(const v1::ListJobsRequest& request);
   Status watch_once(const std::string& name, int64_t* next_revision,
                     const std::function<void(const v1::JobEvent&)>& on_event);
   /// With what the connection failed over, where gRPC says it.

@@ -62,12 +62,38 @@ TEST(JobsClient, WaitsForACoordinatorThatComesLate) {
 
 TEST(JobsClient, ListsPageAfterPageUpToTheLimit) {
   FakeJobs jobs;
+  jobs.set_older(std::vector<v1::Job>(1));
   JobsClient client(jobs.address(), 10);
   const Result<std::vector<v1::Job>> list = client.list({}, 700);
   ASSERT_OK(list);
   EXPECT_EQ(list->size(), 2U);
-  EXPECT_EQ(jobs.calls(), (std::vector<std::string>{"list 500 ", "list 500 more"}));
+  EXPECT_EQ(jobs.calls(), (std::vector<std::string>{"list 500 ", "list 500 0"}));
   EXPECT_EQ(client.list({}, 1)->size(), 1U);
+}
+
+TEST(JobsClient, FindsTheOneJobThatBeginsSoHoweverManyAreNewer) {
+  FakeJobs jobs;
+  std::vector<v1::Job> older(11'000);
+  older.back().set_name("jobs/abcdef0123456789");
+  jobs.set_older(older);
+  JobsClient client(jobs.address(), 10);
+  EXPECT_EQ(*client.find("abc"), "jobs/abcdef0123456789");
+  EXPECT_FAILS(client.find("b"), Code::kNotFound, "NO_SUCH_JOB", "'b'");
+  older.front().set_name("jobs/abc9");
+  jobs.set_older(older);
+  EXPECT_FAILS(client.find("abc"), Code::kInvalidArgument, "AMBIGUOUS_JOB", "2 jobs");
+  EXPECT_EQ(*client.find("abc9"), "jobs/abc9");
+}
+
+TEST(JobsClient, TakesNoEmptyNameForTheBeginningOfAll) {
+  FakeJobs jobs;
+  v1::Job job;
+  job.set_name("jobs/abcdef0123456789");
+  jobs.set_job(job);
+  JobsClient client(jobs.address(), 10);
+  for (const char* empty : {"", "jobs/"}) {
+    EXPECT_FAILS(client.find(empty), Code::kInvalidArgument, "USAGE", "names no job");
+  }
 }
 
 TEST(JobsClient, WatchesThroughALostConnectionWithoutGapOrRepeat) {

@@ -40,6 +40,11 @@ class FakeJobs final : public v1::Jobs::Service {
     const std::lock_guard lock(mutex_);
     job_ = job;
   }
+  /// Jobs that are listed after the scripted one, by pages.
+  void set_older(std::vector<v1::Job> jobs) {
+    const std::lock_guard lock(mutex_);
+    older_ = std::move(jobs);
+  }
   v1::Job job() {
     const std::lock_guard lock(mutex_);
     return job_;
@@ -123,8 +128,16 @@ class FakeJobs final : public v1::Jobs::Service {
                         v1::ListJobsResponse* response) override {
     const std::lock_guard lock(mutex_);
     calls_.push_back("list " + std::to_string(request->page_size()) + " " + request->page_token());
-    *response->add_jobs() = job_;
-    response->set_next_page_token(request->page_token().empty() ? "more" : "");
+    if (request->page_token().empty()) {
+      *response->add_jobs() = job_;
+      response->set_next_page_token("0");
+      return grpc::Status::OK;
+    }
+    const size_t first = std::stoul(request->page_token());
+    const size_t end = std::min(older_.size(), first + static_cast<size_t>(request->page_size()));
+    response->mutable_jobs()->Add(older_.begin() + static_cast<std::ptrdiff_t>(first),
+                                  older_.begin() + static_cast<std::ptrdiff_t>(end));
+    response->set_next_page_token(end == older_.size() ? "" : std::to_string(end));
     return grpc::Status::OK;
   }
   grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,
@@ -175,6 +188,7 @@ class FakeJobs final : public v1::Jobs::Service {
   bool stopping_ = false;
   int port_ = 0;
   v1::Job job_;
+  std::vector<v1::Job> older_;
   v1::ListWorkersResponse workers_;
   std::vector<v1::JobEvent> events_;
   std::vector<std::string> calls_;
