@@ -82,7 +82,7 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
       return kExitDone;
     }
     Console console(out, err, requested_format(arguments), terminal);
-    const std::string meant = did_you_mean(app, arguments);
+    const std::string meant = did_you_mean(app);
     return console.fail(
         invalid_argument(error.what() +
                          std::string(meant.empty() ? "" : "; did you mean '" + meant + "'?"))

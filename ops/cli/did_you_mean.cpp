@@ -52,29 +52,29 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
   return best;
 }
 
-std::string did_you_mean(const CLI::App& app, const std::vector<std::string>& arguments) {
+std::string did_you_mean(const CLI::App& app) {
+  const std::vector<std::string> unknown = app.remaining(true);
   const std::vector<CLI::App*> chosen = app.get_subcommands();
-  if (chosen.empty()) {
-    std::vector<std::string> commands;
-    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-      commands.push_back(command->get_name());
+  const auto option = std::find_if(unknown.begin(), unknown.end(),
+                                   [](const std::string& word) { return word.starts_with("--"); });
+  if (option != unknown.end() && (!chosen.empty() || option == unknown.begin())) {
+    std::vector<std::string> names = long_options(app);
+    for (const CLI::App* command : chosen) {
+      const std::vector<std::string> more = long_options(*command);
+      names.insert(names.end(), more.begin(), more.end());
     }
-    const auto word = std::find_if(arguments.begin(), arguments.end(), [](const std::string& text) {
-      return !text.empty() && text[0] != '-';
-    });
-    return word == arguments.end() ? "" : nearest(*word, commands);
+    const std::string name = option->substr(0, option->find('='));
+    std::erase(names, name);  // the command's, and written before it
+    return nearest(name, names);
   }
-  const std::vector<std::string> known = long_options(*chosen.front());
-  for (const std::string& argument : arguments) {
-    const std::string name = argument.substr(0, argument.find('='));
-    if (name.starts_with("--") && name.size() > 2 &&
-        std::find(known.begin(), known.end(), name) == known.end()) {
-      if (std::string meant = nearest(name, known); !meant.empty()) {
-        return meant;
-      }
-    }
+  if (unknown.empty() || !chosen.empty()) {
+    return "";
   }
-  return "";
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    commands.push_back(command->get_name());
+  }
+  return nearest(unknown.front(), commands);
 }
 
 }  // namespace rotor::cli

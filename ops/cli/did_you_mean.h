@@ -16,8 +16,8 @@ namespace rotor::cli {
 /// `word`; empty where that takes more than a third of its letters. Of several, the first.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 
-/// The name that was meant where `arguments` hold a command or an option of `app`, or of the
-/// command that was chosen, that does not exist; else empty.
-std::string did_you_mean(const CLI::App& app, const std::vector<std::string>& arguments);
+/// The name that was meant where `app`, which failed to parse, met a command or an option that does
+/// not exist; else empty.
+std::string did_you_mean(const CLI::App& app);
 
 }  // namespace rotor::cli

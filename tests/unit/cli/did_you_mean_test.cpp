@@ -31,8 +31,24 @@ TEST(DidYouMean, TellsOfCommandsAndOptions) {
   EXPECT_NE(said({"submit", "m", "--ouput", "x"}).find("did you mean '--output'"),
             std::string::npos);
   EXPECT_NE(said({"jobs", "--lmit=3"}).find("did you mean '--limit'"), std::string::npos);
-  EXPECT_EQ(said({"submit"}).find("did you mean"), std::string::npos);
-  EXPECT_EQ(said({"dance"}).find("did you mean"), std::string::npos);
+  EXPECT_NE(said({"--ouput-format", "json", "jobs"}).find("did you mean '--output-format'"),
+            std::string::npos);
+  EXPECT_NE(said({"--verison"}).find("did you mean '--version'"), std::string::npos);
+}
+
+TEST(DidYouMean, SaysNothingWhereNoWordIsUnknown) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"submit"},
+           {"dance"},
+           {"--config", "jbos"},
+           {"--output-format", "xml"},
+           {"jobs", "--coordinator=--timout", "--limit", "x"},
+           {"submit", "m", "--output", "o", "--ignore", "--calibraton", "--seq-len", "x"},
+           {"--limit", "3", "jobs"},
+           {"jobs", "status"}}) {
+    EXPECT_EQ(said(arguments).find("did you mean"), std::string::npos)
+        << ::testing::PrintToString(arguments);
+  }
 }
 
 }  // namespace
