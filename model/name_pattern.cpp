@@ -12,8 +12,7 @@ Result<NamePattern> NamePattern::parse(const std::string& text) {
   if (!text.starts_with(kRegex)) {
     return NamePattern(text, [text](const std::string& name) { return glob_match(text, name); });
   }
-  ROTOR_ASSIGN_OR_RETURN(std::function<bool(const std::string&)> matcher,
-                         regex_name_matcher(text.substr(kRegex.size())));
+  ROTOR_ASSIGN_OR_RETURN(NameMatcher matcher, regex_name_matcher(text.substr(kRegex.size())));
   return NamePattern(text, std::move(matcher));
 }
 

@@ -3,7 +3,8 @@
 // start.
 //
 // Thread-safety: const members from any thread. Errors: INVALID_ARGUMENT, reason BAD_PATTERN, for a
-// regular expression that is none; UNIMPLEMENTED for any in a build without ICU.
+// regular expression that is none, and for one that takes too long on a name; UNIMPLEMENTED for any
+// in a build without ICU.
 #pragma once
 
 #include <functional>
@@ -14,24 +15,26 @@
 
 namespace rotor {
 
+using NameMatcher = std::function<Result<bool>(const std::string&)>;
+
 class NamePattern {
  public:
   static Result<NamePattern> parse(const std::string& text);
 
   const std::string& text() const { return text_; }
-  bool matches(const std::string& name) const { return matches_(name); }
+  Result<bool> matches(const std::string& name) const { return matches_(name); }
 
  private:
-  NamePattern(std::string text, std::function<bool(const std::string&)> matches)
+  NamePattern(std::string text, NameMatcher matches)
       : text_(std::move(text)), matches_(std::move(matches)) {}
 
   std::string text_;
-  std::function<bool(const std::string&)> matches_;
+  NameMatcher matches_;
 };
 
 Result<std::vector<NamePattern>> parse_name_patterns(const std::vector<std::string>& texts);
 
 /// Of a regular expression; made with ICU or refused without it.
-Result<std::function<bool(const std::string&)>> regex_name_matcher(const std::string& expression);
+Result<NameMatcher> regex_name_matcher(const std::string& expression);
 
 }  // namespace rotor

@@ -21,36 +21,45 @@ std::string icu_expression(std::string expression) {
   return expression;
 }
 
-bool matches_at_start(const icu::RegexPattern& pattern, const std::string& name) {
+Status bad_pattern(const std::string& expression, const std::string& what) {
+  return invalid_argument("pattern " + printable("re:" + expression) + " " + what)
+      .with_reason("BAD_PATTERN")
+      .with_detail("pattern", "re:" + expression);
+}
+
+Result<bool> matches_at_start(const icu::RegexPattern& pattern, const std::string& expression,
+                              const std::string& name) {
   UErrorCode code = U_ZERO_ERROR;
   const icu::UnicodeString text = icu::UnicodeString::fromUTF8(name);
   const std::unique_ptr<icu::RegexMatcher> matcher(pattern.matcher(text, code));
-  if (U_FAILURE(code) != 0) {
-    return false;
+  bool found = false;
+  if (U_SUCCESS(code) != 0) {
+    matcher->setTimeLimit(kMostSteps, code);
+    found = matcher->lookingAt(code) != 0;
   }
-  matcher->setTimeLimit(kMostSteps, code);
-  const bool found = matcher->lookingAt(code) != 0;
-  return U_SUCCESS(code) != 0 && found;
+  if (U_FAILURE(code) != 0) {
+    return bad_pattern(expression, "cannot be held against " + name + " (" + u_errorName(code) +
+                                       "): repeat less inside what is repeated, or give a glob "
+                                       "such as '*.down_proj'");
+  }
+  return found;
 }
 
 }  // namespace
 
-Result<std::function<bool(const std::string&)>> regex_name_matcher(const std::string& expression) {
+Result<NameMatcher> regex_name_matcher(const std::string& expression) {
   UErrorCode code = U_ZERO_ERROR;
   UParseError where{};
   const std::shared_ptr<const icu::RegexPattern> pattern(icu::RegexPattern::compile(
       icu::UnicodeString::fromUTF8(icu_expression(expression)), 0, where, code));
   if (U_FAILURE(code) != 0) {
-    return invalid_argument("pattern " + printable("re:" + expression) +
-                            " is no regular expression (" + u_errorName(code) + " at character " +
-                            std::to_string(where.offset) +
-                            "): correct it, or give a glob such as "
-                            "'*.down_proj'")
-        .with_reason("BAD_PATTERN")
-        .with_detail("pattern", "re:" + expression);
+    return bad_pattern(expression, std::string("is no regular expression (") + u_errorName(code) +
+                                       " at character " + std::to_string(where.offset) +
+                                       "): correct it, or give a glob such as '*.down_proj'");
   }
-  return std::function<bool(const std::string&)>(
-      [pattern](const std::string& name) { return matches_at_start(*pattern, name); });
+  return NameMatcher([pattern, expression](const std::string& name) {
+    return matches_at_start(*pattern, expression, name);
+  });
 }
 
 }  // namespace rotor

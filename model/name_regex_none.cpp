@@ -2,7 +2,7 @@
 
 namespace rotor {
 
-Result<std::function<bool(const std::string&)>> regex_name_matcher(const std::string& expression) {
+Result<NameMatcher> regex_name_matcher(const std::string& expression) {
   return unimplemented("pattern re:" + expression +
                        ": this build has no regular expressions; build with ICU, or give a glob")
       .with_reason("BAD_PATTERN")

@@ -65,10 +65,11 @@ class Patterns {
       : patterns_(std::move(patterns)), hits_(patterns_.size(), 0) {}
 
   /// The places of those that match.
-  std::vector<size_t> match(const std::string& name) {
+  Result<std::vector<size_t>> match(const std::string& name) {
     std::vector<size_t> matched;
     for (size_t i = 0; i < patterns_.size(); ++i) {
-      if (patterns_[i].matches(name)) {
+      ROTOR_ASSIGN_OR_RETURN(const bool matches, patterns_[i].matches(name));
+      if (matches) {
         ++hits_[i];
         matched.push_back(i);
       }
@@ -94,14 +95,16 @@ class Patterns {
   std::vector<int64_t> hits_;
 };
 
-ModulePlan plan_module(const Linear& linear, const QuantOptions& options, Patterns& overrides) {
+Result<ModulePlan> plan_module(const Linear& linear, const QuantOptions& options,
+                               Patterns& overrides) {
   ModulePlan plan;
   plan.linear = linear;
   plan.method = options.method;
   plan.scale_search = options.scale_search;
   plan.act_order = options.act_order;
   plan.damping = options.damping;
-  for (const size_t i : overrides.match(linear.name)) {
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<size_t> changes, overrides.match(linear.name));
+  for (const size_t i : changes) {
     const ModuleOverride& change = options.overrides[i];
     plan.method = change.method.value_or(plan.method);
     plan.scale_search = change.scale_search.value_or(plan.scale_search);
@@ -255,7 +258,7 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
                          parse_name_patterns(override_patterns));
   Patterns overrides(std::move(overridden));
   // Head, routers and gates are never quantized, but a user may name them: that is no mistake.
-  ignore.match(architecture.head);
+  ROTOR_RETURN_IF_ERROR(ignore.match(architecture.head).status());
 
   std::string example;
   bool any_quantized = false;
@@ -263,17 +266,18 @@ Result<ModelPlan> make_plan(const Architecture& architecture, const QuantOptions
     LayerPlan layer_plan{layer.index, layer.prefix, {}};
     for (const Stage& stage : layer.stages) {
       if (!stage.router.empty()) {
-        ignore.match(stage.router);
+        ROTOR_RETURN_IF_ERROR(ignore.match(stage.router).status());
       }
       for (const Linear& gate : stage.gates) {
-        ignore.match(gate.name);
+        ROTOR_RETURN_IF_ERROR(ignore.match(gate.name).status());
       }
       StagePlan stage_plan{stage, {}};
       for (const Linear& linear : stage.linears) {
         example = example.empty() ? linear.name : example;
-        ModulePlan module = plan_module(linear, options, overrides);
-        module.quantized = ignore.match(linear.name).empty() &&
-                           (stage.has_experts() || !limits->stacked_experts_alone);
+        ROTOR_ASSIGN_OR_RETURN(ModulePlan module, plan_module(linear, options, overrides));
+        ROTOR_ASSIGN_OR_RETURN(const std::vector<size_t> ignoring, ignore.match(linear.name));
+        module.quantized =
+            ignoring.empty() && (stage.has_experts() || !limits->stacked_experts_alone);
         if (module.quantized) {
           ROTOR_RETURN_IF_ERROR(check_width(linear, options.scheme));
           any_quantized = true;

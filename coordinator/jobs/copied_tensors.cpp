@@ -15,17 +15,24 @@ bool names_copies_alone(const std::string& text, const ModelFiles& model,
   if (!pattern.ok()) {
     return false;  // refused with the plan
   }
+  bool failed = false;  // then, too
+  const auto names = [&](const std::string& module) {
+    const Result<bool> matches = failed ? false : pattern->matches(module);
+    failed = failed || !matches.ok();
+    return !failed && *matches;
+  };
   for (const Layer& layer : model.architecture.layers) {
     for (const Stage& stage : layer.stages) {
       if (std::any_of(stage.linears.begin(), stage.linears.end(),
-                      [&](const Linear& linear) { return pattern->matches(linear.name); })) {
+                      [&](const Linear& linear) { return names(linear.name); })) {
         return false;
       }
     }
   }
-  return std::any_of(unread.begin(), unread.end(), [&](const std::string& tensor) {
-    return pattern->matches(tensor.substr(0, tensor.rfind('.')));
+  const bool names_copy = std::any_of(unread.begin(), unread.end(), [&](const std::string& tensor) {
+    return names(tensor.substr(0, tensor.rfind('.')));
   });
+  return names_copy && !failed;
 }
 
 }  // namespace

@@ -10,7 +10,9 @@ namespace {
 bool matches(const std::string& pattern, const std::string& name) {
   const auto parsed = NamePattern::parse(pattern);
   EXPECT_OK(parsed);
-  return parsed->matches(name);
+  const auto matched = parsed->matches(name);
+  EXPECT_OK(matched);
+  return *matched;
 }
 
 TEST(NamePattern, MatchesAGlobOverTheWholeName) {
@@ -31,6 +33,15 @@ TEST(NamePattern, MatchesARegularExpressionAtTheStartAsPythonDoes) {
 
 TEST(NamePattern, RefusesWhatIsNoRegularExpression) {
   EXPECT_FAILS(NamePattern::parse("re:("), Code::kInvalidArgument, "BAD_PATTERN", "re:(");
+}
+
+TEST(NamePattern, RefusesWhatTakesTooLongOnAName) {
+  // Every way to cut the name's letters into runs is tried before "!" is missed.
+  const auto pattern = NamePattern::parse("re:((\\w+)\\.?)+!");
+  ASSERT_OK(pattern);
+  const auto matched = pattern->matches("model.layers.0.self_attn.q_proj_of_a_name_that_is_long");
+  EXPECT_FAILS(matched, Code::kInvalidArgument, "BAD_PATTERN", "U_REGEX_TIME_OUT");
+  EXPECT_NE(matched.status().message().find("glob"), std::string::npos);
 }
 
 }  // namespace

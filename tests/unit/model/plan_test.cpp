@@ -187,6 +187,12 @@ TEST(Plan, RefusesWhatCannotBeMeant) {
   EXPECT_EQ(plan_for(options).status().reason(), "PATTERN_WITHOUT_MATCH");
   options.ignore = {"*"};
   EXPECT_EQ(plan_for(options).status().reason(), "NOTHING_TO_QUANTIZE");
+  const std::string endless = "re:((\\w+)\\.?)+!";
+  options.ignore = {endless};
+  EXPECT_EQ(plan_for(options).status().reason(), "BAD_PATTERN");
+  options = options_for(Format::kNvfp4, 16);
+  options.overrides.emplace_back().pattern = endless;
+  EXPECT_EQ(plan_for(options).status().reason(), "BAD_PATTERN");
   options = options_for(Format::kNvfp4, 16);
   options.damping = 0.0;
   EXPECT_EQ(plan_for(options).status().reason(), "BAD_SPEC");
