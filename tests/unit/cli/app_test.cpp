@@ -153,6 +153,7 @@ TEST_F(AppWithCoordinator, ListsWorkersWithTheirRanks) {
   v1::RankState* rank = group->add_rank_states();
   rank->set_rank(1);
   rank->set_host("node-b");
+  rank->set_memory_bytes(1);
   rank->set_wait_share(0.25);
   rank->set_straggler(true);
   jobs_.set_workers(workers);
