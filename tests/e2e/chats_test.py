@@ -56,6 +56,17 @@ def main():
         from_chats = quantize(folder / "chats.jsonl", "from-chats")
         harness.assert_same_bytes(quantize(folder / "ids.jsonl", "from-ids"), from_chats, "chats and their ids")
 
+        # The job keeps what was prepared for it, and is no job of other data.
+        data = (folder / "chats.jsonl").read_bytes()
+        (folder / "chats.jsonl").unlink()
+        harness.assert_same_bytes(quantize(folder / "chats.jsonl", "from-chats"), from_chats, "a job without its data")
+        (folder / "chats.jsonl").write_bytes(data.replace(b"user", b"tool"))
+        command = harness.quantize_command(folder / "from-chats", model=model,
+                                           calibration=["--calibration", str(folder / "chats.jsonl"), *SIZES])
+        refused = harness.run(command, expect=2)
+        assert refused["error"]["reason"] == "REQUEST_ID_TAKEN", refused
+        (folder / "chats.jsonl").write_bytes(data)
+
         (model / "chat_template.jinja").unlink()
         refused = prepare(model, folder / "none.jsonl", "--calibration", folder / "chats.jsonl", expect=2)
         assert refused["error"]["reason"] == "NO_CHAT_TEMPLATE", refused
