@@ -1,5 +1,6 @@
 #include "worker/rpc/attach_client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proto/errors.h"
@@ -93,11 +94,10 @@ void AttachClient::read_loop() {
           accepted_.push_back(message.accepted());
           break;
         case v1::CoordinatorMessage::kRevoke:
-          revoked_fence_ = std::max(revoked_fence_, message.revoke().fence());
-          revoked_reason_ = message.revoke().reason();
+          revoked_.push_back(message.revoke());
           break;
         case v1::CoordinatorMessage::kFinishLayer:
-          finishing_fence_ = std::max(finishing_fence_, message.finish_layer().fence());
+          finishing_.push_back(message.finish_layer());
           break;
         default:
           inbox_.push_back(message);
@@ -154,35 +154,45 @@ Result<std::optional<v1::CoordinatorMessage>> AttachClient::next(
   return std::optional<v1::CoordinatorMessage>();
 }
 
-Status AttachClient::wait_accepted(int64_t fence, int layer) {
+void AttachClient::begin_lease(std::string job, int64_t fence) {
+  const std::lock_guard lock(mutex_);
+  job_ = std::move(job);
+  fence_ = fence;
+}
+
+void AttachClient::end_lease() {
+  const std::lock_guard lock(mutex_);
+  job_.clear();
+  fence_ = 0;
+  accepted_.clear();
+  revoked_.clear();
+  finishing_.clear();
+}
+
+Status AttachClient::wait_accepted(int layer) {
   std::unique_lock lock(mutex_);
   while (true) {
     while (!accepted_.empty()) {
       const v1::LayerAccepted answer = std::move(accepted_.front());
       accepted_.pop_front();
-      if (answer.fence() == fence && answer.layer() == layer) {
+      if (is_of_lease(answer) && answer.layer() == layer) {
         return answer.has_refused() ? from_cause(answer.refused()) : Status();
       }
     }
-    ROTOR_RETURN_IF_ERROR(lease_status_locked(fence));
+    ROTOR_RETURN_IF_ERROR(lease_status_locked());
     changed_.wait(lock);
   }
 }
 
-void AttachClient::set_lease(int64_t fence) {
+Status AttachClient::lease_status() {
   const std::lock_guard lock(mutex_);
-  fence_ = fence;
-  accepted_.clear();
+  return lease_status_locked();
 }
 
-Status AttachClient::lease_status(int64_t fence) {
+bool AttachClient::to_finish() {
   const std::lock_guard lock(mutex_);
-  return lease_status_locked(fence);
-}
-
-bool AttachClient::to_finish(int64_t fence) {
-  const std::lock_guard lock(mutex_);
-  return finishing_fence_ >= fence;
+  return std::any_of(finishing_.begin(), finishing_.end(),
+                     [this](const v1::FinishLayer& word) { return is_of_lease(word); });
 }
 
 Status AttachClient::broken_locked() const {
@@ -190,12 +200,14 @@ Status AttachClient::broken_locked() const {
   return end_.ok() ? stream_broken() : end_;
 }
 
-Status AttachClient::lease_status_locked(int64_t fence) const {
+Status AttachClient::lease_status_locked() const {
   if (broken_) {
     return broken_locked();
   }
-  if (revoked_fence_ >= fence) {
-    return aborted("the coordinator took the lease back: " + revoked_reason_)
+  const auto revoked = std::find_if(revoked_.begin(), revoked_.end(),
+                                    [this](const v1::Revoke& word) { return is_of_lease(word); });
+  if (revoked != revoked_.end()) {
+    return aborted("the coordinator took the lease back: " + revoked->reason())
         .with_reason("LEASE_LOST");
   }
   return {};

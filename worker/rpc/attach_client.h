@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -42,16 +43,17 @@ class AttachClient {
   Status send(const v1::WorkerMessage& message);
   /// The next lease or shutdown; empty after `timeout`. Error: the stream is broken.
   Result<std::optional<v1::CoordinatorMessage>> next(std::chrono::milliseconds timeout);
+
+  /// The lease that the heartbeats and the functions below speak for, until end_lease().
+  void begin_lease(std::string job, int64_t fence);
+  void end_lease();
   /// Waits for the coordinator's word on a layer. Errors: its refusal; ABORTED (LEASE_LOST) when
   /// the lease goes first; UNAVAILABLE.
-  Status wait_accepted(int64_t fence, int layer);
-
-  /// Which lease the heartbeats speak for; 0: none.
-  void set_lease(int64_t fence);
+  Status wait_accepted(int layer);
   /// OK while the stream stands and the lease was not revoked; else ABORTED, reason LEASE_LOST.
-  Status lease_status(int64_t fence);
+  Status lease_status();
   /// Whether the lease is to be handed back after the layer under way.
-  bool to_finish(int64_t fence);
+  bool to_finish();
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>;
@@ -59,8 +61,14 @@ class AttachClient {
   AttachClient(std::shared_ptr<grpc::Channel> channel, RankReport ranks);
   void read_loop();
   void heartbeat_loop();
-  Status lease_status_locked(int64_t fence) const;
+  Status lease_status_locked() const;
   Status broken_locked() const;
+  /// Whether `word` is about the lease. A fence counts within its job; a Revoke of a fence that the
+  /// coordinator does not know names no job.
+  template <typename Message>
+  bool is_of_lease(const Message& word) const {
+    return word.fence() == fence_ && (word.job() == job_ || word.job().empty());
+  }
 
   const RankReport ranks_;
   std::unique_ptr<v1::Workers::Stub> stub_;
@@ -74,10 +82,11 @@ class AttachClient {
   std::deque<v1::CoordinatorMessage> inbox_;  // leases and shutdowns
   std::deque<v1::LayerAccepted> accepted_;
   std::optional<v1::Registered> registered_;
-  int64_t fence_ = 0;
-  int64_t revoked_fence_ = 0;  // the newest
-  std::string revoked_reason_;
-  int64_t finishing_fence_ = 0;  // the newest
+  std::string job_;
+  int64_t fence_ = 0;  // 0: no lease
+  // What came since the last lease ended: a word on the next one may be read before the lease is.
+  std::vector<v1::Revoke> revoked_;
+  std::vector<v1::FinishLayer> finishing_;
   bool broken_ = false;
   Status end_;  // how the stream ended; valid when broken_
   bool stop_ = false;

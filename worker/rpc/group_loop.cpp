@@ -140,7 +140,7 @@ class Leader {
 
   void report(const v1::Lease& lease, const Result<std::optional<EvalResult>>& result) {
     const Status status = result.status();
-    client_->set_lease(0);
+    client_->end_lease();
     if (status.reason() == kReasonDraining) {
       drain_.request();  // whichever rank the signal came to
     }
@@ -243,7 +243,7 @@ int run_group(Backend& backend, Communicator& comm, const GroupOptions& options,
       return command.exit_code;
     }
     if (leader != nullptr) {
-      leader->client()->set_lease(command.lease.fence());
+      leader->client()->begin_lease(command.lease.job(), command.lease.fence());
       spdlog::info("lease {} of {}: layers {} to {}, {} committed", command.lease.fence(),
                    command.lease.job(), command.lease.first_layer(), command.lease.end_layer() - 1,
                    command.lease.committed_layers_size());

@@ -35,8 +35,8 @@ Status JobSink::check(bool at_boundary) {
   if (client_ == nullptr) {
     return {};
   }
-  ROTOR_RETURN_IF_ERROR(client_->lease_status(fence_));
-  return at_boundary && client_->to_finish(fence_)
+  ROTOR_RETURN_IF_ERROR(client_->lease_status());
+  return at_boundary && client_->to_finish()
              ? cancelled("the job was paused").with_reason(kReasonPaused)
              : Status();
 }
@@ -98,7 +98,7 @@ Status JobSink::commit(const LayerResult& result, const std::vector<UploadedTens
   }
   *commit->mutable_report() = to_report(result);
   ROTOR_RETURN_IF_ERROR(client_->send(message));
-  return client_->wait_accepted(fence_, result.layer);
+  return client_->wait_accepted(result.layer);
 }
 
 Result<MemorySource> JobSink::fetch(int layer, const std::vector<TensorSpec>& expected) {

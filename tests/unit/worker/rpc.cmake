@@ -4,8 +4,8 @@ if(ROTOR_SERVICE)
     rpc/reports_test.cpp)
   target_link_libraries(rotor_worker_test PRIVATE rotor_worker_rpc)
 
-  # On its own: it forks and raises signals.
-  add_executable(rotor_worker_rpc_test rpc/drain_test.cpp)
+  # On their own: signals are raised, and gRPC is served.
+  add_executable(rotor_worker_rpc_test rpc/attach_client_test.cpp rpc/drain_test.cpp)
   target_link_libraries(rotor_worker_rpc_test PRIVATE
     rotor_warnings rotor_worker_rpc GTest::gtest_main)
   gtest_discover_tests(rotor_worker_rpc_test DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit)
