@@ -111,7 +111,7 @@ class Core {
   Result<int64_t> attach(const v1::Register& registration, std::shared_ptr<Outbox> outbox);
   /// The stream broke or ended: its lease is over at once.
   void detach(int64_t group);
-  void heartbeat(int64_t group, int64_t fence, const RankStates& ranks = {});
+  void heartbeat(int64_t group, const v1::Heartbeat& heartbeat);
   void progress(int64_t group, const v1::Progress& progress);
   void forward(int64_t group, const v1::Forward& forward);
   /// Answers through the group's outbox.

@@ -116,13 +116,14 @@ Group* Core::hear(int64_t group) {
   return &found->second;
 }
 
-void Core::heartbeat(int64_t group, int64_t fence, const RankStates& ranks) {
+void Core::heartbeat(int64_t group, const v1::Heartbeat& heartbeat) {
   const std::lock_guard lock(mutex_);
   Group* const found = hear(group);
   if (found == nullptr) {
     return;
   }
-  note_ranks(*found, ranks);
+  note_ranks(*found, heartbeat.ranks());
+  const int64_t fence = heartbeat.fence();
   if (fence == 0) {
     if (found->settling) {
       found->settling = false;
@@ -133,6 +134,7 @@ void Core::heartbeat(int64_t group, int64_t fence, const RankStates& ranks) {
   if (fence != found->fence && fence != found->told_stale) {
     found->told_stale = fence;
     v1::CoordinatorMessage message;
+    message.mutable_revoke()->set_job(heartbeat.job());
     message.mutable_revoke()->set_fence(fence);
     message.mutable_revoke()->set_reason("STALE");
     found->outbox->push(std::move(message));

@@ -37,7 +37,7 @@ void AttachSession::send_loop(Outbox* outbox) {
 void AttachSession::handle(int64_t group, const v1::WorkerMessage& message) {
   switch (message.message_case()) {
     case v1::WorkerMessage::kHeartbeat:
-      return core_->heartbeat(group, message.heartbeat().fence(), message.heartbeat().ranks());
+      return core_->heartbeat(group, message.heartbeat());
     case v1::WorkerMessage::kProgress:
       return core_->progress(group, message.progress());
     case v1::WorkerMessage::kForward:

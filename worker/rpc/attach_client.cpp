@@ -125,6 +125,7 @@ void AttachClient::heartbeat_loop() {
   const std::chrono::duration<double> period(registered_->heartbeat_seconds());
   while (!stop_ && !broken_) {
     v1::WorkerMessage message;
+    message.mutable_heartbeat()->set_job(job_);
     message.mutable_heartbeat()->set_fence(fence_);
     lock.unlock();
     for (v1::RankState& rank : ranks_()) {

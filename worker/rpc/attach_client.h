@@ -63,11 +63,10 @@ class AttachClient {
   void heartbeat_loop();
   Status lease_status_locked() const;
   Status broken_locked() const;
-  /// Whether `word` is about the lease. A fence counts within its job; a Revoke of a fence that the
-  /// coordinator does not know names no job.
+  /// Whether `word` is about the lease: a fence counts within its job.
   template <typename Message>
   bool is_of_lease(const Message& word) const {
-    return word.fence() == fence_ && (word.job() == job_ || word.job().empty());
+    return word.fence() == fence_ && word.job() == job_;
   }
 
   const RankReport ranks_;

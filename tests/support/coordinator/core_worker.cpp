@@ -93,6 +93,15 @@ Status CoreWorker::put_and_commit(const v1::Lease& lease, int32_t index) {
   return commit(lease, index);
 }
 
+void CoreWorker::beat(const std::optional<v1::Lease>& lease) {
+  v1::Heartbeat heartbeat;
+  if (lease) {
+    heartbeat.set_job(lease->job());
+    heartbeat.set_fence(lease->fence());
+  }
+  core_->heartbeat(group_, heartbeat);
+}
+
 void CoreWorker::finish(const v1::Lease& lease) {
   v1::ShardFinished finished;
   finished.set_job(lease.job());

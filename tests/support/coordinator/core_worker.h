@@ -27,6 +27,8 @@ class CoreWorker {
   /// Commits what put() put; the coordinator's answer.
   Status commit(const v1::Lease& lease, int32_t layer);
   Status put_and_commit(const v1::Lease& lease, int32_t layer);
+  /// A heartbeat, idle without a lease.
+  void beat(const std::optional<v1::Lease>& lease = std::nullopt);
   void finish(const v1::Lease& lease);
   void fail(const v1::Lease& lease, const Status& cause);
   void leave();
@@ -34,7 +36,6 @@ class CoreWorker {
   void forget_core();
 
  private:
-
   coordinator::Core* core_;
   std::shared_ptr<coordinator::Outbox> outbox_;
   int64_t group_ = 0;

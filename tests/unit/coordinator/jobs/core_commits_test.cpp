@@ -161,7 +161,7 @@ TEST_F(CoreCommits, Faults11_AFullDiskPausesUntilThereIsRoom) {
   EXPECT_EQ(events(name).size(), told);
   fs_.plan().disk_bytes = -1;
   clock_.advance(std::chrono::seconds(3));
-  core_->heartbeat(worker.group(), 0);
+  worker.beat();
   const auto next = lease_to(worker);
   ASSERT_TRUE(next.has_value());
   EXPECT_OK(worker.put_and_commit(*next, 0));
@@ -190,7 +190,7 @@ TEST_F(CoreCommits, Faults12_AFailedSyncIsNoCommitAndTheLayerIsMadeAgain) {
   fs_.plan().fail_at = fs_.plan().calls;
   EXPECT_FALSE(worker.commit(*lease, 0).ok());
   EXPECT_EQ(job(name).committed_layers(), 0);
-  core_->heartbeat(worker.group(), 0);
+  worker.beat();
   const auto again = lease_to(worker);
   ASSERT_TRUE(again.has_value());
   EXPECT_OK(worker.put_and_commit(*again, 0));

@@ -36,11 +36,13 @@ TEST_F(CoreGroups, AreListedWithTheirLeasesAndRanks) {
   const auto lease = lease_to(worker);
   ASSERT_TRUE(lease.has_value());
   clock_.advance(seconds(5));
-  RankStates ranks;
-  v1::RankState* rank = ranks.Add();
+  v1::Heartbeat heartbeat;
+  heartbeat.set_job(name);
+  heartbeat.set_fence(lease->fence());
+  v1::RankState* rank = heartbeat.add_ranks();
   rank->set_host("node-1");
   rank->set_memory_bytes(77);
-  core_->heartbeat(worker.group(), lease->fence(), ranks);
+  core_->heartbeat(worker.group(), heartbeat);
   clock_.advance(seconds(2));
   const v1::ListWorkersResponse workers = core_->list_workers();
   ASSERT_EQ(workers.groups_size(), 2);
@@ -57,15 +59,15 @@ TEST_F(CoreGroups, AreListedWithTheirLeasesAndRanks) {
 
 TEST_F(CoreGroups, RanksThatCannotBeAreNotBelieved) {
   CoreWorker worker(core_.get(), "g");
-  RankStates many;
+  v1::Heartbeat many;
   for (int i = 0; i < 1000; ++i) {
-    many.Add();
+    many.add_ranks();
   }
-  core_->heartbeat(worker.group(), 0, many);
+  core_->heartbeat(worker.group(), many);
   EXPECT_EQ(core_->list_workers().groups(0).rank_states_size(), 0);
-  RankStates odd;
-  odd.Add()->set_host("a\x1b[2J");
-  core_->heartbeat(worker.group(), 0, odd);
+  v1::Heartbeat odd;
+  odd.add_ranks()->set_host("a\x1b[2J");
+  core_->heartbeat(worker.group(), odd);
   EXPECT_EQ(core_->list_workers().groups(0).rank_states_size(), 0);
 }
 

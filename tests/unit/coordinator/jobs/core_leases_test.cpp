@@ -18,12 +18,6 @@ class CoreLeases : public CoreTest {
     EXPECT_OK(job);
     return job->name();
   }
-  /// Both groups tell that they are alive; no lease runs out in a step shorter than the lease time.
-  void beat(std::initializer_list<std::pair<const CoreWorker*, int64_t>> groups) {
-    for (const auto& [worker, fence] : groups) {
-      core_->heartbeat(worker->group(), fence);
-    }
-  }
 };
 
 TEST_F(CoreLeases, GivesOneQuantizedShardWithItsInputs) {
@@ -98,7 +92,7 @@ TEST_F(CoreLeases, Faults40_HeartbeatsAloneDoNotHoldALease) {
   const auto beat = [&](double for_seconds) {
     for (double passed = 0; passed < for_seconds; passed += 10) {
       clock_.advance(std::chrono::seconds(10));
-      core_->heartbeat(idler.group(), lease->fence());
+      idler.beat(lease);
       core_->tick();
     }
   };
@@ -143,10 +137,11 @@ TEST_F(CoreLeases, Faults06_ASilentGroupLosesItsLeaseAndIsRefusedWhenItWakes) {
   EXPECT_FAILS(sleeper.commit(*old, 0), Code::kFailedPrecondition, "STALE_FENCE", "stale");
   EXPECT_FAILS(sleeper.put(*old, 0), Code::kFailedPrecondition, "STALE_FENCE", "stale");
   ASSERT_OK(other.put_and_commit(*lease, 0));
-  core_->heartbeat(sleeper.group(), old->fence());
+  sleeper.beat(old);
   const auto told = sleeper.next();
   ASSERT_TRUE(told && told->has_revoke());
   EXPECT_EQ(told->revoke().reason(), "STALE");
+  EXPECT_EQ(told->revoke().job(), name);
   EXPECT_EQ(job(name).committed_layers(), 1);
 }
 
@@ -156,7 +151,7 @@ TEST_F(CoreLeases, HeartbeatsKeepALease) {
   const auto lease = lease_to(worker);
   for (int i = 0; i < 10; ++i) {
     clock_.advance(seconds(15));
-    beat({{&worker, lease->fence()}});
+    worker.beat(lease);
     core_->tick();
   }
   EXPECT_FALSE(worker.next().has_value());
@@ -224,7 +219,7 @@ TEST_F(CoreLeases, LeasesLostInARowPauseTheJobUntilItIsResumed) {
       if (silent) {
         core_->tick();
       } else {
-        core_->heartbeat(worker.group(), 0);
+        worker.beat();
       }
     }
   };
@@ -296,7 +291,7 @@ TEST_F(CoreLeases, DurationsGoByTheSteadyClock) {
     ASSERT_TRUE(lease_to(worker).has_value());
     clock_.set_wall(std::chrono::hours(50));
     clock_.advance(seconds(2));
-    core_->heartbeat(worker.group(), 0);
+    worker.beat();
   }
   EXPECT_DOUBLE_EQ(core_->report(name)->seconds(), 9.0);
 }
@@ -332,7 +327,7 @@ TEST_F(CoreLeases, Faults20_ADrainingGroupGetsNoMoreLeases) {
   core_->draining(worker.group(), "SIGTERM");
   ASSERT_OK(worker.put_and_commit(*lease, 0));
   ASSERT_OK(core_->cancel(lease->job()));
-  core_->heartbeat(worker.group(), 0);
+  worker.beat();
   core_->tick();
   EXPECT_FALSE(worker.next_lease().has_value());
 }

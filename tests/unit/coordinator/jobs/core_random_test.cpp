@@ -48,7 +48,7 @@ class CoreRandom : public CoreTest {
         lease_.reset();
       }
     }
-    core_->heartbeat(worker_->group(), lease_ ? lease_->fence() : 0);
+    worker_->beat(lease_);
     if (!lease_ || !fs::exists(demo_.model())) {
       return;
     }

@@ -180,7 +180,7 @@ TEST_F(CoreSources, Faults33_AWorkerThatCannotReadTheModelIsTriedAgain) {
   expect_paused(name, "SOURCE_UNREADABLE", "host-g (1 ranks, cpu)");
   EXPECT_FALSE(lease_to(worker).has_value());
   clock_.advance(seconds(3));
-  core_->heartbeat(worker.group(), 0);
+  worker.beat();
   EXPECT_TRUE(lease_to(worker).has_value());
 }
 

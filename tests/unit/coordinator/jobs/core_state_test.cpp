@@ -138,7 +138,7 @@ TEST_F(CoreState, Faults37_WhatCannotBeStoredHoldsTheJobAndGoesOnByItself) {
   EXPECT_FALSE(worker.put(*lease, 1).ok());
   for (int i = 0; i < 5; ++i) {
     clock_.advance(seconds(3));
-    core_->heartbeat(worker.group(), 0);
+    worker.beat();
     core_->tick();
     EXPECT_FALSE(worker.next_lease().has_value());
   }
@@ -149,7 +149,7 @@ TEST_F(CoreState, Faults37_WhatCannotBeStoredHoldsTheJobAndGoesOnByItself) {
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_PAUSED);
   EXPECT_EQ(job(name).cause().reason(), "DISK_FULL");
   clock_.advance(seconds(70));
-  core_->heartbeat(worker.group(), 0);
+  worker.beat();
   core_->tick();
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
   EXPECT_EQ(job(name).committed_layers(), 1);

@@ -69,9 +69,9 @@ TEST_F(LookTest, ShowsJobsLeasesAndDisks) {
 TEST_F(LookTest, SaysNothingOfARankThatHasNotBeenHeardOf) {
   testing::CoreWorker worker(core_.get(), "g");
   const auto with_memory = [&](int64_t bytes) {
-    google::protobuf::RepeatedPtrField<v1::RankState> ranks;
-    ranks.Add()->set_memory_bytes(bytes);
-    core_->heartbeat(worker.group(), 0, ranks);
+    v1::Heartbeat heartbeat;
+    heartbeat.add_ranks()->set_memory_bytes(bytes);
+    core_->heartbeat(worker.group(), heartbeat);
     return text(CoreLook(fs_, *core_, demo_.options()).Collect());
   };
   EXPECT_EQ(with_memory(0).find("rank=\"0\""), std::string::npos);

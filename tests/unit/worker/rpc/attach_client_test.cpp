@@ -48,6 +48,8 @@ class ScriptedCoordinator final : public v1::Workers::Service {
       stream->Write(message);
     }
     while (stream->Read(&heard)) {
+      const std::lock_guard lock(mutex_);
+      heartbeat_ = heard.heartbeat();
     }
     const std::lock_guard lock(mutex_);
     stream_ = nullptr;
@@ -81,6 +83,10 @@ class ScriptedCoordinator final : public v1::Workers::Service {
     say(message);
   }
 
+  v1::Heartbeat heartbeat() {
+    const std::lock_guard lock(mutex_);
+    return heartbeat_;
+  }
   std::string address() const { return address_; }
 
  private:
@@ -92,6 +98,7 @@ class ScriptedCoordinator final : public v1::Workers::Service {
 
   std::mutex mutex_;
   grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::WorkerMessage>* stream_ = nullptr;
+  v1::Heartbeat heartbeat_;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -153,7 +160,6 @@ TEST_F(AttachClientTest, ALateWordOnAnotherJobsLeaseIsNotAboutThisOne) {
   coordinator_.finish_layer("jobs/a", 5);
   coordinator_.revoke("jobs/a", 2);
   coordinator_.revoke("jobs/a", 5);
-  coordinator_.revoke("", 5);
   coordinator_.accept("jobs/b", 2, 0);
   EXPECT_OK(client_->wait_accepted(0));  // so all before it was read
   EXPECT_OK(client_->lease_status());
@@ -175,14 +181,15 @@ TEST_F(AttachClientTest, ARevokeOfTheLeaseEndsIt) {
   coordinator_.revoke("jobs/a", 7);
   EXPECT_TRUE(comes_true([&] { return !client_->lease_status().ok(); }));
   EXPECT_FAILS(client_->lease_status(), Code::kAborted, "LEASE_LOST", "EXPIRED");
-  client_->end_lease();
+}
 
-  // A fence that the coordinator only knows from a heartbeat comes back without a job.
+TEST_F(AttachClientTest, AHeartbeatTellsWhoseFenceItHas) {
   coordinator_.lease("jobs/a", 8);
   take_lease();
-  EXPECT_OK(client_->lease_status());
-  coordinator_.revoke("", 8);
-  EXPECT_TRUE(comes_true([&] { return !client_->lease_status().ok(); }));
+  EXPECT_TRUE(comes_true([&] { return coordinator_.heartbeat().fence() == 8; }));
+  EXPECT_EQ(coordinator_.heartbeat().job(), "jobs/a");
+  client_->end_lease();
+  EXPECT_TRUE(comes_true([&] { return coordinator_.heartbeat().fence() == 0; }));
 }
 
 TEST_F(AttachClientTest, AWordOnALeaseThatIsReadBeforeItBeginsIsKept) {
