@@ -45,7 +45,7 @@ class Assembly {
         owner_{input.job.id, input.job.published} {}
 
   Result<AssemblyResult> run() {
-    ROTOR_ASSIGN_OR_RETURN(const bool done, already_published());
+    ROTOR_ASSIGN_OR_RETURN(const bool done, already_published(fs_, input_.job));
     if (!done) {
       ROTOR_RETURN_IF_ERROR(remove_owned_directory(fs_, partial_, owner_));
       const Status built = build_and_publish();
@@ -59,22 +59,6 @@ class Assembly {
   }
 
  private:
-  /// After a crash between the rename and the record of success.
-  Result<bool> already_published() {
-    const Result<FileStat> stat = fs_.stat_link(output_);
-    if (!stat.ok()) {
-      return stat.status().code() == Code::kNotFound ? Result<bool>(false) : stat.status();
-    }
-    if (input_.job.published == identity_of(*stat)) {
-      return true;
-    }
-    return already_exists("output " + output_ +
-                          " was made by another program while the job ran; move it away, then "
-                          "resume the job")
-        .with_reason(kOutputExists)
-        .with_detail("output", output_);
-  }
-
   Status build_and_publish() {
     ROTOR_ASSIGN_OR_RETURN(const ModelFiles model, open_model(fs_, input_.job.model_path));
     ROTOR_RETURN_IF_ERROR(make_owned_directory(fs_, partial_, owner_));
@@ -208,6 +192,21 @@ class Assembly {
 };
 
 }  // namespace
+
+Result<bool> already_published(FileSystem& fs, const JobRecord& job) {
+  const Result<FileStat> stat = fs.stat_link(job.output_path);
+  if (!stat.ok()) {
+    return stat.status().code() == Code::kNotFound ? Result<bool>(false) : stat.status();
+  }
+  if (job.published == identity_of(*stat)) {
+    return true;
+  }
+  return already_exists("output " + job.output_path +
+                        " was made by another job or program meanwhile; move it away, then "
+                        "resume the job")
+      .with_reason(kOutputExists)
+      .with_detail("output", job.output_path);
+}
 
 Result<AssemblyResult> assemble_checkpoint(FileSystem& fs, const AssemblyInput& input,
                                            const AssemblyHooks& hooks) {

@@ -41,9 +41,14 @@ struct AssemblyResult {
   int32_t files = 0;
 };
 
-/// Errors: DATA_LOSS, STAGED_LAYER_DAMAGED with detail "layer"; FAILED_PRECONDITION,
-/// SOURCE_CHANGED; RESOURCE_EXHAUSTED, DISK_FULL; INTERNAL, CHECKPOINT_INVALID for what
-/// verification found; CANCELLED; file system. On any of them the partial directory is removed.
+/// Whether the job's checkpoint is in its place already, as after a crash between the rename and
+/// the record of success. ALREADY_EXISTS, OUTPUT_EXISTS, where something of another's is there.
+Result<bool> already_published(FileSystem& fs, const JobRecord& job);
+
+/// Errors: those of already_published; DATA_LOSS, STAGED_LAYER_DAMAGED with detail "layer";
+/// FAILED_PRECONDITION, SOURCE_CHANGED; RESOURCE_EXHAUSTED, DISK_FULL; INTERNAL, CHECKPOINT_INVALID
+/// for what verification found; CANCELLED; file system. On any of them the partial directory is
+/// removed.
 Result<AssemblyResult> assemble_checkpoint(FileSystem& fs, const AssemblyInput& input,
                                            const AssemblyHooks& hooks);
 

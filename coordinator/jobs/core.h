@@ -93,8 +93,10 @@ class Core {
   Result<v1::Job> pause(const std::string& name);
   /// Cancelling twice gives the same job; a job that ended otherwise is FAILED_PRECONDITION.
   Result<v1::Job> cancel(const std::string& name);
-  /// Of a job that is paused or has failed. OUTPUT_IN_USE where another one took its place.
-  Result<v1::Job> resume(const std::string& name);
+  /// Of a job that is paused or has failed. One that failed counts as its owner's once more, and is
+  /// refused where its place was taken (OUTPUT_IN_USE, OUTPUT_EXISTS) or the quota of `submitter`,
+  /// if it is the owner, is used up (TOO_MANY_JOBS).
+  Result<v1::Job> resume(const std::string& name, const Submitter& submitter = {});
   /// Only a job that has ended; with it goes what one that failed had committed.
   Status remove(const std::string& name);
   Result<v1::Report> report(const std::string& name);
@@ -183,7 +185,7 @@ class Core {
   Result<v1::Job> cancel_ended(const std::string& name, const Status& ended);
   Status check_resumable(const JobRecord& record) const;
   /// An open job, or one that failed, which is taken up again.
-  Result<OpenJob*> find_resumable(const std::string& name);
+  Result<OpenJob*> find_resumable(const std::string& name, const Submitter& submitter);
 
   // core_submit.cpp
   Result<v1::Job> existing_job(const JobRecord& record, const v1::SubmitJobRequest& request);

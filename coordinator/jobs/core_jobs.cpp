@@ -140,7 +140,7 @@ void Core::finish_layers(OpenJob& job) {
   }
 }
 
-Result<v1::Job> Core::resume(const std::string& name) {
+Result<v1::Job> Core::resume(const std::string& name, const Submitter& submitter) {
   JobRecord record;
   {
     const std::lock_guard lock(mutex_);
@@ -150,7 +150,7 @@ Result<v1::Job> Core::resume(const std::string& name) {
   }
   const Status source = check_source(fs_, record).status();
   const std::lock_guard lock(mutex_);
-  ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_resumable(name));
+  ROTOR_ASSIGN_OR_RETURN(OpenJob* const job, find_resumable(name, submitter));
   if (is_source_reason(source.reason()) && job->record.state == v1::JOB_STATE_PAUSED) {
     pause_for_source(*job, source);
   }
@@ -183,7 +183,7 @@ Status Core::check_resumable(const JobRecord& record) const {
   return {};
 }
 
-Result<OpenJob*> Core::find_resumable(const std::string& name) {
+Result<OpenJob*> Core::find_resumable(const std::string& name, const Submitter& submitter) {
   const Result<OpenJob*> open = find_open(name);
   if (open.ok()) {
     return *open;
@@ -193,8 +193,12 @@ Result<OpenJob*> Core::find_resumable(const std::string& name) {
   if (record.state != v1::JOB_STATE_FAILED) {
     return open.status();
   }
-  // Another job may have been given its place since.
+  // Another job may have been given its place since, or have ended there.
   ROTOR_RETURN_IF_ERROR(check_output_unused(record.output_path));
+  ROTOR_RETURN_IF_ERROR(already_published(fs_, record).status());
+  if (submitter.owner == record.owner) {
+    ROTOR_RETURN_IF_ERROR(check_quota(submitter));
+  }
   return load(std::move(record));
 }
 

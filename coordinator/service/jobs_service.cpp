@@ -42,7 +42,7 @@ grpc::Status JobsService::change(const grpc::ServerContext& context, const std::
       return to_grpc(owner);
     }
   }
-  return call();
+  return call(admission->caller.submitter);
 }
 
 grpc::Status JobsService::SubmitJob(grpc::ServerContext* context,
@@ -94,25 +94,27 @@ grpc::Status JobsService::WatchJob(grpc::ServerContext* context, const v1::Watch
 grpc::Status JobsService::CancelJob(grpc::ServerContext* context,
                                     const v1::CancelJobRequest* request, v1::Job* response) {
   return change(*context, request->name(),
-                [&] { return answer(core_->cancel(request->name()), response); });
+                [&](const Submitter&) { return answer(core_->cancel(request->name()), response); });
 }
 
 grpc::Status JobsService::PauseJob(grpc::ServerContext* context, const v1::PauseJobRequest* request,
                                    v1::Job* response) {
   return change(*context, request->name(),
-                [&] { return answer(core_->pause(request->name()), response); });
+                [&](const Submitter&) { return answer(core_->pause(request->name()), response); });
 }
 
 grpc::Status JobsService::ResumeJob(grpc::ServerContext* context,
                                     const v1::ResumeJobRequest* request, v1::Job* response) {
-  return change(*context, request->name(),
-                [&] { return answer(core_->resume(request->name()), response); });
+  return change(*context, request->name(), [&](const Submitter& submitter) {
+    return answer(core_->resume(request->name(), submitter), response);
+  });
 }
 
 grpc::Status JobsService::DeleteJob(grpc::ServerContext* context,
                                     const v1::DeleteJobRequest* request,
                                     google::protobuf::Empty* /*response*/) {
-  return change(*context, request->name(), [&] { return to_grpc(core_->remove(request->name())); });
+  return change(*context, request->name(),
+                [&](const Submitter&) { return to_grpc(core_->remove(request->name())); });
 }
 
 grpc::Status JobsService::GetReport(grpc::ServerContext* context,

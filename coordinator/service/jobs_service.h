@@ -39,7 +39,7 @@ class JobsService final : public v1::Jobs::Service {
   /// Answers with call() to one who may read.
   template <typename Call, typename Message>
   grpc::Status read(const grpc::ServerContext& context, Message* response, Call call);
-  /// Returns call() to the job's owner, or an admin.
+  /// Returns call(submitter) to the job's owner, or an admin.
   template <typename Call>
   grpc::Status change(const grpc::ServerContext& context, const std::string& name, Call call);
 

@@ -91,6 +91,56 @@ TEST_F(CoreFailed, AResumeIsRefusedWhereAnotherJobHasItsOutput) {
   ASSERT_OK(core_->resume(name));
 }
 
+TEST_F(CoreFailed, AResumeIsRefusedWhereAnotherJobHasPutItsCheckpoint) {
+  const std::string name = failed();
+  const std::string other = submit("r2");
+  run_to_end("other");
+  ASSERT_EQ(job(other).state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_FAILS(core_->resume(name), Code::kAlreadyExists, "OUTPUT_EXISTS", demo_.output());
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
+  std::filesystem::rename(demo_.output(), demo_.output("moved"));
+  ASSERT_OK(core_->resume(name));
+}
+
+TEST_F(CoreFailed, AResumeKeepsToItsOwnersQuota) {
+  Submitter alice;
+  alice.owner = "alice";
+  alice.most_open_jobs = 1;
+  const auto submitted = core_->submit(demo_.request("r1"), alice);
+  ASSERT_OK(submitted);
+  const std::string name = submitted->name();
+  {
+    CoreWorker worker(core_.get(), "a");
+    worker.fail(*lease_to(worker), invalid_argument("a NaN in a weight"));
+  }
+  ASSERT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
+  const auto second = core_->submit(demo_.request("r2", "second"), alice);
+  ASSERT_OK(second);
+  EXPECT_FAILS(core_->resume(name, alice), Code::kResourceExhausted, "TOO_MANY_JOBS", "alice");
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
+  ASSERT_OK(core_->cancel(second->name()));
+  ASSERT_OK(core_->resume(name, alice));
+  // It is one of the open jobs again.
+  EXPECT_FAILS(core_->submit(demo_.request("r3", "third"), alice), Code::kResourceExhausted,
+               "TOO_MANY_JOBS", "alice");
+}
+
+TEST_F(CoreFailed, AnAdminResumesBeyondTheOwnersQuota) {
+  Submitter alice;
+  alice.owner = "alice";
+  alice.most_open_jobs = 1;
+  const auto submitted = core_->submit(demo_.request("r1"), alice);
+  ASSERT_OK(submitted);
+  {
+    CoreWorker worker(core_.get(), "a");
+    worker.fail(*lease_to(worker), invalid_argument("a NaN in a weight"));
+  }
+  ASSERT_OK(core_->submit(demo_.request("r2", "second"), alice));
+  Submitter admin;
+  admin.owner = "admin";
+  ASSERT_OK(core_->resume(submitted->name(), admin));
+}
+
 TEST_F(CoreFailed, AResumeWithASourceThatChangedLeavesItFailed) {
   const std::string name = failed();
   const std::string path = demo_.model() + "/config.json";
