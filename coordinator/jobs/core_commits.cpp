@@ -1,20 +1,10 @@
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-
 #include "coordinator/jobs/core.h"
 #include "coordinator/jobs/reasons.h"
 #include "proto/errors.h"
 
 namespace rotor::coordinator {
-namespace {
-
-int64_t count_fallbacks(const v1::LayerReport& report) {
-  return std::count_if(report.modules().begin(), report.modules().end(),
-                       [](const v1::ModuleReport& module) { return module.fallbacks_size() > 0; });
-}
-
-}  // namespace
 
 void Core::commit(int64_t group, const v1::CommitLayer& commit) {
   const Status status = commit_layer(group, commit);
@@ -90,7 +80,7 @@ Status Core::record_commit(const v1::CommitLayer& commit, const std::string& fil
   ++next.committed_layers;
   ++next.computed_layers;
   next.failures = 0;
-  next.fallbacks += count_fallbacks(commit.report());
+  next.fallbacks += figures_of(commit.report()).fallbacks;
   const Status saved =
       save(*job, std::move(next), [&](StoreWriter& writer, JobRecord& record) -> Status {
         ROTOR_RETURN_IF_ERROR(writer.put_layer(record.sequence, layer));
@@ -146,6 +136,9 @@ void Core::settle_commit(int64_t group, const v1::CommitLayer& commit, const Sta
   OpenJob& job = **open;
   lease.staging.erase(commit.layer());
   if (status.ok()) {
+    if (!job.has_open_layers(lease) && job.has_open_work(lease)) {
+      lease.doing = "evaluating";
+    }
     if (lease.shrunk && commit.layer() == lease.end - 1) {
       end_lease(job, lease.fence, "RECUT", true);
     }
@@ -207,6 +200,7 @@ void Core::lose_layer(OpenJob& job, int32_t layer, const Status& cause) {
   }
   JobRecord next = job.record;
   --next.committed_layers;
+  next.fallbacks -= job.figures.at(layer).fallbacks;
   const bool finalizing = next.state == v1::JOB_STATE_FINALIZING;
   next.state = finalizing ? v1::JOB_STATE_RUNNING : next.state;
   const Status saved =
@@ -229,8 +223,7 @@ void Core::lose_layer(OpenJob& job, int32_t layer, const Status& cause) {
     job.retry_at = clock_.monotonic() + kRetryAfter;
     return;
   }
-  job.layers.erase(layer);
-  job.layer_errors.erase(layer);
+  job.forget_layer(layer);
   poke();
 }
 

@@ -37,7 +37,7 @@ void Core::note_ranks(Group& group, const RankStates& ranks) {
 
 void Core::forward(int64_t group, const v1::Forward& forward) {
   const std::lock_guard lock(mutex_);
-  Group* const holder = hear(group);
+  hear(group);
   const Result<Lease*> lease = find_lease(forward.job(), forward.fence(), group);
   const Result<OpenJob*> job = find_open(forward.job());
   if (!lease.ok() || !job.ok() || forward.layer() <= (*lease)->forward_layer ||
@@ -46,8 +46,8 @@ void Core::forward(int64_t group, const v1::Forward& forward) {
   }
   (*lease)->forward_layer = forward.layer();
   (*lease)->progressed = clock_.monotonic();
-  holder->doing = "running forward to layer " + std::to_string(forward.until_layer()) +
-                  ", at layer " + std::to_string(forward.layer());
+  (*lease)->doing = "running forward to layer " + std::to_string(forward.until_layer()) +
+                    ", at layer " + std::to_string(forward.layer());
   const Status saved = save(**job, (*job)->record, [&](StoreWriter& writer, JobRecord& record) {
     v1::JobEvent event;
     v1::RunForward* run = event.mutable_forward();
@@ -89,8 +89,8 @@ v1::ListWorkersResponse Core::list_workers() {
     out->set_fence(group.fence);
     out->set_first_layer(lease->second.first);
     out->set_end_layer(lease->second.end);
-    out->set_lease_seconds(seconds_between(group.leased, now));
-    out->set_doing(group.doing);
+    out->set_lease_seconds(seconds_between(lease->second.given, now));
+    out->set_doing(lease->second.doing);
   }
   return response;
 }

@@ -204,7 +204,8 @@ Status Core::give_lease(const Offer& offer) {
   lease.end = offer.cut.end;
   lease.evaluate = offer.cut.evaluate;
   lease.group = group.id;
-  lease.progressed = clock_.monotonic();
+  lease.given = clock_.monotonic();
+  lease.progressed = lease.given;
 
   JobRecord next = job.record;
   next.last_fence = lease.fence;
@@ -252,8 +253,6 @@ Status Core::give_lease(const Offer& offer) {
                lease.end, group.describe(), lease.fence);
   group.job = job.record.sequence;
   group.fence = lease.fence;
-  group.leased = clock_.monotonic();
-  group.doing = "loading";
   v1::CoordinatorMessage message;
   *message.mutable_lease() = lease_message(job, lease, group);
   group.outbox->push(std::move(message));

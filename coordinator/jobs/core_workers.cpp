@@ -143,7 +143,7 @@ void Core::heartbeat(int64_t group, const v1::Heartbeat& heartbeat) {
 
 void Core::progress(int64_t group, const v1::Progress& progress) {
   const std::lock_guard lock(mutex_);
-  Group* const holder = hear(group);
+  hear(group);
   const Result<Lease*> lease = find_lease(progress.job(), progress.fence(), group);
   if (!lease.ok() || progress.layer() < (*lease)->first || progress.layer() >= (*lease)->end ||
       progress.modules_size() > kMostModules) {
@@ -154,8 +154,9 @@ void Core::progress(int64_t group, const v1::Progress& progress) {
     return;
   }
   (*lease)->progressed = clock_.monotonic();
-  holder->doing = "layer " + std::to_string(progress.layer()) + ", stage " +
-                  std::to_string(progress.stage() + 1) + " of " + std::to_string(progress.stages());
+  (*lease)->doing = "layer " + std::to_string(progress.layer()) + ", stage " +
+                    std::to_string(progress.stage() + 1) + " of " +
+                    std::to_string(progress.stages());
   const Status saved = save(**job, (*job)->record, [&](StoreWriter& writer, JobRecord& record) {
     v1::JobEvent event;
     v1::StageDone* stage = event.mutable_stage();

@@ -1,6 +1,7 @@
 #include "coordinator/jobs/open_job.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "coordinator/jobs/output_path.h"
 #include "quant/io/file.h"
@@ -19,20 +20,40 @@ Cleanup cleanup_of(const JobRecord& record) {
           record.state == v1::JOB_STATE_FAILED};
 }
 
-double mean_error(const v1::LayerReport& report) {
-  double sum = 0;
+LayerFigures figures_of(const v1::LayerReport& report) {
+  LayerFigures figures;
+  figures.seconds = report.seconds();
   for (const v1::ModuleReport& module : report.modules()) {
-    sum += module.relative_error();
+    figures.mean_error += module.relative_error();
+    figures.fallbacks += module.fallbacks_size() > 0 ? 1 : 0;
   }
-  return report.modules().empty() ? 0 : sum / report.modules_size();
+  figures.mean_error /= std::max(report.modules_size(), 1);
+  return figures;
+}
+
+std::map<int32_t, double> mean_errors(const std::map<int32_t, LayerFigures>& figures) {
+  std::map<int32_t, double> errors;
+  for (const auto& [layer, of_layer] : figures) {
+    errors[layer] = of_layer.mean_error;
+  }
+  return errors;
 }
 
 void OpenJob::note_layer(LayerRecord layer) {
-  layer_seconds += layer.report.seconds();
-  layer_errors[layer.layer] = mean_error(layer.report);
+  figures.insert_or_assign(layer.layer, figures_of(layer.report));
   layer.report.Clear();
   const int32_t index = layer.layer;
   layers.insert_or_assign(index, std::move(layer));
+}
+
+void OpenJob::forget_layer(int32_t layer) {
+  layers.erase(layer);
+  figures.erase(layer);
+}
+
+double OpenJob::layer_seconds() const {
+  return std::accumulate(figures.begin(), figures.end(), 0.0,
+                         [](double sum, const auto& entry) { return sum + entry.second.seconds; });
 }
 
 std::string OpenJob::next_directory(const std::string& state_dir) const {
@@ -44,13 +65,13 @@ int64_t OpenJob::next_bytes() const {
                                     : record.estimate.staging_bytes() / std::max(record.layers, 1));
 }
 
-bool OpenJob::has_open_work(const Lease& lease) const {
+bool OpenJob::has_open_layers(const Lease& lease) const {
   for (int32_t layer = lease.first; layer < lease.end; ++layer) {
     if (layers.count(layer) == 0) {
       return true;
     }
   }
-  return lease.evaluate && evaluation_open();
+  return false;
 }
 
 ShardState OpenJob::shard_state() const {
@@ -69,20 +90,22 @@ ShardState OpenJob::shard_state() const {
 }
 
 std::optional<double> OpenJob::seconds_left() const {
-  if (record.state != v1::JOB_STATE_RUNNING || layers.empty() || layer_seconds <= 0) {
+  const double seconds = layer_seconds();
+  if (record.state != v1::JOB_STATE_RUNNING || seconds <= 0) {
     return std::nullopt;
   }
-  const double mean = layer_seconds / static_cast<double>(layers.size());
+  const double mean = seconds / static_cast<double>(layers.size());
   const auto groups = static_cast<double>(std::max<size_t>(leases.size(), 1));
   return mean * (record.layers - record.committed_layers) / groups;
 }
 
 double OpenJob::tokens_per_second() const {
-  if (record.state != v1::JOB_STATE_RUNNING || layers.empty() || layer_seconds <= 0) {
+  const double seconds = layer_seconds();
+  if (record.state != v1::JOB_STATE_RUNNING || seconds <= 0) {
     return 0;
   }
   return static_cast<double>(record.estimate.calibration_tokens()) *
-         static_cast<double>(layers.size() * leases.size()) / layer_seconds;
+         static_cast<double>(layers.size() * leases.size()) / seconds;
 }
 
 }  // namespace rotor::coordinator

@@ -27,6 +27,8 @@ struct Lease {
   int32_t forward_layer = -1;  // that its group came to, before its first open layer
   bool finishing = false;  // the job was paused: the group hands it back after the layer under way
   int64_t group = 0;
+  Clock::Time given;
+  std::string doing = "loading";  // for people
   Clock::Time progressed;  // a stage, an upload, a fetch or a commit; at first when it was given
   int commits = 0;  // running: they may take longer than a heartbeat, so the lease does not run out
   std::map<int32_t, std::shared_ptr<LayerStaging>> staging;  // by layer
@@ -48,16 +50,21 @@ inline std::chrono::seconds retry_pause(int troubles) {
 /// What a job that has ended leaves to be removed.
 Cleanup cleanup_of(const JobRecord& record);
 
-/// Of the relative errors of a layer's modules; 0 where it has none.
-double mean_error(const v1::LayerReport& report);
+/// What is asked for often of a committed layer's report.
+struct LayerFigures {
+  double seconds = 0;
+  double mean_error = 0;  // of the relative errors of its modules; 0 where it has none
+  int64_t fallbacks = 0;  // modules that fell back
+};
+LayerFigures figures_of(const v1::LayerReport& report);
+std::map<int32_t, double> mean_errors(const std::map<int32_t, LayerFigures>& figures);
 
 struct OpenJob {
   JobRecord record;
   std::shared_ptr<const PreparedJob> prepared;  // null until first needed after a restart
   std::map<int32_t, LayerRecord> layers;        // committed; reports stay in the store
   std::map<int64_t, Lease> leases;              // by fence
-  double layer_seconds = 0;                     // summed over the committed layers
-  std::map<int32_t, double> layer_errors;       // mean_error of the committed layers
+  std::map<int32_t, LayerFigures> figures;      // of the committed layers
   int lost_leases = 0;                          // in a row, since a commit or a resume
   Clock::Time last_loss;                        // that was counted
   int disk_troubles = 0;                        // since a commit: they space out the tries
@@ -94,11 +101,19 @@ struct OpenJob {
            (record.state == v1::JOB_STATE_PENDING || record.state == v1::JOB_STATE_RUNNING);
   }
 
-  /// Keeps what is asked for often of a layer that is committed.
+  /// A layer that was committed: its report is left in the store, but for its figures.
   void note_layer(LayerRecord layer);
+  /// One that is to be made again.
+  void forget_layer(int32_t layer);
+  /// Summed over the committed layers.
+  double layer_seconds() const;
 
+  /// Whether a layer of the lease is still to be committed.
+  bool has_open_layers(const Lease& lease) const;
   /// Whether something that the lease was given for is still to be done.
-  bool has_open_work(const Lease& lease) const;
+  bool has_open_work(const Lease& lease) const {
+    return has_open_layers(lease) || (lease.evaluate && evaluation_open());
+  }
   ShardState shard_state() const;
 };
 

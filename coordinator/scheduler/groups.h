@@ -27,8 +27,6 @@ struct Group {
   int64_t fence = 0;       // of its lease; 0: idle
   int64_t told_stale = 0;  // the last fence that it was told is stale
   Clock::Time attached;
-  Clock::Time leased;                // when it got its lease
-  std::string doing;                 // with its lease, for people
   std::vector<v1::RankState> ranks;  // as of its last heartbeat
 
   /// "host (2 ranks, cpu)", for people.

@@ -125,6 +125,35 @@ TEST_F(CoreCommits, Faults10_AFlippedBitIsFoundBeforePublishingAndTheLayerMadeAg
   EXPECT_EQ(core_->report(name)->computed_layers(), 5);
 }
 
+TEST_F(CoreCommits, WhatALostLayerToldCountsNoMore) {
+  v1::SubmitJobRequest request = demo_.request("r1");
+  request.mutable_spec()->mutable_limits()->set_max_fallback_share(0.04);  // one of 28
+  const auto submitted = core_->submit(request);
+  ASSERT_OK(submitted);
+  const std::string& name = submitted->name();
+  CoreWorker worker(core_.get(), "a");
+  const auto first = lease_to(worker);
+  for (int32_t layer = 0; layer < 3; ++layer) {
+    worker.layer(*first, layer).commit.mutable_report()->set_seconds(layer == 2 ? 50 : 5);
+  }
+  v1::LayerReport* const told = worker.layer(*first, 2).commit.mutable_report();
+  told->mutable_modules(0)->add_fallbacks()->set_kind("DAMPING_RAISED");
+  for (int32_t layer = 0; layer < 3; ++layer) {
+    ASSERT_OK(worker.put_and_commit(*first, layer));
+  }
+  EXPECT_DOUBLE_EQ(job(name).seconds_left(), 20);
+  core_->layer_lost(name, 2, data_loss("a bit flipped"));
+  worker.beat();
+  const auto second = lease_to(worker);
+  ASSERT_TRUE(second.has_value());
+  EXPECT_DOUBLE_EQ(job(name).seconds_left(), 10);
+  EXPECT_DOUBLE_EQ(job(name).tokens_per_second(),
+                   static_cast<double>(submitted->estimate().calibration_tokens()) / 5);
+  EXPECT_EQ(core_->layer_errors(name)->count(2), 0U);
+  ASSERT_OK(worker.put_and_commit(*second, 2));
+  EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING) << job(name).cause().message();
+}
+
 // faults.10
 TEST_F(CoreCommits, Faults10_AStagedFileThatIsGoneIsMadeAgain) {
   const std::string name = submit();

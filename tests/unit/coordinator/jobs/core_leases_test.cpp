@@ -353,13 +353,24 @@ TEST_F(CoreLeases, AnEvaluationIsWaitedForAndLeasedAlone) {
     ASSERT_TRUE(lease && lease->evaluate());
     EXPECT_EQ(lease->evaluation_paths_size(), 1);
     for (int32_t layer = 0; layer < 4; ++layer) {
+      v1::Progress progress;
+      progress.set_job(name);
+      progress.set_fence(lease->fence());
+      progress.set_layer(layer);
+      progress.set_stage(3);
+      progress.set_stages(4);
+      core_->progress(worker.group(), progress);
+      EXPECT_EQ(core_->list_workers().groups(0).doing(),
+                "layer " + std::to_string(layer) + ", stage 4 of 4");
       ASSERT_OK(worker.put_and_commit(*lease, layer));
     }
+    EXPECT_EQ(core_->list_workers().groups(0).doing(), "evaluating");
   }
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_RUNNING);
   CoreWorker worker(core_.get(), "b");
   const auto lease = lease_to(worker);
   ASSERT_TRUE(lease && lease->evaluate());
+  EXPECT_EQ(core_->list_workers().groups(0).doing(), "loading");
   EXPECT_EQ(lease->first_layer(), 4);
   EXPECT_EQ(lease->end_layer(), 4);
   v1::ShardFinished finished;
