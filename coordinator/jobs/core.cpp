@@ -54,26 +54,25 @@ Status Core::open_state() {
 }
 
 Status Core::take_up_jobs() {
-  ROTOR_ASSIGN_OR_RETURN(std::vector<JobRecord> records, store_->open_jobs());
+  ROTOR_ASSIGN_OR_RETURN(std::vector<JobRecord> records, store_->jobs_with_layers());
   std::set<std::string> known;
   for (const Cleanup& cleanup : cleanups_) {
     known.insert(cleanup.job_id);
   }
   for (JobRecord& record : records) {
     known.insert(record.id);
-    ROTOR_RETURN_IF_ERROR(take_up(std::move(record)));
+    if (record.ended()) {
+      cleanups_.push_back(cleanup_of(record));
+    } else {
+      ROTOR_RETURN_IF_ERROR(take_up(std::move(record)));
+    }
   }
   ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> staged, staging_.job_directories());
   for (const std::string& name : staged) {
-    const bool failed = [&] {
-      const Result<JobRecord> record = store_->job(name);
-      return record.ok() && record->state == v1::JOB_STATE_FAILED;
-    }();
-    if (known.count(name) == 0 && !failed) {
+    if (known.count(name) == 0) {
       spdlog::warn(
           "{} is of no job that this store knows as open or failed: it is kept; remove it if "
-          "nobody "
-          "misses it",
+          "nobody misses it",
           staging_.job_directory(name));
     }
   }

@@ -155,13 +155,13 @@ void Core::clean_up() {
       removed = removed.ok() ? partial : removed;
     }
     // What is another's is none of this job's: it is left alone for good.
-    if (!cleanup.keep_staging && (removed.ok() || removed.reason() == kNotThisJobs)) {
+    removed = removed.reason() == kNotThisJobs ? Status() : removed;
+    if (removed.ok() && !cleanup.keep_staging) {
       removed =
           store_->write([&](StoreWriter& writer) { return writer.delete_cleanup(cleanup.job_id); });
     }
     if (!removed.ok()) {
-      spdlog::warn("{}{}", removed.to_string(),
-                   cleanup.keep_staging ? "" : "; it is tried again at the next start");
+      spdlog::warn("{}; it is tried again at the next start", removed.to_string());
     }
   }
 }

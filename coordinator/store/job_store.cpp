@@ -157,12 +157,10 @@ Result<JobPage> JobStore::list(int64_t before, int limit, const std::vector<v1::
   return page;
 }
 
-Result<std::vector<JobRecord>> JobStore::open_jobs() {
+Result<std::vector<JobRecord>> JobStore::jobs_with_layers() {
   const std::lock_guard lock(mutex_);
-  return select_jobs("WHERE state NOT IN (?,?,?) ORDER BY seq", [](Statement& s) {
-    s.bind(1, int64_t{v1::JOB_STATE_SUCCEEDED})
-        .bind(2, int64_t{v1::JOB_STATE_FAILED})
-        .bind(3, int64_t{v1::JOB_STATE_CANCELLED});
+  return select_jobs("WHERE state NOT IN (?,?) ORDER BY seq", [](Statement& s) {
+    s.bind(1, int64_t{v1::JOB_STATE_SUCCEEDED}).bind(2, int64_t{v1::JOB_STATE_CANCELLED});
   });
 }
 

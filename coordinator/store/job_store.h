@@ -67,8 +67,8 @@ class JobStore {
   Result<std::optional<JobRecord>> job_of_request(const std::string& request_id);
   /// Jobs with sequence below `before` (0: all), newest first, `states` empty for all.
   Result<JobPage> list(int64_t before, int limit, const std::vector<v1::JobState>& states);
-  /// Jobs that have not ended, oldest first.
-  Result<std::vector<JobRecord>> open_jobs();
+  /// Jobs that have not ended, or failed (whose layers wait for a resume), oldest first.
+  Result<std::vector<JobRecord>> jobs_with_layers();
   /// Events from `revision` on, at most `limit`.
   Result<std::vector<v1::JobEvent>> events(int64_t sequence, int64_t revision, int limit);
   Result<std::vector<LayerRecord>> layers(int64_t sequence);

@@ -82,7 +82,8 @@ struct Cleanup {
   std::string job_id;
   std::string partial;        // empty: none
   std::string identity;       // of the partial directory, where it is on record
-  bool keep_staging = false;  // not stored: of a job that failed only the unfinished output goes
+  bool keep_staging = false;  // of a job that failed only the unfinished output goes; not stored,
+                              // since the job itself tells it
 };
 
 struct LeaseRecord {

@@ -1,7 +1,10 @@
 // A job that failed keeps what it committed until somebody gives it up.
 #include <filesystem>
+#include <fstream>
 
 #include "coordinator/jobs/core.h"
+#include "coordinator/store/sqlite.h"
+#include "tests/support/captured_log.h"
 #include "tests/support/coordinator/core_fixture.h"
 
 namespace rotor::coordinator {
@@ -80,6 +83,20 @@ TEST_F(CoreFailed, ADeletionGivesItsLayersUpOverACrashToo) {
   restart();  // before anything was swept
   core_->assemble_next();
   EXPECT_EQ(staged_files(name), 0);
+}
+
+TEST_F(CoreFailed, ItsUnfinishedOutputGoesOverACrashToo) {
+  const std::string name = failed();
+  const std::string partial = demo_.output() + ".rotor-partial";
+  for (const std::string& owner : {name.substr(5), std::string("0123456789abcdef")}) {
+    std::filesystem::create_directory(partial);
+    std::ofstream(partial + "/.rotor-job") << owner << "\n";
+    std::ofstream(partial + "/model.safetensors") << "half";
+    restart();
+    core_->assemble_next();
+    EXPECT_EQ(std::filesystem::exists(partial), owner != name.substr(5));
+    EXPECT_GE(staged_files(name), 2);
+  }
 }
 
 TEST_F(CoreFailed, AResumeIsRefusedWhereAnotherJobHasItsOutput) {
@@ -182,6 +199,13 @@ TEST_F(CoreFailed, KeepingHouseForgetsOldJobsButNotThoseThatKeepLayers) {
   EXPECT_FAILS(core_->get(cancelled), Code::kNotFound, "NO_SUCH_JOB", cancelled);
   ASSERT_OK(core_->get(name));
   ASSERT_OK(core_->resume(name));
+
+  Database database;
+  ASSERT_OK(database.open(demo_.state() + "/jobs.sqlite"));
+  ASSERT_OK(database.execute("ALTER TABLE jobs RENAME TO elsewhere"));
+  const testing::CapturedLog log;
+  core_->keep_house();
+  EXPECT_NE(log.text().find("are not forgotten"), std::string::npos) << log.text();
 }
 
 }  // namespace

@@ -115,7 +115,9 @@ TEST_F(JobStoreTest, ListsNewestFirstAndByState) {
   ASSERT_EQ(failed->jobs.size(), 1U);
   EXPECT_EQ(failed->jobs[0].id, "b");
   EXPECT_FALSE(failed->more);
-  EXPECT_EQ(store_->open_jobs()->size(), 2U);
+  add("d", v1::JOB_STATE_SUCCEEDED);
+  add("e", v1::JOB_STATE_CANCELLED);
+  EXPECT_EQ(store_->jobs_with_layers()->size(), 3U);
 }
 
 TEST_F(JobStoreTest, DeletingAJobTakesAllOfItAlong) {
