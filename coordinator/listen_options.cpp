@@ -63,6 +63,17 @@ Status bad_configuration(const std::string& option, const std::string& value,
       .with_detail("value", value);
 }
 
+Status listen_failed(const std::string& option, const std::string& address,
+                     const std::string& why) {
+  return failed_precondition("--" + option + " " + address + ": cannot listen there" +
+                             (why.empty() ? "" : " (" + why + ")") +
+                             ": the port is in use, the address is not an IP address of this host, "
+                             "or the port needs privileges; choose another one, or port 0 for a "
+                             "free one")
+      .with_reason("LISTEN_FAILED")
+      .with_detail(option, address);
+}
+
 Status check_listeners(const CoordinatorOptions& options) {
   if (options.tls_cert.empty() != options.tls_key.empty()) {
     return bad_configuration("tls-cert", options.tls_cert, "it goes together with --tls-key");

@@ -63,4 +63,7 @@ Status check_listeners(const CoordinatorOptions& options);
 Status bad_configuration(const std::string& option, const std::string& value,
                          const std::string& what);
 
+/// FAILED_PRECONDITION, LISTEN_FAILED: --`option` cannot be had; `why` may be empty.
+Status listen_failed(const std::string& option, const std::string& address, const std::string& why);
+
 }  // namespace rotor::coordinator

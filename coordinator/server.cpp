@@ -52,12 +52,7 @@ Result<std::unique_ptr<grpc::Server>> serve(
   }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server || *port == 0) {
-    return failed_precondition("--" + option + " " + address +
-                               ": cannot listen there: the port is in use, the address is not one "
-                               "of this host, or the port needs privileges; choose another one, or "
-                               "port 0 for a free one")
-        .with_reason("LISTEN_FAILED")
-        .with_detail(option, address);
+    return listen_failed(option, address, "");
   }
   spdlog::info("serving on {} (port {})", address, *port);
   return server;
@@ -106,7 +101,9 @@ Status Server::show(const CoordinatorOptions& options) {
         metrics_.listen(options.metrics_listen, std::make_shared<CoreLook>(fs_, *core_, options)));
   }
   if (!options.status_listen.empty()) {
-    ROTOR_ASSIGN_OR_RETURN(status_page_, StatusPage::start(*core_, clock_, options.status_listen));
+    ROTOR_ASSIGN_OR_RETURN(
+        status_page_,
+        StatusPage::start([this] { return look_at(*core_, clock_); }, options.status_listen));
   }
   return {};
 }

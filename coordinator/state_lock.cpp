@@ -6,9 +6,10 @@
 
 #include <array>
 #include <cerrno>
-#include <ctime>
+#include <chrono>
 #include <utility>
 
+#include "coordinator/observe/log_line.h"
 #include "quant/io/file.h"
 
 namespace rotor::coordinator {
@@ -19,12 +20,8 @@ std::string holder_text() {
   if (::gethostname(host.data(), host.size() - 1) != 0) {
     host[0] = '?';
   }
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  std::array<char, 32> since{};
-  std::strftime(since.data(), since.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return "pid " + std::to_string(::getpid()) + " on " + host.data() + " since " + since.data();
+  return "pid " + std::to_string(::getpid()) + " on " + host.data() + " since " +
+         log_time(std::chrono::system_clock::now());
 }
 
 std::string read_holder(int fd) {

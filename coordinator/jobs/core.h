@@ -33,6 +33,7 @@
 
 #include "coordinator/access/submitter.h"
 #include "coordinator/assemble/assembler.h"
+#include "coordinator/jobs/ended_errors.h"
 #include "coordinator/jobs/event_hub.h"
 #include "coordinator/jobs/open_job.h"
 #include "coordinator/jobs/state_reserve.h"
@@ -103,7 +104,7 @@ class Core {
   v1::ListWorkersResponse list_workers();
   /// Jobs of the store by state.
   Result<std::map<v1::JobState, int64_t>> count_jobs();
-  /// mean_error of each committed layer, by layer; empty where none is.
+  /// LayerFigures::mean_error of each committed layer, by layer.
   Result<std::map<int32_t, double>> layer_errors(const std::string& name);
   /// Events from `revision` on; waits up to `timeout` for one. Error: UNAVAILABLE once stopped.
   Result<WatchBatch> watch(const std::string& name, int64_t revision,
@@ -291,6 +292,7 @@ class Core {
   /// Of jobs that have ended, as in the store; the assembling thread removes them, so that nobody
   /// removes what it is writing.
   std::vector<Cleanup> cleanups_;
+  EndedErrors ended_errors_;
   StateReserve reserve_;
   int64_t steady_origin_us_ = 0;
   Clock::Time steady_origin_;

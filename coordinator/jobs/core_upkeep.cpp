@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/jobs/core.h"
+#include "coordinator/jobs/output_path.h"
 #include "quant/io/file.h"
 
 namespace rotor::coordinator {
@@ -25,17 +26,12 @@ Result<std::map<int32_t, double>> Core::layer_errors(const std::string& name) {
     const std::lock_guard lock(mutex_);
     for (const auto& [sequence, job] : jobs_) {
       if (job->record.id == id) {
-        return job->layer_errors;
+        return mean_errors(job->figures);
       }
     }
   }
   ROTOR_ASSIGN_OR_RETURN(const JobRecord record, store_->job(id));
-  ROTOR_ASSIGN_OR_RETURN(const std::vector<LayerRecord> layers, store_->layers(record.sequence));
-  std::map<int32_t, double> errors;
-  for (const LayerRecord& layer : layers) {
-    errors[layer.layer] = mean_error(layer.report);
-  }
-  return errors;
+  return ended_errors_.of(*store_, record);
 }
 
 void Core::note_pace(const OpenJob& job, const v1::LayerReport& report) {
@@ -46,13 +42,19 @@ void Core::note_pace(const OpenJob& job, const v1::LayerReport& report) {
 
 void Core::recall_pace() {
   const Result<JobPage> last = store_->list(0, 1, {v1::JOB_STATE_SUCCEEDED});
-  if (!last.ok() || last->jobs.empty()) {
+  if (!last.ok()) {
+    return spdlog::warn("the pace of earlier jobs is not known: {}", last.status().to_string());
+  }
+  if (last->jobs.empty()) {
     return;
   }
   OpenJob job;
   job.record = last->jobs.front();
   const Result<std::vector<LayerRecord>> layers = store_->layers(job.record.sequence);
-  if (layers.ok() && !layers->empty()) {
+  if (!layers.ok()) {
+    return spdlog::warn("the pace of earlier jobs is not known: {}", layers.status().to_string());
+  }
+  if (!layers->empty()) {
     note_pace(job, layers->back().report);
   }
 }
@@ -64,15 +66,12 @@ void Core::complete_estimate(const std::string& output_path, v1::Estimate* estim
   if (const Result<int64_t> free = fs_.free_space(options_.state_dir); free.ok()) {
     estimate->set_staging_free_bytes(*free);
   }
-  std::string directory = parent_directory(output_path);
-  if (!fs_.stat(directory).ok()) {
-    estimate->add_warnings("the directory " + directory +
+  const std::string above = existing_above(fs_, output_path);
+  if (above != parent_directory(output_path)) {
+    estimate->add_warnings("the directory " + parent_directory(output_path) +
                            " does not exist: it is made with the job");
   }
-  while (directory != parent_directory(directory) && !fs_.stat(directory).ok()) {
-    directory = parent_directory(directory);
-  }
-  if (const Result<int64_t> free = fs_.free_space(directory); free.ok()) {
+  if (const Result<int64_t> free = fs_.free_space(above); free.ok()) {
     estimate->set_output_free_bytes(*free);
   }
 }
@@ -82,6 +81,9 @@ void Core::keep_house() {
     const auto retained_us = static_cast<int64_t>(options_.retain_seconds * 1e6);
     const Result<std::vector<std::string>> old =
         store_->ended_before(clock_.wall_us() - retained_us);
+    if (!old.ok()) {
+      spdlog::warn("jobs that ended long ago are not forgotten: {}", old.status().to_string());
+    }
     for (const std::string& id : old.ok() ? *old : std::vector<std::string>()) {
       const Status removed = remove("jobs/" + id);
       spdlog::log(removed.ok() ? spdlog::level::info : spdlog::level::warn,

@@ -32,15 +32,6 @@ bool has_temporary_name(std::string_view path) {
   return false;
 }
 
-/// The nearest directory above `path` that exists.
-std::string existing_above(FileSystem& fs, const std::string& path) {
-  std::string above = parent_directory(path);
-  while (above != parent_directory(above) && !fs.stat(above).ok()) {
-    above = parent_directory(above);
-  }
-  return above;
-}
-
 /// As resolve_new_beneath, but directories above may be missing, too.
 Result<std::string> resolve_with_parents(const std::string& root, std::string output) {
   Result<std::string> resolved = resolve_new_beneath(root, output);
@@ -103,6 +94,14 @@ Result<std::string> check_output(FileSystem& fs, const std::string& root, const 
                   "OUTPUT_NOT_WRITABLE", path);
   }
   return resolved;
+}
+
+std::string existing_above(FileSystem& fs, const std::string& path) {
+  std::string above = parent_directory(path);
+  while (above != parent_directory(above) && !fs.stat(above).ok()) {
+    above = parent_directory(above);
+  }
+  return above;
 }
 
 std::string partial_output(const std::string& output_path) {

@@ -23,8 +23,7 @@ struct AuditEntry {
   double seconds = 0;  // until the answer; of a stream, until its end
 };
 
-/// A line of JSON in ASCII, with its newline: what the network said cannot steer a terminal or pass
-/// for another line. `time`: as ISO 8601.
+/// As log_line(). `time`: as log_time() writes it.
 std::string audit_line(const AuditEntry& entry, const std::string& time);
 
 class AuditLog {
@@ -39,6 +38,7 @@ class AuditLog {
  private:
   const std::string path_;
   std::mutex mutex_;
+  bool cut_ = false;  // the last line was written in part: the next begins on a line of its own
 };
 
 }  // namespace rotor::coordinator

@@ -8,7 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "coordinator/observe/log_time.h"
+#include "coordinator/observe/log_line.h"
 
 namespace rotor::coordinator {
 namespace {
@@ -21,8 +21,7 @@ class JsonFormatter final : public spdlog::formatter {
         {"time", log_time(message.time)},
         {"level", std::string(level.data(), level.size())},
         {"message", std::string(message.payload.data(), message.payload.size())}};
-    const std::string line =
-        json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+    const std::string line = log_line(json);
     out.append(line.data(), line.data() + line.size());
   }
   std::unique_ptr<spdlog::formatter> clone() const override {
@@ -43,6 +42,10 @@ std::string log_time(std::chrono::system_clock::time_point time) {
   std::string fraction = std::to_string(1000 + milliseconds % 1000);
   fraction[0] = '.';
   return std::string(text.data(), length) + fraction + "Z";
+}
+
+std::string log_line(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 void set_json_log() {

@@ -83,10 +83,7 @@ Result<int> Metrics::listen(const std::string& address,
   try {
     exposer_ = std::make_unique<prometheus::Exposer>(address, kThreads);
   } catch (const std::exception& error) {
-    return failed_precondition("--metrics-listen " + address + ": cannot listen there (" +
-                               error.what() + "); give an IP address of this host and a free port")
-        .with_reason("LISTEN_FAILED")
-        .with_detail("metrics-listen", address);
+    return listen_failed("metrics-listen", address, error.what());
   }
   exposer_->RegisterCollectable(registry_);
   exposer_->RegisterCollectable(look_);

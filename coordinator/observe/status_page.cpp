@@ -1,65 +1,93 @@
 #include "coordinator/observe/status_page.h"
 
 #include <CivetServer.h>
+#include <spdlog/spdlog.h>
 
+#include <exception>
+#include <future>
 #include <utility>
 #include <vector>
-
-#include "coordinator/observe/status_html.h"
 
 namespace rotor::coordinator {
 namespace {
 
 constexpr int kMostJobs = 50;
 
-StatusView look(Core& core, const Clock& clock) {
+void answer(mg_connection* connection, const std::string& status, const std::string& type,
+            const std::string& body) {
+  const std::string text =
+      "HTTP/1.1 " + status + "\r\nContent-Type: " + type +
+      "; charset=utf-8\r\nContent-Length: " + std::to_string(body.size()) +
+      "\r\nCache-Control: no-store\r\nConnection: close\r\n"
+      "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
+      "frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n"
+      "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n\r\n" +
+      body;
+  mg_write(connection, text.data(), text.size());
+}
+
+class Page final : public CivetHandler {
+ public:
+  explicit Page(StatusPage::Look look) : look_(std::move(look)) {}
+
+  bool handleGet(CivetServer* /*server*/, mg_connection* connection) override {
+    const std::string path = mg_get_request_info(connection)->local_uri;
+    if (path != "/") {
+      answer(connection, "404 Not Found", "text/plain", "there is one page, /\n");
+      return true;
+    }
+    const Result<std::string> html = render();
+    if (html.ok()) {
+      answer(connection, "200 OK", "text/html", *html);
+    } else {
+      spdlog::error("the status page cannot be shown: {}", html.status().to_string());
+      answer(connection, "503 Service Unavailable", "text/plain",
+             "it cannot be shown now; the coordinator's log says why\n");
+    }
+    return true;
+  }
+
+ private:
+  /// On a thread of its own: the server's have stacks of 100 KB, which it uses a good part of
+  /// itself. The server is C, through which nothing may be thrown.
+  Result<std::string> render() {
+    const auto rendered = [this]() -> Result<std::string> {
+      ROTOR_ASSIGN_OR_RETURN(const StatusView view, look_());
+      return status_html(view);
+    };
+    try {
+      return std::async(std::launch::async, rendered).get();
+    } catch (const std::exception& error) {
+      return internal_error(error.what());
+    }
+  }
+
+  const StatusPage::Look look_;
+};
+
+}  // namespace
+
+Result<StatusView> look_at(Core& core, const Clock& clock) {
   StatusView view;
   v1::ListJobsRequest request;
   request.set_page_size(kMostJobs);
-  const Result<v1::ListJobsResponse> listed = core.list(request);
-  const v1::ListJobsResponse jobs = listed.ok() ? *listed : v1::ListJobsResponse();
-  for (const v1::Job& job : jobs.jobs()) {
+  ROTOR_ASSIGN_OR_RETURN(const v1::ListJobsResponse listed, core.list(request));
+  for (const v1::Job& job : listed.jobs()) {
     Result<std::map<int32_t, double>> errors = core.layer_errors(job.name());
-    view.jobs.push_back(
-        {job, errors.ok() ? std::move(errors).value() : std::map<int32_t, double>()});
+    if (errors.ok()) {
+      view.jobs.push_back({job, std::move(errors).value()});
+    } else if (errors.status().code() != Code::kNotFound) {  // deleted meanwhile
+      return errors.status();
+    }
   }
   view.workers = core.list_workers();
   view.now_seconds = clock.wall_us() / 1'000'000;
   return view;
 }
 
-class Page final : public CivetHandler {
- public:
-  Page(Core& core, const Clock& clock) : core_(core), clock_(clock) {}
-
-  bool handleGet(CivetServer* /*server*/, mg_connection* connection) override {
-    const std::string path = mg_get_request_info(connection)->local_uri;
-    if (path != "/") {
-      mg_send_http_error(connection, 404, "there is one page, /");
-      return true;
-    }
-    const std::string html = status_html(look(core_, clock_));
-    mg_printf(connection,
-              "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"
-              "Content-Length: %zu\r\nCache-Control: no-store\r\nConnection: close\r\n"
-              "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
-              "frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n"
-              "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n\r\n",
-              html.size());
-    mg_write(connection, html.data(), html.size());
-    return true;
-  }
-
- private:
-  Core& core_;
-  const Clock& clock_;
-};
-
-}  // namespace
-
 struct StatusPage::Impl {
-  Impl(Core& core, const Clock& clock, const std::vector<std::string>& options)
-      : page(core, clock), server(options) {
+  Impl(Look look, const std::vector<std::string>& options)
+      : page(std::move(look)), server(options) {
     server.addHandler("/", page);
   }
   Page page;
@@ -69,19 +97,15 @@ struct StatusPage::Impl {
 StatusPage::StatusPage() = default;
 StatusPage::~StatusPage() = default;
 
-Result<std::unique_ptr<StatusPage>> StatusPage::start(Core& core, const Clock& clock,
-                                                      const std::string& address) {
+Result<std::unique_ptr<StatusPage>> StatusPage::start(Look look, const std::string& address) {
   std::unique_ptr<StatusPage> page(new StatusPage());
   try {
     page->impl_ = std::make_unique<Impl>(
-        core, clock,
+        std::move(look),
         std::vector<std::string>{"listening_ports", address, "num_threads", "2",
                                  "request_timeout_ms", "10000", "enable_directory_listing", "no"});
   } catch (const CivetException& error) {
-    return failed_precondition("--status-listen " + address + ": cannot listen there (" +
-                               error.what() + "); give an IP address of this host and a free port")
-        .with_reason("LISTEN_FAILED")
-        .with_detail("status-listen", address);
+    return listen_failed("status-listen", address, error.what());
   }
   return page;
 }

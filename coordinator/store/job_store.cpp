@@ -181,28 +181,40 @@ Result<std::vector<v1::JobEvent>> JobStore::events(int64_t sequence, int64_t rev
   }
 }
 
-Result<std::vector<LayerRecord>> JobStore::layers(int64_t sequence) {
+Result<std::vector<JobStore::LayerRow>> JobStore::layer_rows(int64_t sequence) {
   const std::lock_guard lock(mutex_);
   ROTOR_ASSIGN_OR_RETURN(Statement select,
                          database_.prepare("SELECT layer, fence, file, manifest, report FROM layers"
                                            " WHERE job=? ORDER BY layer"));
   select.bind(1, sequence);
-  std::vector<LayerRecord> layers;
+  std::vector<LayerRow> rows;
   while (true) {
     ROTOR_ASSIGN_OR_RETURN(const bool row, select.step());
     if (!row) {
-      return layers;
+      return rows;
     }
-    LayerRecord layer;
-    layer.layer = static_cast<int32_t>(select.integer(0));
-    layer.fence = select.integer(1);
-    layer.file = select.text(2);
-    ROTOR_RETURN_IF_ERROR(
-        parse_blob(database_.path(), "a manifest", select.blob(3), &layer.manifest));
-    ROTOR_RETURN_IF_ERROR(
-        parse_blob(database_.path(), "a layer report", select.blob(4), &layer.report));
-    layers.push_back(std::move(layer));
+    LayerRow& read = rows.emplace_back();
+    read.layer.layer = static_cast<int32_t>(select.integer(0));
+    read.layer.fence = select.integer(1);
+    read.layer.file = select.text(2);
+    read.manifest = select.blob(3);
+    read.report = select.blob(4);
   }
+}
+
+Result<std::vector<LayerRecord>> JobStore::layers(int64_t sequence) {
+  ROTOR_ASSIGN_OR_RETURN(std::vector<LayerRow> rows, layer_rows(sequence));
+  // Not under the mutex: the reports of a mixture of experts take long to parse, and every change
+  // of a job would wait for it.
+  std::vector<LayerRecord> layers;
+  for (LayerRow& row : rows) {
+    ROTOR_RETURN_IF_ERROR(
+        parse_blob(database_.path(), "a manifest", row.manifest, &row.layer.manifest));
+    ROTOR_RETURN_IF_ERROR(
+        parse_blob(database_.path(), "a layer report", row.report, &row.layer.report));
+    layers.push_back(std::move(row.layer));
+  }
+  return layers;
 }
 
 Result<std::vector<LeaseRecord>> JobStore::leases(int64_t sequence) {

@@ -88,6 +88,12 @@ class JobStore {
   JobStore() = default;
   Result<std::vector<JobRecord>> select_jobs(const std::string& where,
                                              const std::function<void(Statement&)>& bind);
+  struct LayerRow {
+    LayerRecord layer;  // without manifest and report, which are still to be parsed
+    std::string manifest;
+    std::string report;
+  };
+  Result<std::vector<LayerRow>> layer_rows(int64_t sequence);
 
   std::mutex mutex_;
   Database database_;

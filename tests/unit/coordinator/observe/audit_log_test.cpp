@@ -1,12 +1,16 @@
 #include "coordinator/observe/audit_log.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "coordinator/observe/log_time.h"
+#include "coordinator/observe/log_line.h"
+#include "tests/support/captured_log.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
 
@@ -53,6 +57,34 @@ TEST(AuditLog, AddsLinesAndOutlastsAMoveOfItsFile) {
   struct stat st {};
   ASSERT_EQ(::stat(path.c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 0777U, 0600U);
+}
+
+TEST(AuditLog, ALineThatWasCutShortSpoilsNoOther) {
+  const testing::TemporaryDirectory directory;
+  AuditLog log(directory.path() + "/audit");
+  log.add({"a", "", "one", "", "OK", "", 0});
+  const auto size = static_cast<rlim_t>(std::filesystem::file_size(directory.path() + "/audit"));
+  rlimit all{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &all), 0);
+  const auto default_action = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit few{size + 10, all.rlim_max};
+  testing::CapturedLog captured;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &few), 0);
+  log.add({"a", "", "two", "", "OK", "", 0});
+  log.add({"a", "", "three", "", "OK", "", 0});
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &all), 0);
+  std::signal(SIGXFSZ, default_action);
+  log.add({"a", "", "four", "", "OK", "", 0});
+  log.add({"a", "", "five", "", "OK", "", 0});
+  const std::vector<std::string> lines = lines_of(directory.path() + "/audit");
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines[1].size(), 10U);
+  EXPECT_EQ(nlohmann::json::parse(lines[2])["call"], "four");
+  EXPECT_EQ(nlohmann::json::parse(lines[3])["call"], "five");
+  // What the file has not got, the log has.
+  for (const char* lost : {"File too large", "\"two\"", "\"three\""}) {
+    EXPECT_NE(captured.text().find(lost), std::string::npos) << captured.text();
+  }
 }
 
 TEST(AuditLog, AFileThatCannotBeWrittenIsRefusedAtTheStart) {
