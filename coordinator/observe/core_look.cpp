@@ -50,9 +50,6 @@ void add_jobs(Core& core, std::vector<prometheus::MetricFamily>* families) {
     jobs.add({{"state", state_name(state)}},
              found == counts->end() ? 0 : static_cast<double>(found->second));
   }
-  Gauges queue(families, "rotor_queue_length", "Jobs that wait for their first lease");
-  const auto pending = counts->find(v1::JOB_STATE_PENDING);
-  queue.add({}, pending == counts->end() ? 0 : static_cast<double>(pending->second));
 }
 
 void add_workers(Core& core, std::vector<prometheus::MetricFamily>* families) {

@@ -1,4 +1,4 @@
-// The coordinator as it is at a scrape: jobs by state, the queue, leases, worker groups and their
+// The coordinator as it is at a scrape: jobs by state, leases, worker groups and their
 // ranks, free disk. A figure that cannot be had at that moment is left out.
 //
 // Thread-safety: Collect() from any thread.

@@ -38,6 +38,11 @@ std::string left_text(const ProgressState& state, double now) {
   return left ? ", " + format_duration(*left) + " left" : "";
 }
 
+std::string forward_text(const v1::RunForward& forward) {
+  return "running forward to layer " + std::to_string(forward.until_layer()) + ", at layer " +
+         std::to_string(forward.layer());
+}
+
 std::string layer_range(int first, int end) {
   return end - first == 1 ? "layer " + std::to_string(first)
                           : "layers " + std::to_string(first) + "-" + std::to_string(end - 1);
@@ -129,8 +134,7 @@ std::string progress_bar(const ProgressState& state, double now) {
     return bar + "  " + state_name(state.state());
   }
   if (state.forward()) {
-    return bar + "  running forward to layer " + std::to_string(state.forward()->until_layer()) +
-           ", at layer " + std::to_string(state.forward()->layer());
+    return bar + "  " + forward_text(*state.forward());
   }
   if (state.layer() >= 0) {
     bar += "  layer " + std::to_string(state.layer()) + " stage " +
@@ -160,8 +164,7 @@ std::string progress_line(const ProgressState& state, const v1::JobEvent& event,
            event.leased().worker();
   }
   if (event.has_forward()) {
-    return "running forward to layer " + std::to_string(event.forward().until_layer()) +
-           ", at layer " + std::to_string(event.forward().layer());
+    return forward_text(event.forward());
   }
   if (event.has_committed()) {
     const v1::LayerCommitted& done = event.committed();

@@ -58,7 +58,7 @@ TEST_F(LookTest, ShowsJobsLeasesAndDisks) {
   const std::string all = text(CoreLook(fs_, *core_, demo_.options()).Collect());
   for (const char* line :
        {"rotor_jobs{state=\"RUNNING\"} 1", "rotor_jobs{state=\"PENDING\"} 1",
-        "rotor_jobs{state=\"FAILED\"} 0", "rotor_queue_length 1", "rotor_worker_groups 1",
+        "rotor_jobs{state=\"FAILED\"} 0", "rotor_worker_groups 1",
         "rotor_lease_age_seconds{group=\"1\"", "rotor_disk_free_bytes{disk=\"state\"} ",
         "rotor_disk_free_bytes{disk=\"output\"} "}) {
     EXPECT_NE(all.find(line), std::string::npos) << line << "\n" << all;
