@@ -6,7 +6,6 @@
 
 #include "coordinator/jobs/reasons.h"
 #include "coordinator/jobs/state_guard.h"
-#include "coordinator/jobs/transitions.h"
 #include "proto/convert.h"
 #include "proto/errors.h"
 
@@ -129,13 +128,7 @@ Result<OpenJob*> Core::find_open(const std::string& name) {
       .with_detail("state", state_name(record.state));
 }
 
-Status Core::save(OpenJob& job, JobRecord next,
-                  const std::function<Status(StoreWriter&, JobRecord&)>& body) {
-  if (next.state != job.record.state && !may_become(job.record.state, next.state)) {
-    return internal_error(job.record.name() + " cannot become " + state_name(next.state) +
-                          " from " + state_name(job.record.state))
-        .with_reason("BAD_TRANSITION");
-  }
+Status Core::save(OpenJob& job, JobRecord next, const StoreWork& body) {
   next.update_us = clock_.wall_us();
   next.steady_us = steady_us();
   const Status stored = store_->write([&](StoreWriter& writer) -> Status {
@@ -148,39 +141,43 @@ Status Core::save(OpenJob& job, JobRecord next,
   return {};
 }
 
-Status Core::change_state(OpenJob& job, v1::JobState state, const Status& cause) {
-  JobRecord next = job.record;
-  next.state = state;
-  next.cause = cause.ok() ? v1::Cause() : to_cause(cause);
-  const auto write = [](StoreWriter& writer, JobRecord& record) -> Status {
-    v1::JobEvent event;
-    event.mutable_state()->set_state(record.state);
-    if (record.cause.code() != 0) {
-      *event.mutable_state()->mutable_cause() = record.cause;
+Status Core::change(OpenJob& job, const JobChange& change, const StoreWork& body) {
+  ROTOR_ASSIGN_OR_RETURN(Outcome outcome, apply_change(job.record, change));
+  const auto write = [&](StoreWriter& writer, JobRecord& record) -> Status {
+    if (outcome.told) {
+      v1::JobEvent event;
+      *event.mutable_state() = *outcome.told;
+      ROTOR_RETURN_IF_ERROR(writer.append_event(&record, std::move(event)));
     }
-    if (record.done_with_layers()) {
-      ROTOR_RETURN_IF_ERROR(writer.put_cleanup(cleanup_of(record)));
+    if (outcome.cleanup && !outcome.cleanup->keep_staging) {
+      ROTOR_RETURN_IF_ERROR(writer.put_cleanup(*outcome.cleanup));
     }
-    return writer.append_event(&record, std::move(event));
+    return body ? body(writer, record) : Status();
   };
-  ROTOR_RETURN_IF_ERROR(save(job, std::move(next), write));
-  spdlog::info("{} is {}{}", job.record.name(), state_name(state),
-               cause.ok() ? "" : ": " + cause.to_string());
-  poke();
+  ROTOR_RETURN_IF_ERROR(save(job, std::move(outcome.record), write));
+  if (outcome.cleanup) {
+    cleanups_.push_back(std::move(*outcome.cleanup));
+  }
+  if (outcome.told) {
+    const Status cause = from_cause(outcome.told->cause());
+    spdlog::info("{} is {}{}", job.record.name(), state_name(job.record.state),
+                 cause.ok() ? "" : ": " + cause.to_string());
+    poke();
+  }
   return {};
 }
 
-Status Core::change_with_reserve(OpenJob& job, v1::JobState state, const Status& cause) {
-  Status changed = change_state(job, state, cause);
+Status Core::change_with_reserve(OpenJob& job, const JobChange& wanted) {
+  Status changed = change(job, wanted);
   if (changed.reason() == kDiskFull && reserve_.give_back()) {
     spdlog::warn("{}: the state's disk is full; its reserve is given back", job.record.name());
-    changed = change_state(job, state, cause);
+    changed = change(job, wanted);
   }
   return changed;
 }
 
 Status Core::stop_job(OpenJob& job, v1::JobState state, const Status& cause) {
-  ROTOR_RETURN_IF_ERROR(change_with_reserve(job, state, cause));
+  ROTOR_RETURN_IF_ERROR(change_with_reserve(job, Stopped{state, cause}));
   const std::string reason = state_name(state);
   while (!job.leases.empty()) {
     // A job that succeeded has a lease left only where ShardFinished is still on its way.
@@ -188,7 +185,6 @@ Status Core::stop_job(OpenJob& job, v1::JobState state, const Status& cause) {
   }
   if (job.record.ended()) {
     *job.stop_assembly = true;
-    cleanups_.push_back(cleanup_of(job.record));
     jobs_.erase(job.record.sequence);  // `job` is gone from here on
   }
   return {};

@@ -1,14 +1,5 @@
-// The heart of the coordinator, free of gRPC: jobs and their state machine, worker groups and their
-// leases, commits, and what the background threads do.
-//
-//   PENDING -> RUNNING -> FINALIZING -> SUCCEEDED
-//   PENDING, RUNNING -> PAUSED (by a user) -> PENDING or RUNNING
-//   RUNNING, FINALIZING -> PAUSED (DISK_FULL) -> back, by itself
-//   RUNNING, FINALIZING -> PAUSED (SOURCE_UNREADABLE) -> back, by itself when it can be read
-//   RUNNING, FINALIZING -> PAUSED (SOURCE_CHANGED) -> back (by a user, when it is as it was)
-//   RUNNING -> PAUSED (LEASES_LOST: its workers die again and again) -> RUNNING (by a user)
-//   any of these -> CANCELLED, FAILED
-//   FAILED -> PENDING, RUNNING or FINALIZING, CANCELLED (by a user); its layers wait until then
+// The heart of the coordinator, free of gRPC: jobs (whose states are in transitions.h), worker
+// groups and their leases, commits, and what the background threads do.
 //
 // Every change of a job is written to the store together with its event before anybody sees it. A
 // lease lives in memory: after a restart there is none, and the fence counter in the store makes
@@ -37,6 +28,7 @@
 #include "coordinator/jobs/event_hub.h"
 #include "coordinator/jobs/open_job.h"
 #include "coordinator/jobs/state_reserve.h"
+#include "coordinator/jobs/transitions.h"
 #include "coordinator/jobs/validate.h"
 #include "coordinator/jobs/validation_slots.h"
 #include "coordinator/options.h"
@@ -64,6 +56,9 @@ struct CommittedLayer {
 
 /// What the first rank of a group knows of its ranks.
 using RankStates = google::protobuf::RepeatedPtrField<v1::RankState>;
+
+/// What is written beside a job's record.
+using StoreWork = std::function<Status(StoreWriter&, JobRecord&)>;
 
 /// What is told of while jobs are worked on.
 class CoreObserver {
@@ -156,11 +151,11 @@ class Core {
   Result<std::string> id_of(const std::string& name) const;
   Result<OpenJob*> find_open(const std::string& name);
   /// Writes `next` with whatever else `body` writes, in one transaction, and makes it the record.
-  Status save(OpenJob& job, JobRecord next,
-              const std::function<Status(StoreWriter&, JobRecord&)>& body);
-  Status change_state(OpenJob& job, v1::JobState state, const Status& cause);
-  /// change_state, on the room that is kept for it where there is no other.
-  Status change_with_reserve(OpenJob& job, v1::JobState state, const Status& cause);
+  Status save(OpenJob& job, JobRecord next, const StoreWork& body);
+  /// Saves what apply_change() makes of the job, tells watchers, and has removed what it says.
+  Status change(OpenJob& job, const JobChange& change, const StoreWork& body = {});
+  /// change(), on the room that is kept for it where there is no other.
+  Status change_with_reserve(OpenJob& job, const JobChange& change);
   /// change_with_reserve, then ends the job's leases; drops it from memory where it has ended.
   Status stop_job(OpenJob& job, v1::JobState state, const Status& cause);
   void fail_job(OpenJob& job, const Status& cause);

@@ -65,14 +65,12 @@ Result<AssemblyResult> Core::run_assembly(AssemblyInput* input, const std::atomi
 Status Core::begin_publishing(int64_t sequence, const std::string& identity) {
   const std::lock_guard lock(mutex_);
   const auto found = jobs_.find(sequence);
-  if (found == jobs_.end() || *found->second->stop_assembly) {
+  if (found == jobs_.end() || *found->second->stop_assembly ||
+      found->second->record.state != v1::JOB_STATE_FINALIZING) {
     return cancelled("the job was stopped while its checkpoint was put together");
   }
   OpenJob& job = *found->second;
-  JobRecord next = job.record;
-  next.published = identity;
-  ROTOR_RETURN_IF_ERROR(
-      save(job, std::move(next), [](StoreWriter&, JobRecord&) { return Status(); }));
+  ROTOR_RETURN_IF_ERROR(change(job, Publishing{identity}));
   job.publishing = true;
   return {};
 }
@@ -96,16 +94,14 @@ void Core::finish_assembly(const JobRecord& record, const Result<AssemblyResult>
 }
 
 void Core::succeed(OpenJob& job, const AssemblyResult& result, int64_t took_us) {
-  JobRecord next = job.record;
-  next.assemble_us = took_us;
-  next.output_bytes = result.bytes;
-  Status saved = save(job, std::move(next), [&](StoreWriter& writer, JobRecord& record) {
+  const auto write = [&](StoreWriter& writer, JobRecord& record) {
     v1::JobEvent event;
     event.mutable_assembled()->set_output(record.output_path);
     event.mutable_assembled()->set_bytes(result.bytes);
     event.mutable_assembled()->set_files(result.files);
     return writer.append_event(&record, std::move(event));
-  });
+  };
+  Status saved = change(job, Assembled{took_us, result.bytes}, write);
   if (saved.ok()) {
     saved = stop_job(job, v1::JOB_STATE_SUCCEEDED, {});
   }

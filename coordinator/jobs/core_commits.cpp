@@ -76,22 +76,17 @@ Status Core::record_commit(const v1::CommitLayer& commit, const std::string& fil
   layer.file = file;
   *layer.manifest.mutable_tensors() = commit.tensors();
   layer.report = commit.report();
-  JobRecord next = job->record;
-  ++next.committed_layers;
-  ++next.computed_layers;
-  next.failures = 0;
-  next.fallbacks += figures_of(commit.report()).fallbacks;
-  const Status saved =
-      save(*job, std::move(next), [&](StoreWriter& writer, JobRecord& record) -> Status {
-        ROTOR_RETURN_IF_ERROR(writer.put_layer(record.sequence, layer));
-        v1::JobEvent event;
-        v1::LayerCommitted* committed = event.mutable_committed();
-        committed->set_layer(layer.layer);
-        committed->set_committed_layers(record.committed_layers);
-        committed->set_layers(record.layers);
-        committed->set_seconds(layer.report.seconds());
-        return writer.append_event(&record, std::move(event));
-      });
+  const LayerMade made{figures_of(commit.report()).fallbacks};
+  const Status saved = change(*job, made, [&](StoreWriter& writer, JobRecord& record) -> Status {
+    ROTOR_RETURN_IF_ERROR(writer.put_layer(record.sequence, layer));
+    v1::JobEvent event;
+    v1::LayerCommitted* committed = event.mutable_committed();
+    committed->set_layer(layer.layer);
+    committed->set_committed_layers(record.committed_layers);
+    committed->set_layers(record.layers);
+    committed->set_seconds(layer.report.seconds());
+    return writer.append_event(&record, std::move(event));
+  });
   ROTOR_RETURN_IF_ERROR(saved);
   spdlog::info("{}: layer {} committed, {} of {}", job->record.name(), layer.layer,
                job->record.committed_layers, job->record.layers);
@@ -179,7 +174,7 @@ Status Core::finalize_if_complete(OpenJob& job) {
   if (job.record.state != v1::JOB_STATE_RUNNING || !job.complete()) {
     return {};
   }
-  return change_state(job, v1::JOB_STATE_FINALIZING, {});
+  return change(job, Completed{});
 }
 
 void Core::layer_lost(const std::string& job, int32_t layer, const Status& cause) {
@@ -198,22 +193,10 @@ void Core::lose_layer(OpenJob& job, int32_t layer, const Status& cause) {
   while (!job.leases.empty()) {
     end_lease(job, job.leases.begin()->first, "LAYER_LOST", true);
   }
-  JobRecord next = job.record;
-  --next.committed_layers;
-  next.fallbacks -= job.figures.at(layer).fallbacks;
-  const bool finalizing = next.state == v1::JOB_STATE_FINALIZING;
-  next.state = finalizing ? v1::JOB_STATE_RUNNING : next.state;
-  const Status saved =
-      save(job, std::move(next), [&](StoreWriter& writer, JobRecord& record) -> Status {
-        ROTOR_RETURN_IF_ERROR(writer.delete_layer(record.sequence, layer));
-        if (!finalizing) {
-          return {};
-        }
-        v1::JobEvent event;
-        event.mutable_state()->set_state(record.state);
-        *event.mutable_state()->mutable_cause() = to_cause(cause);
-        return writer.append_event(&record, std::move(event));
-      });
+  const Status saved = change(job, LayerDamaged{job.figures.at(layer).fallbacks, cause},
+                              [layer](StoreWriter& writer, JobRecord& record) {
+                                return writer.delete_layer(record.sequence, layer);
+                              });
   if (!saved.ok()) {
     // It will be found damaged again.
     spdlog::error("{}: {}", job.record.name(), saved.to_string());

@@ -97,8 +97,7 @@ Result<v1::Job> Core::cancel_ended(const std::string& name, const Status& ended)
   if (record.state == v1::JOB_STATE_FAILED) {
     OpenJob job;
     job.record = std::move(record);
-    ROTOR_RETURN_IF_ERROR(change_with_reserve(job, v1::JOB_STATE_CANCELLED, {}));
-    cleanups_.push_back(cleanup_of(job.record));
+    ROTOR_RETURN_IF_ERROR(change_with_reserve(job, Stopped{v1::JOB_STATE_CANCELLED, {}}));
     return job.record.to_proto();
   }
   return record.state == v1::JOB_STATE_CANCELLED ? Result<v1::Job>(record.to_proto())
@@ -122,7 +121,7 @@ Result<v1::Job> Core::pause(const std::string& name) {
         .with_detail("job", job->record.name());
   }
   if (job->record.cause.reason() != cause.reason()) {
-    ROTOR_RETURN_IF_ERROR(change_with_reserve(*job, v1::JOB_STATE_PAUSED, cause));
+    ROTOR_RETURN_IF_ERROR(change_with_reserve(*job, Stopped{v1::JOB_STATE_PAUSED, cause}));
     finish_layers(*job);
   }
   return job->record.to_proto();
@@ -205,12 +204,7 @@ Result<OpenJob*> Core::find_resumable(const std::string& name, const Submitter& 
 Status Core::unpause(OpenJob& job) {
   job.source_checked = false;
   job.lost_leases = 0;
-  job.record.failures = 0;  // an order to try again
-  if (job.complete()) {
-    return change_state(job, v1::JOB_STATE_FINALIZING, {});
-  }
-  return change_state(
-      job, job.record.last_fence == 0 ? v1::JOB_STATE_PENDING : v1::JOB_STATE_RUNNING, {});
+  return change(job, Resumed{});
 }
 
 Status Core::remove(const std::string& name) {
@@ -220,18 +214,16 @@ Status Core::remove(const std::string& name) {
   if (!record.ended()) {
     return bad_state(record, "only a job that has ended can be deleted; cancel it first");
   }
-  const bool failed = record.state == v1::JOB_STATE_FAILED;
-  Cleanup cleanup = cleanup_of(record);
-  cleanup.keep_staging = false;
+  ROTOR_ASSIGN_OR_RETURN(const Outcome outcome, apply_change(record, Deleted{}));
   const Status stored = store_->write([&](StoreWriter& writer) -> Status {
-    if (failed) {
-      ROTOR_RETURN_IF_ERROR(writer.put_cleanup(cleanup));
+    if (outcome.cleanup) {
+      ROTOR_RETURN_IF_ERROR(writer.put_cleanup(*outcome.cleanup));
     }
     return writer.delete_job(record.sequence);
   });
   ROTOR_RETURN_IF_ERROR(stored);
-  if (failed) {
-    cleanups_.push_back(std::move(cleanup));
+  if (outcome.cleanup) {
+    cleanups_.push_back(*outcome.cleanup);
     poke();
   }
   hub_.notify();

@@ -207,20 +207,8 @@ Status Core::give_lease(const Offer& offer) {
   lease.given = clock_.monotonic();
   lease.progressed = lease.given;
 
-  JobRecord next = job.record;
-  next.last_fence = lease.fence;
-  if (job.leases.empty()) {
-    next.resumed_layers = next.committed_layers;
-  }
-  const bool first = next.state == v1::JOB_STATE_PENDING;
-  next.state = v1::JOB_STATE_RUNNING;
-  const Status saved =
-      save(job, std::move(next), [&](StoreWriter& writer, JobRecord& record) -> Status {
-        if (first) {
-          v1::JobEvent running;
-          running.mutable_state()->set_state(record.state);
-          ROTOR_RETURN_IF_ERROR(writer.append_event(&record, std::move(running)));
-        }
+  const Status saved = change(
+      job, LeaseGiven{job.leases.empty()}, [&](StoreWriter& writer, JobRecord& record) -> Status {
         if (offer.cut.shrunk_fence != 0) {
           ROTOR_RETURN_IF_ERROR(
               writer.shrink_lease(record.sequence, offer.cut.shrunk_fence, lease.first));

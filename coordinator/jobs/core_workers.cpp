@@ -184,11 +184,8 @@ void Core::shard_finished(int64_t group, const v1::ShardFinished& finished) {
     return;  // the job ended, or the lease was taken away, while the message was on its way
   }
   if ((*lease)->evaluate && finished.has_perplexity() && (*job)->layers_committed()) {
-    JobRecord next = (*job)->record;
-    next.perplexity = finished.perplexity();
-    next.perplexity_tokens = finished.perplexity_tokens();
     const Status saved =
-        save(**job, std::move(next), [](StoreWriter&, JobRecord&) { return Status(); });
+        change(**job, Evaluated{finished.perplexity(), finished.perplexity_tokens()});
     if (!saved.ok()) {
       spdlog::error("{}: {}", finished.job(), saved.to_string());
     }
@@ -248,10 +245,7 @@ void Core::shard_failed(int64_t group, const v1::ShardFailed& failed) {
 }
 
 void Core::count_failure(OpenJob& job, const Status& cause, bool final) {
-  JobRecord next = job.record;
-  ++next.failures;
-  const Status saved =
-      save(job, std::move(next), [](StoreWriter&, JobRecord&) { return Status(); });
+  const Status saved = change(job, WorkFailed{});
   if (!saved.ok()) {
     spdlog::error("{}: {}", job.record.name(), saved.to_string());
   }

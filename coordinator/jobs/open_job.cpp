@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "coordinator/jobs/output_path.h"
 #include "quant/io/file.h"
 
 namespace rotor::coordinator {
@@ -13,12 +12,6 @@ namespace {
 constexpr int64_t kStoreMargin = int64_t{16} << 20;
 
 }  // namespace
-
-Cleanup cleanup_of(const JobRecord& record) {
-  const bool succeeded = record.state == v1::JOB_STATE_SUCCEEDED;
-  return {record.id, succeeded ? "" : partial_output(record.output_path), record.published,
-          record.state == v1::JOB_STATE_FAILED};
-}
 
 LayerFigures figures_of(const v1::LayerReport& report) {
   LayerFigures figures;

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "coordinator/jobs/prepared_job.h"
+#include "coordinator/jobs/transitions.h"
 #include "coordinator/scheduler/clock.h"
 #include "coordinator/scheduler/shards.h"
 #include "coordinator/staging/layer_staging.h"
@@ -46,9 +47,6 @@ inline std::chrono::seconds retry_pause(int troubles) {
   constexpr int kMostDoublings = 5;
   return kRetryAfter * (1 << std::clamp(troubles - 1, 0, kMostDoublings));
 }
-
-/// What a job that has ended leaves to be removed.
-Cleanup cleanup_of(const JobRecord& record);
 
 /// What is asked for often of a committed layer's report.
 struct LayerFigures {
@@ -94,7 +92,7 @@ struct OpenJob {
   /// Calibration tokens that go through a layer, all groups together; 0 before the first.
   double tokens_per_second() const;
   bool evaluation_open() const { return record.spec.has_evaluation() && !record.perplexity; }
-  bool complete() const { return layers_committed() && !evaluation_open(); }
+  bool complete() const { return is_complete(record); }
 
   bool wants_workers() const {
     return !unstored_stop &&

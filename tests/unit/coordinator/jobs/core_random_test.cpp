@@ -6,7 +6,6 @@
 #include <fstream>
 #include <random>
 
-#include "coordinator/jobs/transitions.h"
 #include "tests/support/coordinator/core_fixture.h"
 
 namespace rotor::coordinator {
@@ -183,17 +182,6 @@ TEST_F(CoreRandom, NothingCommittedIsLostAndEveryJobCanBeEnded) {
     }
   }
   bring_to_an_end();
-}
-
-TEST(Transitions, WhatHasEndedStaysAndEveryOpenStateCanEnd) {
-  for (int from = v1::JOB_STATE_PENDING; from <= v1::JOB_STATE_CANCELLED; ++from) {
-    const auto state = static_cast<v1::JobState>(from);
-    const bool ended = from >= v1::JOB_STATE_SUCCEEDED;
-    const bool keeps_layers = !ended || state == v1::JOB_STATE_FAILED;
-    EXPECT_EQ(may_become(state, v1::JOB_STATE_CANCELLED), keeps_layers) << from;
-    EXPECT_EQ(may_become(state, v1::JOB_STATE_PAUSED), !ended) << from;
-  }
-  EXPECT_FALSE(may_become(v1::JOB_STATE_RUNNING, v1::JOB_STATE_SUCCEEDED));
 }
 
 }  // namespace
