@@ -1,20 +1,14 @@
 #include "coordinator/assemble/model_card.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "model/served_plan.h"
 #include "proto/convert.h"
+#include "quant/base/units.h"
 #include "quant/engines/serving.h"
 
 namespace rotor::coordinator {
 namespace {
-
-std::string number(const char* format, double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
 
 std::string row(const std::string& key, const std::string& value) {
   return "| " + key + " | " + value + " |\n";
@@ -75,10 +69,10 @@ std::string errors(const PreparedJob& prepared, const std::vector<LayerRecord>& 
   }
   const auto modules = static_cast<double>(count);
   return "\n## Errors\n\n| | |\n|---|---|\n" + row("quantized modules", std::to_string(count)) +
-         row("mean relative error of a module's output", number("%.3e", sum / modules)) +
-         row("the same, rounded to nearest", number("%.3e", rtn_sum / modules)) +
+         row("mean relative error of a module's output", format_number("%.3e", sum / modules)) +
+         row("the same, rounded to nearest", format_number("%.3e", rtn_sum / modules)) +
          row("worst module",
-             "`" + worst->name() + "`, " + number("%.3e", worst->relative_error())) +
+             "`" + worst->name() + "`, " + format_number("%.3e", worst->relative_error())) +
          row("modules that fell back", std::to_string(fallbacks));
 }
 
@@ -118,7 +112,7 @@ std::string model_card(const JobRecord& job, const PreparedJob& prepared,
            : "The source's own card is [" + source_card + "](" + source_card + ").") +
       "\n\n" + recipe(job) + errors(prepared, layers);
   if (job.perplexity) {
-    text += "\n## Perplexity\n\n" + number("%.4f", *job.perplexity) + " over " +
+    text += "\n## Perplexity\n\n" + format_number("%.4f", *job.perplexity) + " over " +
             std::to_string(job.perplexity_tokens) + " predicted tokens, windows of " +
             std::to_string(job.spec.evaluation().seq_len()) + " tokens.\n";
   }

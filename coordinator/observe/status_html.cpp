@@ -1,12 +1,11 @@
 #include "coordinator/observe/status_html.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 
 #include "proto/enum_names.h"
 #include "quant/base/plain_text.h"
+#include "quant/base/units.h"
 
 namespace rotor::coordinator {
 namespace {
@@ -43,22 +42,6 @@ std::string header(const std::vector<std::string>& names) {
   return row + "</tr></thead><tbody>\n";
 }
 
-std::string duration(double seconds) {
-  const auto whole = std::llround(std::max(seconds, 0.0));
-  if (whole < 60) {
-    return std::to_string(whole) + " s";
-  }
-  return whole < 3600
-             ? std::to_string(whole / 60) + " min"
-             : std::to_string(whole / 3600) + " h " + std::to_string(whole / 60 % 60) + " min";
-}
-
-std::string gibibytes(int64_t bytes) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.1f GiB", static_cast<double>(bytes) / (1 << 30));
-  return text.data();
-}
-
 /// From green (1e-4 and better) over yellow to red (1e-1 and worse), by the error's order.
 std::string error_colour(double error) {
   const double badness = std::clamp((std::log10(std::max(error, 1e-9)) + 4) / 3, 0.0, 1.0);
@@ -73,9 +56,8 @@ std::string strip(const StatusView::ShownJob& shown) {
       text += "<i title=\"layer " + std::to_string(layer) + "\"></i>";
       continue;
     }
-    std::array<char, 48> error{};
-    std::snprintf(error.data(), error.size(), "%.2e", found->second);
-    text += "<i title=\"layer " + std::to_string(layer) + ", error " + error.data() +
+    text += "<i title=\"layer " + std::to_string(layer) + ", error " +
+            format_number("%.2e", found->second) +
             "\" style=\"background:" + error_colour(found->second) + "\"></i>";
   }
   return text + "</div>";
@@ -90,8 +72,8 @@ std::string job_row(const StatusView::ShownJob& shown, int64_t now) {
                     "</span></td><td><progress max=\"" + std::to_string(job.layers()) +
                     "\" value=\"" + std::to_string(job.committed_layers()) + "\"></progress> " +
                     done + "</td>";
-  row += number_cell(job.has_seconds_left() ? duration(job.seconds_left()) : "");
-  row += number_cell(duration(static_cast<double>(now - job.create_time().seconds())));
+  row += number_cell(job.has_seconds_left() ? format_duration(job.seconds_left()) : "");
+  row += number_cell(format_duration(static_cast<double>(now - job.create_time().seconds())));
   row += cell(job.owner()) + cell(cli_name(job.spec().format())) + cell(job.output_path());
   row += "</tr>\n<tr><td colspan=\"8\">" + strip(shown);
   if (job.has_cause() && !job.cause().message().empty()) {
@@ -104,8 +86,8 @@ std::string job_row(const StatusView::ShownJob& shown, int64_t now) {
 std::string worker_row(const v1::WorkerGroup& group) {
   std::string row = "<tr>" + number_cell(std::to_string(group.id())) + cell(group.host());
   row += number_cell(std::to_string(group.ranks())) + cell(group.device());
-  row += number_cell(gibibytes(group.device_memory_bytes()));
-  row += number_cell(duration(group.heard_seconds()) + " ago") + cell(group.job());
+  row += number_cell(format_bytes(group.device_memory_bytes()));
+  row += number_cell(format_duration(group.heard_seconds()) + " ago") + cell(group.job());
   row += cell(group.job().empty() ? ""
                                   : std::to_string(group.first_layer()) + " to " +
                                         std::to_string(group.end_layer() - 1));

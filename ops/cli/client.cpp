@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "ops/cli/exit_code.h"
-#include "ops/cli/units.h"
 #include "proto/errors.h"
+#include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {

@@ -7,9 +7,9 @@
 #include "ops/cli/progress.h"
 #include "ops/cli/report_table.h"
 #include "ops/cli/signals.h"
-#include "ops/cli/units.h"
 #include "proto/errors.h"
 #include "quant/base/status_json.h"
+#include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {

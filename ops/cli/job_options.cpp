@@ -7,10 +7,10 @@
 #include "ops/cli/exit_code.h"
 #include "ops/cli/options.h"
 #include "ops/cli/override_option.h"
-#include "ops/cli/units.h"
 #include "ops/cli/value_or_throw.h"
 #include "proto/presets.h"
 #include "proto/spec_fields.h"
+#include "quant/base/units.h"
 #include "quant/engines/serve_target.h"
 
 namespace rotor::cli {

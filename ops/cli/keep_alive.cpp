@@ -4,7 +4,7 @@
 
 #include "ops/cli/exit_code.h"
 #include "ops/cli/log_tail.h"
-#include "ops/cli/units.h"
+#include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {

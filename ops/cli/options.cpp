@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
-#include "ops/cli/units.h"
 #include "ops/cli/value_or_throw.h"
+#include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {

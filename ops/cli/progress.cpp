@@ -1,11 +1,9 @@
 #include "ops/cli/progress.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
-#include "ops/cli/units.h"
 #include "proto/convert.h"
+#include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {
@@ -21,9 +19,7 @@ double now_seconds() {
 }
 
 std::string error_text(double error) {
-  std::array<char, 32> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%.4g", error);
-  return buffer.data();
+  return format_number("%.4g", error);
 }
 
 /// "model.layers.3.mlp.down_proj" -> "mlp.down_proj": the layer stands beside it already.

@@ -1,24 +1,16 @@
 #include "ops/cli/report_table.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 #include "ops/cli/job_json.h"
-#include "ops/cli/units.h"
 #include "proto/enum_names.h"
+#include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {
 
 constexpr size_t kLongTable = 40;
 constexpr size_t kWorst = 10;
-
-std::string number(const char* format, double value) {
-  std::array<char, 64> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), format, value);
-  return buffer.data();
-}
 
 size_t columns(const std::string& text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
@@ -157,10 +149,12 @@ std::string module_table(const v1::Report& report, bool all) {
   for (const v1::ModuleReport* module : modules) {
     const bool gained = module->relative_error() > 0;
     rows.push_back(
-        {module->name(), number("%.3e", module->relative_error()),
-         number("%.3e", module->rtn_relative_error()),
-         gained ? number("%.2fx", module->rtn_relative_error() / module->relative_error()) : "-",
-         module->method(), rotation_text(module->rotation()), number("%g", module->damping())});
+        {module->name(), format_number("%.3e", module->relative_error()),
+         format_number("%.3e", module->rtn_relative_error()),
+         gained ? format_number("%.2fx", module->rtn_relative_error() / module->relative_error())
+                : "-",
+         module->method(), rotation_text(module->rotation()),
+         format_number("%g", module->damping())});
     if (uneven) {
       rows.back().push_back(std::to_string(module->tokens()));
     }
@@ -179,7 +173,7 @@ std::string report_text(const v1::Report& report, bool all, const Console& conso
                              std::to_string(report.resumed_layers()) + " of them resumed");
   text += line("fallbacks", std::to_string(report.fallbacks()));
   if (report.has_perplexity()) {
-    text += line("perplexity", number("%.4f", report.perplexity()) + " over " +
+    text += line("perplexity", format_number("%.4f", report.perplexity()) + " over " +
                                    std::to_string(report.perplexity_tokens()) + " tokens");
   }
   text += line("time", format_duration(report.seconds()) +
@@ -228,9 +222,9 @@ std::string job_text(const v1::Job& job, const Console& console) {
                                             : std::to_string(job.committed_layers()) + " of " +
                                                   std::to_string(job.layers()) + " committed");
   if (job.has_seconds_left()) {
-    text +=
-        line("left", format_duration(job.seconds_left()) + " at " +
-                         number("%.0f", job.tokens_per_second()) + " tokens a second and layer");
+    text += line("left", format_duration(job.seconds_left()) + " at " +
+                             format_number("%.0f", job.tokens_per_second()) +
+                             " tokens a second and layer");
   }
   text += line("recipe", recipe_text(job.spec()));
   text += line("model", job.spec().model());

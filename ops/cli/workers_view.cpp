@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ops/cli/report_table.h"
-#include "ops/cli/units.h"
+#include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {

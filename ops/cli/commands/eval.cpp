@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "ops/cli/commands/commands.h"
@@ -6,8 +5,8 @@
 #include "ops/cli/exit_code.h"
 #include "ops/cli/job_json.h"
 #include "ops/cli/process.h"
-#include "ops/cli/units.h"
 #include "quant/base/status_json.h"
+#include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {
@@ -49,12 +48,6 @@ Status eval_failed(const ExitStatus& status, const Json& answer) {
       .with_detail("remedy", "see what it wrote to stderr");
 }
 
-std::string number(double value, const char* form) {
-  char text[32];
-  std::snprintf(text, sizeof text, form, value);
-  return text;
-}
-
 int run_eval(EvalOptions& options, Console& console) {
   const Result<std::string> worker = find_sibling("rotor-worker");
   if (!worker.ok()) {
@@ -76,15 +69,17 @@ int run_eval(EvalOptions& options, Console& console) {
     console.write_json(result);
     return kExitDone;
   }
-  console.out() << "perplexity " << console.bold(number(result["perplexity"], "%.4f")) << " over "
-                << result.value("tokens", int64_t{0}) << " tokens in "
+  console.out() << "perplexity " << console.bold(format_number("%.4f", result["perplexity"]))
+                << " over " << result.value("tokens", int64_t{0}) << " tokens in "
                 << result.value("sequences", int64_t{0}) << " windows, "
                 << format_duration(result.value("seconds", 0.0)) << std::endl;
   if (result.contains("kl")) {
-    console.out() << "source     " << number(result["source_perplexity"], "%.4f") << std::endl
-                  << "divergence " << console.bold(number(result["kl"], "%.5f"))
+    console.out() << "source     " << format_number("%.4f", result["source_perplexity"])
+                  << std::endl
+                  << "divergence " << console.bold(format_number("%.5f", result["kl"]))
                   << " nats a token from the source (KL), the same top token in "
-                  << number(100.0 * result.value("same_top", 0.0), "%.2f") << " %" << std::endl;
+                  << format_number("%.2f", 100.0 * result.value("same_top", 0.0)) << " %"
+                  << std::endl;
   }
   return kExitDone;
 }

@@ -6,6 +6,7 @@ target_sources(rotor_quant_test PRIVATE
   base/status_json_test.cpp
   base/plain_text_test.cpp
   base/text_test.cpp
+  base/units_test.cpp
   checkpoint/checkpoint_reader_test.cpp
   checkpoint/compressed_tensors_config_test.cpp
   checkpoint/compressed_tensors_test.cpp

@@ -62,8 +62,8 @@ TEST(StatusHtml, ShowsLayersColouredByTheirErrors) {
             std::string::npos);
   EXPECT_NE(page.find("<i title=\"layer 2\"></i>"), std::string::npos);
   EXPECT_NE(page.find("max=\"3\" value=\"2\""), std::string::npos);
-  EXPECT_NE(page.find("1 min"), std::string::npos);
-  EXPECT_NE(page.find("1 h 0 min"), std::string::npos);
+  EXPECT_NE(page.find("1m01s"), std::string::npos);
+  EXPECT_NE(page.find("1h00m"), std::string::npos);
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
-#include "ops/cli/units.h"
+#include "quant/base/units.h"
 
 #include <gtest/gtest.h>
 
 #include "tests/support/status_matchers.h"
 
-namespace rotor::cli {
+namespace rotor {
 namespace {
 
 TEST(ParseSize, TakesBytesAndUnits) {
@@ -50,5 +50,10 @@ TEST(FormatDuration, PicksTheUnit) {
   EXPECT_EQ(format_duration(3 * 3600 + 12 * 60 + 59), "3h12m");
 }
 
+TEST(FormatNumber, WritesAsPrintfDoes) {
+  EXPECT_EQ(format_number("%.3e", 0.00125), "1.250e-03");
+  EXPECT_EQ(format_number("%.2fx", 1.5), "1.50x");
+}
+
 }  // namespace
-}  // namespace rotor::cli
+}  // namespace rotor

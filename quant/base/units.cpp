@@ -1,4 +1,4 @@
-#include "ops/cli/units.h"
+#include "quant/base/units.h"
 
 #include <array>
 #include <cctype>
@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace rotor::cli {
+namespace rotor {
 namespace {
 
 struct Unit {
@@ -35,12 +35,6 @@ Status bad_size(std::string_view text) {
   return invalid_argument("'" + std::string(text) +
                           "' is not a size: write bytes, or a number with KB, MB, GB, TB, KiB, "
                           "MiB, GiB or TiB, such as 5GB");
-}
-
-std::string printf_string(const char* format, double a) {
-  std::array<char, 64> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), format, a);
-  return buffer.data();
 }
 
 }  // namespace
@@ -82,20 +76,20 @@ std::string format_bytes(int64_t bytes) {
     return std::to_string(bytes) + " B";
   }
   if (value < 1e6) {
-    return printf_string("%.1f kB", value / 1e3);
+    return format_number("%.1f kB", value / 1e3);
   }
   if (value < 1e9) {
-    return printf_string("%.1f MB", value / 1e6);
+    return format_number("%.1f MB", value / 1e6);
   }
   if (value < 1e12) {
-    return printf_string("%.1f GB", value / 1e9);
+    return format_number("%.1f GB", value / 1e9);
   }
-  return printf_string("%.1f TB", value / 1e12);
+  return format_number("%.1f TB", value / 1e12);
 }
 
 std::string format_duration(double seconds) {
   if (seconds < 9.95) {
-    return printf_string("%.1f s", seconds > 0 ? seconds : 0.0);
+    return format_number("%.1f s", seconds > 0 ? seconds : 0.0);
   }
   const auto whole = static_cast<int64_t>(std::llround(seconds));
   std::array<char, 64> buffer{};
@@ -111,4 +105,10 @@ std::string format_duration(double seconds) {
   return buffer.data();
 }
 
-}  // namespace rotor::cli
+std::string format_number(const char* format, double value) {
+  std::array<char, 64> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), format, value);
+  return buffer.data();
+}
+
+}  // namespace rotor
