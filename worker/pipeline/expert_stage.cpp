@@ -2,34 +2,19 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <mutex>
 #include <string>
 #include <utility>
 
 #include "worker/comm/solo_communicator.h"
+#include "worker/pipeline/expert_survey.h"
 #include "worker/pipeline/flops.h"
-#include "worker/pipeline/input_peaks.h"
 #include "worker/pipeline/result_text.h"
 #include "worker/pipeline/starved_experts.h"
 #include "worker/pipeline/waves.h"
 
 namespace rotor::worker {
 namespace {
-
-/// Every rank's numbers, added up.
-Status sum_over_ranks(Communicator& comm, std::vector<int64_t>* numbers) {
-  const std::string mine(reinterpret_cast<const char*>(numbers->data()),
-                         numbers->size() * sizeof(int64_t));
-  ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> all, comm.all_gather(mine));
-  std::fill(numbers->begin(), numbers->end(), 0);
-  for (const std::string& of_rank : all) {
-    std::vector<int64_t> theirs(numbers->size());
-    std::memcpy(theirs.data(), of_rank.data(), of_rank.size());
-    std::transform(theirs.begin(), theirs.end(), numbers->begin(), numbers->begin(), std::plus());
-  }
-  return {};
-}
 
 class ExpertStage {
  public:
@@ -43,14 +28,10 @@ class ExpertStage {
         inputs_(inputs),
         times_(times),
         experts_(plan.stage.routing.experts),
-        linears_(plan.stage.linears_per_input()),
-        tokens_(static_cast<size_t>(experts_), 0),
-        starved_(tokens_.size(), false),
-        input_amax_(tokens_.size(), 0.0F) {}
+        linears_(plan.stage.linears_per_input()) {}
 
   Result<SolvedStage> run() {
-    ROTOR_RETURN_IF_ERROR(survey());
-    find_starved();
+    ROTOR_ASSIGN_OR_RETURN(seen_, survey_experts(context_, plan_, inputs_, times_));
     SolvedStage solved;
     solved.weights = original_;
     const int64_t width = stage_.in_features;
@@ -63,82 +44,9 @@ class ExpertStage {
   }
 
  private:
-  bool has_static_input() const {
-    const QuantOptions& options = context_.plan.options;
-    return options.activations == Activations::kA4 && has_global_scale(options.scheme);
-  }
-
   Result<RoutedRows> input_of(const MicroBatch& batch) {
     return inputs_.forward.input(inputs_.stage, inputs_.weights, batch);
   }
-
-  /// Who sees how many tokens, how large the inputs are, and that they are finite.
-  Status survey() {
-    std::vector<float> amax(tokens_.size(), 0.0F);
-    ROTOR_RETURN_IF_ERROR(context_.comm.agree(survey_mine(&amax)));
-    ROTOR_RETURN_IF_ERROR(sum_over_ranks(context_.comm, &tokens_));
-    ROTOR_RETURN_IF_ERROR(context_.comm.all_reduce_max(&amax));
-    input_amax_ = std::move(amax);
-    return {};
-  }
-
-  Status survey_mine(std::vector<float>* amax) {
-    const PhaseScope phase(times_, "forward");
-    Backend& backend = context_.backend;
-    const std::vector<MicroBatch>& batches = context_.batches;
-    ROTOR_ASSIGN_OR_RETURN(InputPeaks largest, InputPeaks::create(backend, std::ssize(batches)));
-    ROTOR_ASSIGN_OR_RETURN(InputPeaks by_expert, InputPeaks::create(backend, experts_));
-    for (size_t i = 0; i < batches.size(); ++i) {
-      ROTOR_ASSIGN_OR_RETURN(const RoutedRows input, input_of(batches[i]));
-      ROTOR_RETURN_IF_ERROR(largest.fold(static_cast<int64_t>(i), input.rows));
-      for (int64_t expert = 0; expert < experts_; ++expert) {
-        tokens_[static_cast<size_t>(expert)] += input.routing.rows(expert);
-        if (has_static_input() && input.routing.rows(expert) > 0) {
-          ROTOR_ASSIGN_OR_RETURN(const Tensor rows,
-                                 context_.decoder.expert_input(stage_, input, expert));
-          ROTOR_ASSIGN_OR_RETURN(const Tensor seen, rotated(rows));
-          ROTOR_RETURN_IF_ERROR(by_expert.fold(expert, seen));
-        }
-      }
-    }
-    ROTOR_ASSIGN_OR_RETURN(const std::vector<float> values, largest.values());
-    for (size_t i = 0; i < values.size(); ++i) {
-      ROTOR_RETURN_IF_ERROR(
-          expect_finite(values[i], batches[i], "the input of " + stage_.linears.front().name));
-    }
-    ROTOR_ASSIGN_OR_RETURN(*amax, by_expert.values());
-    return {};
-  }
-
-  /// Rows of an expert as its linears multiply with them.
-  Result<Tensor> rotated(const Tensor& rows) {
-    const int rotation = stage_rotation(plan_);
-    if (rotation == 0) {
-      return rows;
-    }
-    ROTOR_ASSIGN_OR_RETURN(Tensor out,
-                           context_.backend.allocate(rows.dtype(), rows.rows(), rows.cols()));
-    ROTOR_RETURN_IF_ERROR(context_.backend.rotate(rows, rotation, out));
-    return out;
-  }
-
-  void find_starved() {
-    float peers = 0.0F;
-    float all = 0.0F;
-    for (size_t e = 0; e < tokens_.size(); ++e) {
-      starved_[e] = is_starved(tokens_[e], routed_tokens(), experts_,
-                               context_.plan.options.least_expert_share);
-      all = std::max(all, input_amax_[e]);
-      peers = starved_[e] ? peers : std::max(peers, input_amax_[e]);
-    }
-    for (size_t e = 0; e < tokens_.size(); ++e) {
-      if (starved_[e]) {
-        input_amax_[e] = peers > 0.0F ? peers : all;
-      }
-    }
-  }
-
-  int64_t routed_tokens() const { return context_.cut.tokens() * stage_.routing.per_token; }
 
   /// Those with a linear to quantize.
   bool is_quantized(int64_t expert) const {
@@ -241,9 +149,9 @@ class ExpertStage {
       ROTOR_RETURN_IF_ERROR(context_.backend.hessian_accumulate(rows, sums[at]));
       const size_t noise = static_cast<size_t>(wave.size()) + at;
       if (noise < sums.size()) {
-        ROTOR_ASSIGN_OR_RETURN(const Tensor seen, rotated(rows));
+        ROTOR_ASSIGN_OR_RETURN(const Tensor seen, rotated_rows(context_.backend, plan_, rows));
         ROTOR_RETURN_IF_ERROR(add_input_noise(context_.backend, context_.plan.options, seen,
-                                              input_amax_[static_cast<size_t>(expert)],
+                                              seen_.input_amax[static_cast<size_t>(expert)],
                                               sums[noise]));
       }
     }
@@ -302,9 +210,9 @@ class ExpertStage {
     StageHessian hessian;
     hessian.sum = sums.hessians[static_cast<size_t>(at)];
     hessian.noise = sums.noise.empty() ? Tensor() : sums.noise[static_cast<size_t>(at)];
-    hessian.tokens = std::max<int64_t>(tokens_[e], 1);
+    hessian.tokens = std::max<int64_t>(seen_.tokens[e], 1);
     hessian.width = stage_.in_features;
-    hessian.input_amax = input_amax_[e];
+    hessian.input_amax = seen_.input_amax[e];
     return hessian;
   }
 
@@ -315,7 +223,7 @@ class ExpertStage {
       return {};
     }
     const auto e = static_cast<size_t>(expert);
-    if (tokens_[e] == 0) {
+    if (seen_.tokens[e] == 0) {
       ROTOR_RETURN_IF_ERROR(fill_identity(backend, of_expert.sum));
     }
     SoloCommunicator alone;
@@ -323,7 +231,7 @@ class ExpertStage {
     ROTOR_ASSIGN_OR_RETURN(*part, solve_stage(backend, alone, context_.plan.options, plan,
                                               weights_of(expert), of_expert, times));
     for (ModuleResult& result : part->results) {
-      result.tokens = tokens_[e];
+      result.tokens = seen_.tokens[e];
     }
     return {};
   }
@@ -337,8 +245,8 @@ class ExpertStage {
       plan.stage.linears.push_back(stage_.linears[at]);
       plan.modules.push_back(plan_.modules[at]);
     }
-    if (const auto e = static_cast<size_t>(expert); starved_[e]) {
-      round_starved(tokens_[e], routed_tokens(), experts_, &plan);
+    if (const auto e = static_cast<size_t>(expert); seen_.starved[e]) {
+      round_starved(seen_.tokens[e], routed_tokens(context_, stage_), experts_, &plan);
     }
     return plan;
   }
@@ -366,7 +274,7 @@ class ExpertStage {
   void take_weights(const Wave& wave, const std::vector<Tensor>& weights, SolvedStage* solved) {
     const QuantOptions& options = context_.plan.options;
     for (int64_t expert = wave.begin; expert < wave.end; ++expert) {
-      const float scale = stage_input_scale(options, input_amax_[static_cast<size_t>(expert)]);
+      const float scale = stage_input_scale(options, seen_.input_amax[static_cast<size_t>(expert)]);
       for (size_t i = 0; i < weights.size(); ++i) {
         const size_t at = static_cast<size_t>(expert * linears_) + i;
         if (plan_.modules[at].quantized) {
@@ -387,10 +295,7 @@ class ExpertStage {
   PhaseTimes& times_;
   const int64_t experts_;
   const int64_t linears_;  // of an expert
-  // By expert, the same on every rank.
-  std::vector<int64_t> tokens_;
-  std::vector<bool> starved_;
-  std::vector<float> input_amax_;  // starved ones have their peers'
+  ExpertSurvey seen_;
 };
 
 }  // namespace

@@ -19,20 +19,11 @@
 // Errors: those of solve_stage and of the sink; NOT_FINITE naming the stage and the sequence.
 #pragma once
 
-#include <vector>
-
+#include "worker/pipeline/expert_survey.h"
 #include "worker/pipeline/layer_context.h"
-#include "worker/pipeline/stage_forward.h"
 #include "worker/pipeline/stage_solver.h"
 
 namespace rotor::worker {
-
-/// Where a stage's input comes from: the stages before it, with these weights.
-struct StageInputs {
-  StageForward& forward;
-  size_t stage;
-  const LayerWeights& weights;
-};
 
 /// All of the stage's experts, on the micro-batches that `context` gives. Uploads what it solves.
 Result<SolvedStage> solve_experts(const LayerContext& context, int layer, const StagePlan& plan,
