@@ -6,10 +6,8 @@
 
 #include "model/fp8_blocks.h"
 #include "model/settled_config.h"
-#include "model/source_files.h"
 #include "model/stacked_experts.h"
 #include "model/tensor_names.h"
-#include "model/tied_head.h"
 
 namespace rotor {
 namespace {
@@ -59,9 +57,6 @@ Status check_tensors(ModelFiles& files) {
                             describe(wanted));
     } else if (!is_float(found->dtype)) {
       wrong_dtype.push_back(expected.name + " (" + std::string(dtype_name(found->dtype)) + ")");
-    } else if (found->dtype != files.architecture.config.dtype) {
-      files.other_dtypes.push_back(expected.name + " (" + std::string(dtype_name(found->dtype)) +
-                                   ")");
     }
   }
   if (!missing.empty()) {
@@ -96,7 +91,6 @@ Status check_tensors(ModelFiles& files) {
     }
   }
   std::sort(files.extra_tensors.begin(), files.extra_tensors.end());
-  std::sort(files.other_dtypes.begin(), files.other_dtypes.end());
   return {};
 }
 
@@ -176,9 +170,7 @@ Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory) {
                          decoded_tensors(files.architecture, *files.checkpoint));
   ROTOR_ASSIGN_OR_RETURN(files.weights, SourceWeights::make(files.checkpoint, std::move(decoded)));
   ROTOR_RETURN_IF_ERROR(check_tensors(files));
-  ROTOR_RETURN_IF_ERROR(check_tied_head(files.architecture, *files.weights));
-  ROTOR_ASSIGN_OR_RETURN(SourceFiles others, list_source_files(fs, *files.checkpoint));
-  files.copied_files = std::move(others.copied);
+  ROTOR_ASSIGN_OR_RETURN(files.other_files, list_source_files(fs, *files.checkpoint));
   return files;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "model/architecture.h"
+#include "model/source_files.h"
 #include "model/source_weights.h"
 #include "quant/base/status.h"
 #include "quant/checkpoint/checkpoint_reader.h"
@@ -36,16 +37,13 @@ struct ModelFiles {
   std::shared_ptr<const CheckpointReader> checkpoint;  // the files as they stand
   std::shared_ptr<const SourceWeights> weights;        // what the model makes of them
   std::vector<std::string> extra_tensors;  // in the weights, not in the architecture; sorted
-  /// Expected tensors whose dtype is not architecture.config.dtype, as "name (F32)"; sorted.
-  std::vector<std::string> other_dtypes;
-  /// Plain files to copy unchanged to a quantized checkpoint: all but shards, index, config.json
-  /// and hidden files; sorted.
-  std::vector<std::string> copied_files;
+  SourceFiles other_files;
 };
 
 /// Errors: NOT_FOUND (no such directory or no config.json), whatever config.json, the architecture
 /// and the checkpoint are refused for, and INVALID_ARGUMENT MISSING_TENSORS, BAD_TENSOR_SHAPE,
-/// BAD_TENSOR_DTYPE: each names the tensors, the files and the remedy.
+/// BAD_TENSOR_DTYPE: each names the tensors, the files and the remedy. What needs weights read is
+/// not looked at (model/tied_head.h, quant/checkpoint/finite_tensor.h).
 Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory);
 
 }  // namespace rotor

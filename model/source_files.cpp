@@ -7,8 +7,6 @@
 namespace rotor {
 namespace {
 
-constexpr int kMostFolders = 8;  // inside one another
-
 constexpr std::array<std::string_view, 17> kWeightEndings = {
     ".safetensors", ".safetensors.index.json",
     ".bin",         ".bin.index.json",
@@ -36,7 +34,7 @@ class Lister {
   }
 
   Result<SourceFiles> run() {
-    ROTOR_RETURN_IF_ERROR(add_folder("", 0));
+    ROTOR_RETURN_IF_ERROR(add_folder(""));
     std::sort(files_.copied.begin(), files_.copied.end());
     std::sort(files_.left_behind.begin(), files_.left_behind.end());
     return std::move(files_);
@@ -49,7 +47,7 @@ class Lister {
            std::find(shards_.begin(), shards_.end(), path) != shards_.end();
   }
 
-  Status add_folder(const std::string& folder, int depth) {
+  Status add_folder(const std::string& folder) {
     ROTOR_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                            fs_.list(join_path(directory_, folder)));
     for (const std::string& name : names) {
@@ -60,9 +58,7 @@ class Lister {
       const std::string whole = join_path(directory_, path);
       ROTOR_ASSIGN_OR_RETURN(const FileStat link, fs_.stat_link(whole));
       if (link.is_directory()) {
-        if (depth < kMostFolders) {
-          ROTOR_RETURN_IF_ERROR(add_folder(path, depth + 1));
-        }
+        ROTOR_RETURN_IF_ERROR(add_folder(path));
         continue;
       }
       ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(whole));

@@ -14,7 +14,6 @@
 #include "coordinator/jobs/output_path.h"
 #include "coordinator/staging/owned_directory.h"
 #include "model/model_files.h"
-#include "model/source_files.h"
 #include "proto/pause_reasons.h"
 #include "quant/base/parallel.h"
 #include "quant/checkpoint/inspect.h"
@@ -91,8 +90,8 @@ class Assembly {
 
   Status write_other_files(const ModelFiles& model) {
     const PreparedJob& prepared = *input_.prepared;
-    const bool has_card = std::find(model.copied_files.begin(), model.copied_files.end(),
-                                    kCardName) != model.copied_files.end();
+    const std::vector<std::string>& copied = model.other_files.copied;
+    const bool has_card = std::find(copied.begin(), copied.end(), kCardName) != copied.end();
     std::set<std::string> written = {kReportName, kCardName};
     if (has_card) {
       written.insert(kSourceCardName);
@@ -103,7 +102,7 @@ class Assembly {
       ROTOR_RETURN_IF_ERROR(write_synced(fs_, join_path(partial_, file.name), file.text));
       written.insert(file.name);
     }
-    for (const std::string& name : model.copied_files) {
+    for (const std::string& name : copied) {
       // What describes another quantization, or is the report of one, gives way to this job's.
       if (!written.contains(name)) {
         ROTOR_RETURN_IF_ERROR(make_folders_of(name));
@@ -117,10 +116,9 @@ class Assembly {
     for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
       ROTOR_RETURN_IF_ERROR(fs_.sync_dir(join_path(partial_, *folder)));
     }
-    ROTOR_ASSIGN_OR_RETURN(SourceFiles source, list_source_files(fs_, *model.checkpoint));
     return write_synced(fs_, join_path(partial_, kReportName),
                         report_file(input_.job, prepared, input_.layers,
-                                    {model.extra_tensors, std::move(source.left_behind)}));
+                                    {model.extra_tensors, model.other_files.left_behind}));
   }
 
   /// The folders that a copied file lies in, outermost first.

@@ -4,7 +4,6 @@
 #include <set>
 
 #include "model/served_plan.h"
-#include "model/source_files.h"
 #include "model/tensor_names.h"
 #include "quant/checkpoint/safetensors_plan.h"
 #include "quant/checkpoint/sharding.h"
@@ -27,7 +26,7 @@ Result<int64_t> output_bytes(FileSystem& fs, const v1::JobSpec& spec, const Prep
   if (shards.size() > 1) {
     bytes += static_cast<int64_t>(index_json(shards).size());
   }
-  for (const std::string& name : model.copied_files) {
+  for (const std::string& name : model.other_files.copied) {
     ROTOR_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(join_path(model.directory, name)));
     bytes += stat.size;
   }
@@ -162,10 +161,9 @@ Result<v1::Estimate> estimate_job(FileSystem& fs, const v1::JobSpec& spec, const
     estimate.add_warnings("copied as it is, being no part of what is quantized: " +
                           list_some({copied.begin(), copied.end()}));
   }
-  ROTOR_ASSIGN_OR_RETURN(const SourceFiles files, list_source_files(fs, *model.checkpoint));
-  if (!files.left_behind.empty()) {
+  if (!model.other_files.left_behind.empty()) {
     estimate.add_warnings("left behind, being weights in other files: " +
-                          list_some(files.left_behind));
+                          list_some(model.other_files.left_behind));
   }
   return estimate;
 }

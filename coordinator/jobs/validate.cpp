@@ -9,6 +9,7 @@
 #include "coordinator/jobs/source_check.h"
 #include "model/fingerprint.h"
 #include "model/served_plan.h"
+#include "model/tied_head.h"
 #include "proto/convert.h"
 #include "proto/windows.h"
 #include "quant/base/text.h"
@@ -67,6 +68,7 @@ class Validator {
     }
     model_ = std::move(model).value();
     result_.record.layers = static_cast<int32_t>(model_->architecture.layers.size());
+    note(check_tied_head(model_->architecture, *model_->weights));
     const Result<ModelFingerprint> fingerprint = fingerprint_model(fs_, *path);
     if (note(fingerprint.status())) {
       result_.record.source = fingerprint->to_text();

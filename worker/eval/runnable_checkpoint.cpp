@@ -33,6 +33,7 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
     if (quantization.ok()) {
       opened.quantization_ = std::move(quantization).value();
       ROTOR_RETURN_IF_ERROR(opened.open_quantized(fs, directory, config, config_path));
+      ROTOR_RETURN_IF_ERROR(check_tied_head(opened.architecture_, *opened.weights_));
       return opened;
     }
     if (quantization.status().reason() != "NOT_QUANTIZED") {
@@ -43,6 +44,7 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
   opened.architecture_ = std::move(files.architecture);
   opened.checkpoint_ = std::move(files.checkpoint);
   opened.weights_ = std::move(files.weights);
+  ROTOR_RETURN_IF_ERROR(check_tied_head(opened.architecture_, *opened.weights_));
   return opened;
 }
 
@@ -58,7 +60,6 @@ Status RunnableCheckpoint::open_quantized(FileSystem& fs, const std::string& dir
   architecture_ = std::move(architecture).value();
   settle_head(*checkpoint_, architecture_);
   weights_ = checkpoint_;
-  ROTOR_RETURN_IF_ERROR(check_tied_head(architecture_, *weights_));
   for (const TensorSpec& tensor : checkpoint_->tensors()) {
     if (std::string module = layout_->module_of_codes(tensor); !module.empty()) {
       quantized_.insert(std::move(module));

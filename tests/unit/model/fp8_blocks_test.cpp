@@ -67,7 +67,6 @@ TEST(Fp8Blocks, AMatrixIsItsCodesTimesTheScalesOfItsBlocks) {
   const auto files = open(directory, fp8_config(), fp8_tensors());
   ASSERT_OK(files);
   EXPECT_TRUE(files->extra_tensors.empty());  // scales are no tensors of the model
-  EXPECT_TRUE(files->other_dtypes.empty());
   EXPECT_EQ(files->weights->find(kScales), nullptr);
   ASSERT_NE(files->weights->find(kWeight), nullptr);
   EXPECT_EQ(*files->weights->find(kWeight), (TensorSpec{kWeight, DType::kBf16, {12, 8}}));

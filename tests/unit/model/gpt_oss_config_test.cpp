@@ -138,7 +138,6 @@ TEST(GptOssConfig, NamesEveryTensorThatIsMissing) {
   const auto whole = open_model(posix_file_system(), directory.path());
   ASSERT_OK(whole);
   EXPECT_TRUE(whole->extra_tensors.empty());
-  EXPECT_TRUE(whole->other_dtypes.empty());
   EXPECT_EQ(whole->weights->find(stack), nullptr);
   EXPECT_EQ(*whole->weights->find(experts + "3.gate_proj.weight"),
             (TensorSpec{experts + "3.gate_proj.weight", DType::kBf16, {32, 64}}));

@@ -35,11 +35,10 @@ TEST(ModelFiles, OpensTheDemoModel) {
   const auto files = open_model(posix_file_system(), std::string(ROTOR_SOURCE_DIR) + "/demo/model");
   ASSERT_OK(files);
   EXPECT_EQ(files->architecture.layers.size(), 4U);
-  EXPECT_EQ(files->copied_files,
+  EXPECT_EQ(files->other_files.copied,
             (std::vector<std::string>{"generation_config.json", "tokenizer.json",
                                       "tokenizer_config.json"}));
   EXPECT_TRUE(files->extra_tensors.empty());
-  EXPECT_TRUE(files->other_dtypes.empty());
 }
 
 TEST(ModelFiles, ListsTheFilesToCopy) {
@@ -52,7 +51,7 @@ TEST(ModelFiles, ListsTheFilesToCopy) {
   ASSERT_OK(posix_file_system().create_directory(directory / "original"));
   const auto files = open(directory);
   ASSERT_OK(files);
-  EXPECT_EQ(files->copied_files,
+  EXPECT_EQ(files->other_files.copied,
             (std::vector<std::string>{"chat_template.jinja", "tokenizer.json"}));
 }
 
@@ -186,7 +185,7 @@ TEST(ModelFiles, TakesTheDtypeOfTheWeightsWhereTheConfigNamesNone) {
 }
 
 // faults.29
-TEST(ModelFiles, Faults29_MixedDtypesAreNamed) {
+TEST(ModelFiles, Faults29_MixedDtypesAreTakenAsTheyAre) {
   const TemporaryDirectory directory;
   std::vector<TensorSpec> tensors = small_tensors();
   find(tensors, "model.norm.weight").dtype = DType::kF32;
@@ -194,9 +193,9 @@ TEST(ModelFiles, Faults29_MixedDtypesAreNamed) {
   write_model(directory, small_config(), tensors);
   const auto files = open(directory);
   ASSERT_OK(files);
-  EXPECT_EQ(files->other_dtypes,
-            (std::vector<std::string>{"model.layers.0.mlp.down_proj.weight (F16)",
-                                      "model.norm.weight (F32)"}));
+  EXPECT_EQ(files->weights->find("model.norm.weight")->dtype, DType::kF32);
+  EXPECT_EQ(files->weights->find("model.layers.0.mlp.down_proj.weight")->dtype, DType::kF16);
+  EXPECT_EQ(files->weights->find("model.layers.0.mlp.up_proj.weight")->dtype, DType::kBf16);
 }
 
 // faults.29

@@ -27,7 +27,8 @@ TEST(SourceFiles, TakesFoldersOverAndLeavesOtherWeightsBehind) {
         "chat_template.jinja", "additional_chat_templates/tool_use.jinja", "1_Pooling/config.json",
         ".cache/lock", "pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
         "flax_model.msgpack", "model-q4.gguf", "consolidated.safetensors", "adapter.safetensors",
-        "original/consolidated.00.pth", "original/params.json"}) {
+        "original/consolidated.00.pth", "original/params.json",
+        "1/2/3/4/5/6/7/8/9/10/11/12/deep.json"}) {
     write(directory, path);
   }
   fs::create_directory_symlink("..", fs::path(directory.path()) / "loop");
@@ -41,8 +42,9 @@ TEST(SourceFiles, TakesFoldersOverAndLeavesOtherWeightsBehind) {
   const auto files = list_source_files(posix_file_system(), **checkpoint);
   ASSERT_OK(files);
   EXPECT_EQ(files->copied, (std::vector<std::string>{
-                               "1_Pooling/config.json", "additional_chat_templates/tool_use.jinja",
-                               "chat_template.jinja", "original/params.json", "tokenizer.json"}));
+                               "1/2/3/4/5/6/7/8/9/10/11/12/deep.json", "1_Pooling/config.json",
+                               "additional_chat_templates/tool_use.jinja", "chat_template.jinja",
+                               "original/params.json", "tokenizer.json"}));
   EXPECT_EQ(files->left_behind,
             (std::vector<std::string>{"adapter.safetensors", "consolidated.safetensors",
                                       "flax_model.msgpack", "model-q4.gguf",

@@ -10,6 +10,7 @@
 #include "coordinator/jobs/prepared_job.h"
 #include "proto/convert.h"
 #include "tests/support/coordinator/core_fixture.h"
+#include "tests/support/other_head.h"
 
 namespace rotor::coordinator {
 namespace {
@@ -89,6 +90,13 @@ TEST_F(CoreCopied, RefusesInfinityAndNanInWhatIsCopied) {
   file.close();
   EXPECT_FAILS(core_->submit(demo_.request("r")), Code::kInvalidArgument, "NOT_FINITE",
                "model.norm.weight holds Inf or NaN, first in element 1");
+}
+
+TEST_F(CoreCopied, HoldsATiedHeadAgainstTheEmbeddingWhenTheJobIsSubmittedAndThenNoMore) {
+  testing::put_other_head(demo_.model());
+  EXPECT_OK(open_model(posix_file_system(), demo_.model()));
+  EXPECT_FAILS(core_->submit(demo_.request("r")), Code::kInvalidArgument, "UNTIED_HEAD",
+               "lm_head.weight");
 }
 
 }  // namespace

@@ -47,7 +47,6 @@ TEST(MakeCheckpoint, WritesAModelInShards) {
   const Result<ModelFiles> model = open_model(posix_file_system(), path);
   ASSERT_OK(model);
   EXPECT_TRUE(model->extra_tensors.empty());
-  EXPECT_TRUE(model->other_dtypes.empty());
   int64_t expected = 0;
   for (const ExpectedTensor& tensor : expected_tensors(model->architecture)) {
     expected += model->checkpoint->find(tensor.name)->byte_size();

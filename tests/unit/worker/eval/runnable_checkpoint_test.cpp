@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "model/model_files.h"
 #include "quant/checkpoint/safetensors_writer.h"
 #include "quant/checkpoint/sharding.h"
 #include "quant/scales/scale_search.h"
+#include "tests/support/other_head.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/worker/golden.h"
@@ -240,6 +242,15 @@ TEST_F(RunnableCheckpointTest, RefusesAModelThatHasMoreQuantizedModulesThanLinea
   ASSERT_FALSE(checkpoint.ok());
   EXPECT_EQ(checkpoint.status().code(), Code::kUnimplemented);
   EXPECT_NE(checkpoint.status().message().find("model.layers.3."), std::string::npos);
+}
+
+TEST(RunnableCheckpoint, OfAnotherModelThanItsConfigSaysIsRefused) {
+  const rotor::testing::TemporaryDirectory directory;
+  const std::string model = directory / "model";
+  std::filesystem::copy(kDemoModel, model);
+  rotor::testing::put_other_head(model);
+  EXPECT_FAILS(RunnableCheckpoint::open(posix_file_system(), model), Code::kInvalidArgument,
+               "UNTIED_HEAD", "lm_head.weight");
 }
 
 }  // namespace
