@@ -7,12 +7,15 @@
 
 #include "quant/format/bf16.h"
 #include "quant/format/e4m3.h"
+#include "quant/format/e8m0.h"
 
 namespace rotor {
 namespace {
 
 constexpr std::string_view kWeight = ".weight";
-constexpr std::string_view kScales = ".weight_scale_inv";
+constexpr std::array<std::string_view, 2> kScales = {".weight_scale_inv", ".weight_scale"};
+constexpr std::array<std::string_view, 3> kOfActivations = {".input_scale", ".input_scale_ub",
+                                                            ".activation_scale"};
 
 int64_t blocks(int64_t size, int64_t block) {
   return (size + block - 1) / block;
@@ -20,6 +23,15 @@ int64_t blocks(int64_t size, int64_t block) {
 
 std::string with_ending(const std::string& name, std::string_view ending, std::string_view other) {
   return name.substr(0, name.size() - ending.size()) + std::string(other);
+}
+
+/// The ending of these that a name has; else empty.
+template <size_t n>
+std::string_view ending_of(const std::string& name,
+                           const std::array<std::string_view, n>& endings) {
+  const auto found = std::find_if(endings.begin(), endings.end(),
+                                  [&](std::string_view ending) { return name.ends_with(ending); });
+  return found == endings.end() ? std::string_view() : *found;
 }
 
 /// What each code stands for in a block.
@@ -32,33 +44,41 @@ Decoded decode_all(float scale) {
   return decoded;
 }
 
+/// How a matrix is cut into what shares a scale.
+struct Grid {
+  int64_t block_rows = 1;
+  int64_t block_cols = 1;
+  int64_t scale_cols = 1;
+};
+
 class Fp8Matrix final : public DecodedTensor {
  public:
-  Fp8Matrix(const TensorSpec& codes, const TensorSpec& scales, const SourceQuantization& blocks)
+  Fp8Matrix(const TensorSpec& codes, const TensorSpec& scales, const Grid& grid,
+            std::vector<std::string> parts)
       : DecodedTensor({codes.name, DType::kBf16, codes.shape}),
         scales_(scales),
-        block_rows_(blocks.block_rows),
-        block_cols_(blocks.block_cols) {}
+        grid_(grid),
+        parts_(std::move(parts)) {}
 
-  std::vector<std::string> parts() const override { return {spec().name, scales_.name}; }
+  std::vector<std::string> parts() const override { return parts_; }
 
   Status read_rows(const TensorSource& stored, int64_t first, int64_t count,
                    void* out) const override {
     const int64_t cols = spec().shape[1];
     std::vector<uint8_t> codes(static_cast<size_t>(count * cols));
     ROTOR_RETURN_IF_ERROR(stored.read(spec().name, first * cols, codes.data(), codes.size()));
-    const int64_t first_block = first / block_rows_;
+    const int64_t first_block = first / grid_.block_rows;
     ROTOR_ASSIGN_OR_RETURN(
         const std::vector<float> scales,
-        read_scales(stored, first_block, blocks(first + count, block_rows_) - first_block));
+        read_scales(stored, first_block, blocks(first + count, grid_.block_rows) - first_block));
     auto* values = static_cast<uint16_t*>(out);
     for (int64_t row = 0; row < count;) {
-      const int64_t block_row = (first + row) / block_rows_;
-      const int64_t end = std::min((block_row + 1) * block_rows_ - first, count);
-      const float* scale = scales.data() + (block_row - first_block) * scales_.shape[1];
-      for (int64_t col = 0; col < cols; col += block_cols_, ++scale) {
+      const int64_t block_row = (first + row) / grid_.block_rows;
+      const int64_t end = std::min((block_row + 1) * grid_.block_rows - first, count);
+      const float* scale = scales.data() + (block_row - first_block) * grid_.scale_cols;
+      for (int64_t col = 0; col < cols; col += grid_.block_cols, ++scale) {
         const Decoded decoded = decode_all(*scale);
-        const int64_t width = std::min(block_cols_, cols - col);
+        const int64_t width = std::min(grid_.block_cols, cols - col);
         for (int64_t at = row * cols + col; at < end * cols; at += cols) {
           std::transform(codes.data() + at, codes.data() + at + width, values + at,
                          [&](uint8_t code) { return decoded[code]; });
@@ -73,18 +93,22 @@ class Fp8Matrix final : public DecodedTensor {
   /// Of `count` rows of blocks.
   Result<std::vector<float>> read_scales(const TensorSource& stored, int64_t first,
                                          int64_t count) const {
-    const int64_t row_bytes = scales_.shape[1] * dtype_size(scales_.dtype);
+    const int64_t row_bytes = grid_.scale_cols * dtype_size(scales_.dtype);
     std::vector<uint8_t> bytes(static_cast<size_t>(count * row_bytes));
     ROTOR_RETURN_IF_ERROR(stored.read(scales_.name, first * row_bytes, bytes.data(), bytes.size()));
-    std::vector<float> scales(static_cast<size_t>(count * scales_.shape[1]));
+    std::vector<float> scales(static_cast<size_t>(count * grid_.scale_cols));
+    if (scales_.dtype == DType::kF8E8M0) {
+      std::transform(bytes.begin(), bytes.end(), scales.begin(), e8m0_decode);
+      return scales;
+    }
     ROTOR_RETURN_IF_ERROR(
         widen_to_f32(bytes.data(), scales_.dtype, std::ssize(scales), scales.data()));
     return scales;
   }
 
   TensorSpec scales_;
-  int64_t block_rows_;
-  int64_t block_cols_;
+  Grid grid_;
+  std::vector<std::string> parts_;
 };
 
 class Finder {
@@ -95,11 +119,13 @@ class Finder {
   Result<DecodedTensors> run() {
     DecodedTensors found;
     for (const TensorSpec& tensor : checkpoint_.tensors()) {
-      if (tensor.name.ends_with(kScales)) {
-        ROTOR_RETURN_IF_ERROR(check_owner(tensor));
+      if (const std::string_view ending = ending_of(tensor.name, kScales); !ending.empty()) {
+        ROTOR_RETURN_IF_ERROR(check_owner(tensor, ending));
       } else if (tensor.dtype == DType::kF8E4M3) {
         ROTOR_ASSIGN_OR_RETURN(const TensorSpec* scales, scales_of(tensor));
-        found.push_back(std::make_unique<Fp8Matrix>(tensor, *scales, quantization_));
+        ROTOR_ASSIGN_OR_RETURN(const Grid grid, grid_of(tensor, *scales));
+        found.push_back(
+            std::make_unique<Fp8Matrix>(tensor, *scales, grid, parts_of(tensor, *scales)));
       }
     }
     return found;
@@ -115,8 +141,8 @@ class Finder {
   }
 
   /// Scales belong to a weight in FP8.
-  Status check_owner(const TensorSpec& scales) const {
-    const std::string name = with_ending(scales.name, kScales, kWeight);
+  Status check_owner(const TensorSpec& scales, std::string_view ending) const {
+    const std::string name = with_ending(scales.name, ending, kWeight);
     const TensorSpec* weight = checkpoint_.find(name);
     if (weight != nullptr && weight->dtype == DType::kF8E4M3) {
       return {};
@@ -132,28 +158,67 @@ class Finder {
       return bad(codes, "BAD_TENSOR_DTYPE",
                  ", and only matrices named X.weight are read in FP8: convert the model to BF16");
     }
-    const std::string name = with_ending(codes.name, kWeight, kScales);
-    const TensorSpec* scales = checkpoint_.find(name);
-    if (scales == nullptr) {
+    const TensorSpec* found = nullptr;
+    for (const std::string_view ending : kScales) {
+      const TensorSpec* scales = checkpoint_.find(with_ending(codes.name, kWeight, ending));
+      if (scales != nullptr && found != nullptr) {
+        return bad(*scales, "BAD_TENSOR_SHAPE",
+                   ", and there is " + found->name + " besides: fetch the model again");
+      }
+      found = scales != nullptr ? scales : found;
+    }
+    if (found == nullptr) {
       return bad(codes, "MISSING_SCALES",
-                 ", and its scales " + name +
+                 ", and its scales " + with_ending(codes.name, kWeight, kScales[0]) + " or " +
+                     with_ending(codes.name, kWeight, kScales[1]) +
                      " are not there; complete the download, or convert the model to BF16");
     }
-    const std::vector<int64_t> shape = {blocks(codes.shape[0], quantization_.block_rows),
-                                        blocks(codes.shape[1], quantization_.block_cols)};
-    if (scales->shape != shape) {
-      return bad(*scales, "BAD_TENSOR_SHAPE",
-                 ", and blocks of [" + std::to_string(quantization_.block_rows) + ", " +
-                     std::to_string(quantization_.block_cols) + "] (weight_block_size) of " +
-                     describe(codes) + " need " + describe({name, scales->dtype, shape}) +
+    if (found->dtype != DType::kF32 && found->dtype != DType::kBf16 &&
+        found->dtype != DType::kF16 && found->dtype != DType::kF8E8M0) {
+      return bad(*found, "BAD_TENSOR_DTYPE",
+                 ", and scales are F32, BF16, F16 or F8_E8M0: convert the model to BF16");
+    }
+    return found;
+  }
+
+  Result<Grid> grid_of(const TensorSpec& codes, const TensorSpec& scales) const {
+    const int64_t rows = codes.shape[0];
+    const int64_t cols = codes.shape[1];
+    const int64_t block_rows = quantization_.block_rows;
+    const int64_t block_cols = quantization_.block_cols;
+    if (block_rows == 0) {
+      const bool of_rows = scales.shape == std::vector<int64_t>{rows, 1} ||
+                           scales.shape == std::vector<int64_t>{rows};
+      const bool of_all = std::all_of(scales.shape.begin(), scales.shape.end(),
+                                      [](int64_t size) { return size == 1; });
+      if (!of_rows && !of_all) {
+        return bad(scales, "BAD_TENSOR_SHAPE",
+                   ", and " + describe(codes) + " needs one scale, or one for each of its " +
+                       std::to_string(rows) + " rows; correct config.json (weight_block_size) or " +
+                       "the checkpoint");
+      }
+      return Grid{of_all ? std::max<int64_t>(rows, 1) : 1, std::max<int64_t>(cols, 1), 1};
+    }
+    const std::vector<int64_t> shape = {blocks(rows, block_rows), blocks(cols, block_cols)};
+    if (scales.shape != shape) {
+      return bad(scales, "BAD_TENSOR_SHAPE",
+                 ", and blocks of [" + std::to_string(block_rows) + ", " +
+                     std::to_string(block_cols) + "] of " + describe(codes) + " need " +
+                     describe({scales.name, scales.dtype, shape}) +
                      "; correct config.json or the checkpoint");
     }
-    if (scales->dtype != DType::kF32 && scales->dtype != DType::kBf16 &&
-        scales->dtype != DType::kF16) {
-      return bad(*scales, "BAD_TENSOR_DTYPE",
-                 ", and scales are F32, BF16 or F16: convert the model to BF16");
+    return Grid{block_rows, block_cols, shape[1]};
+  }
+
+  std::vector<std::string> parts_of(const TensorSpec& codes, const TensorSpec& scales) const {
+    std::vector<std::string> parts = {codes.name, scales.name};
+    for (const std::string_view ending : kOfActivations) {
+      std::string name = with_ending(codes.name, kWeight, ending);
+      if (checkpoint_.find(name) != nullptr) {
+        parts.push_back(std::move(name));
+      }
     }
-    return scales;
+    return parts;
   }
 
   const CheckpointReader& checkpoint_;

@@ -21,7 +21,7 @@ enum class StoredForm {
 
 struct SourceQuantization {
   StoredForm form = StoredForm::kPlain;
-  int64_t block_rows = 0;  // of kFp8Blocks: elements that share a scale
+  int64_t block_rows = 0;  // of kFp8Blocks: elements that share a scale; 0: a row, or the whole
   int64_t block_cols = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -52,9 +53,16 @@ Result<ModelFiles> open(const TemporaryDirectory& directory, const json& config,
     for (size_t i = 0; tensor.name == kWeight && i < bytes.size(); ++i) {
       bytes[i] = static_cast<uint8_t>(i);
     }
-    for (size_t i = 0; tensor.name == kScales && i < bytes.size() / sizeof(float); ++i) {
+    const bool scales = tensor.name.find("_scale") != std::string::npos;
+    const auto size = static_cast<size_t>(dtype_size(tensor.dtype));
+    for (size_t i = 0; scales && i < bytes.size() / size; ++i) {
       const float scale = 0.5F + static_cast<float>(i);
-      std::memcpy(bytes.data() + i * sizeof(float), &scale, sizeof(float));
+      const uint16_t rounded = f32_to_bf16(scale);
+      const auto power = static_cast<uint32_t>(127 + i);
+      const void* from = tensor.dtype == DType::kF32    ? static_cast<const void*>(&scale)
+                         : tensor.dtype == DType::kBf16 ? static_cast<const void*>(&rounded)
+                                                        : &power;
+      std::memcpy(bytes.data() + i * size, from, size);
     }
     EXPECT_OK(writer->write(tensor.name, 0, bytes.data(), bytes.size()));
   }
@@ -139,6 +147,122 @@ TEST(Fp8Blocks, RefusesOtherTensorsInFp8) {
                "model.norm.weight");
 }
 
+json compressed_config(const json& weights) {
+  json config = small_config();
+  config["quantization_config"] = {{"quant_method", "compressed-tensors"},
+                                   {"format", "float-quantized"},
+                                   {"config_groups", {{"group_0", {{"weights", weights}}}}},
+                                   {"kv_cache_scheme", nullptr}};
+  return config;
+}
+
+struct Granularity {
+  const char* scales;  // ending of their name
+  json config;
+  std::vector<int64_t> shape;
+  DType dtype;
+  int64_t rows;  // that share a scale, of 12
+};
+
+TEST(Fp8Blocks, ScalesMayBeThoseOfRowsOrOfTheWholeMatrix) {
+  json plain = fp8_config();
+  plain["quantization_config"].erase("weight_block_size");
+  json fbgemm = plain;
+  fbgemm["quantization_config"] = {{"quant_method", "fbgemm_fp8"}, {"activation_scale_ub", 1200.0}};
+  json nothing = plain;
+  nothing["quantization_config"]["weight_block_size"] = nullptr;
+  const json channel = {{"num_bits", 8}, {"type", "float"}, {"strategy", "channel"}};
+  const json tensor = {{"num_bits", 8}, {"type", "float"}, {"strategy", "tensor"}};
+  for (const Granularity& kind :
+       {Granularity{"weight_scale_inv", nothing, {}, DType::kF32, 12},
+        {"weight_scale", plain, {1}, DType::kF32, 12},
+        {"weight_scale", fbgemm, {12, 1}, DType::kF32, 1},
+        {"weight_scale", compressed_config(channel), {12, 1}, DType::kBf16, 1},
+        {"weight_scale", compressed_config(channel), {12}, DType::kF32, 1},
+        {"weight_scale", compressed_config(tensor), {1}, DType::kBf16, 12},
+        {"weight_scale_inv", nothing, {12, 1}, DType::kF8E8M0, 1}}) {
+    SCOPED_TRACE(std::string(kind.scales) + " " + kind.config["quantization_config"].dump());
+    const TemporaryDirectory directory;
+    std::vector<TensorSpec> tensors = fp8_tensors();
+    const std::string stem = std::string(kWeight).substr(0, std::string(kWeight).rfind('.') + 1);
+    tensors.back() = {stem + kind.scales, kind.dtype, kind.shape};
+    for (const char* beside : {"input_scale", "activation_scale"}) {
+      tensors.push_back({stem + beside, DType::kF32, {}});
+    }
+    const auto files = open(directory, kind.config, tensors);
+    ASSERT_OK(files);
+    EXPECT_TRUE(files->extra_tensors.empty());
+    EXPECT_EQ(*files->weights->find(kWeight), (TensorSpec{kWeight, DType::kBf16, {12, 8}}));
+    const auto bytes = read_tensor(*files->weights, kWeight);
+    ASSERT_OK(bytes);
+    for (int64_t row = 0; row < 12; ++row) {
+      const auto place = static_cast<float>(row / kind.rows);
+      const float scale =
+          kind.dtype == DType::kF8E8M0 ? std::ldexp(1.0F, static_cast<int>(place)) : 0.5F + place;
+      for (int64_t col = 0; col < 8; ++col) {
+        uint16_t bits = 0;
+        std::memcpy(&bits, bytes->data() + (row * 8 + col) * 2, 2);
+        const float code = e4m3_decode(static_cast<uint8_t>(row * 8 + col));
+        ASSERT_EQ(bf16_to_f32(bits), bf16_to_f32(f32_to_bf16(code * scale)))
+            << "row " << row << " column " << col;
+      }
+    }
+  }
+}
+
+TEST(Fp8Blocks, BlocksOfCompressedTensorsAreThoseOfOthers) {
+  const json block = {
+      {"num_bits", 8}, {"type", "float"}, {"strategy", "block"}, {"block_structure", {5, 3}}};
+  const TemporaryDirectory theirs;
+  std::vector<TensorSpec> tensors = fp8_tensors();
+  tensors.back().name = std::string(kScales).substr(0, std::string(kScales).rfind("_inv"));
+  const auto compressed = open(theirs, compressed_config(block), tensors);
+  ASSERT_OK(compressed);
+  const TemporaryDirectory directory;
+  const auto plain = open(directory, fp8_config(), fp8_tensors());
+  EXPECT_EQ(*read_tensor(*compressed->weights, kWeight), *read_tensor(*plain->weights, kWeight));
+}
+
+TEST(Fp8Blocks, RefusesScalesOfAnotherShape) {
+  json config = fp8_config();
+  config["quantization_config"].erase("weight_block_size");
+  const TemporaryDirectory directory;
+  EXPECT_FAILS(open(directory, config, fp8_tensors()), Code::kInvalidArgument, "BAD_TENSOR_SHAPE",
+               "needs one scale, or one for each of its 12 rows");
+  const TemporaryDirectory other;
+  std::vector<TensorSpec> tensors = fp8_tensors();
+  tensors.push_back({"model.layers.0.mlp.gate_proj.weight_scale", DType::kF32, {1}});
+  EXPECT_FAILS(open(other, fp8_config(), tensors), Code::kInvalidArgument, "BAD_TENSOR_SHAPE",
+               "besides");
+}
+
+TEST(Fp8Blocks, RefusesWhatOtherCompressedTensorsHold) {
+  const auto fails = [&](const json& config, const char* named) {
+    EXPECT_FAILS(testing::parse_config(config), Code::kInvalidArgument, "BAD_CONFIG", named);
+  };
+  const json channel = {{"num_bits", 8}, {"type", "float"}, {"strategy", "channel"}};
+  json weights = channel;
+  weights["num_bits"] = 4;
+  fails(compressed_config(weights), "config_groups.group_0.weights.num_bits");
+  weights = channel;
+  weights["strategy"] = "group";
+  fails(compressed_config(weights), "config_groups.group_0.weights.strategy");
+  json config = compressed_config(channel);
+  config["quantization_config"]["config_groups"] = json::object();
+  fails(config, "quantization_config.config_groups");
+  config = compressed_config(channel);
+  config["quantization_config"]["kv_cache_scheme"] = channel;
+  fails(config, "quantization_config.kv_cache_scheme");
+  config = compressed_config(channel);
+  config["quantization_config"]["config_groups"]["group_1"]["weights"] = {
+      {"num_bits", 8}, {"type", "float"}, {"strategy", "block"}, {"block_structure", {5, 3}}};
+  fails(config, "all groups must have blocks of one size");
+  config = compressed_config(channel);
+  config["quantization_config"]["format"] = "int-quantized";
+  EXPECT_FAILS(testing::parse_config(config), Code::kInvalidArgument, "ALREADY_QUANTIZED",
+               "float-quantized");
+}
+
 TEST(Fp8Blocks, RefusesConfigsOfOtherForms) {
   const TemporaryDirectory directory;
   const auto fails = [&](const char* key, const json& value, const char* named) {
@@ -147,7 +271,6 @@ TEST(Fp8Blocks, RefusesConfigsOfOtherForms) {
     EXPECT_FAILS(testing::parse_config(config), Code::kInvalidArgument, "BAD_CONFIG", named);
   };
   fails("fmt", "e5m2", "quantization_config.fmt");
-  fails("weight_block_size", nullptr, "quantization_config.weight_block_size");
   fails("weight_block_size", {128}, "quantization_config.weight_block_size");
   fails("weight_block_size", {128, 0}, "quantization_config.weight_block_size");
   fails("weight_block_size", {128, "128"}, "quantization_config.weight_block_size");
