@@ -9,12 +9,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "quant/base/status.h"
 #include "quant/checkpoint/tensor_spec.h"
+#include "quant/scheme.h"
 
 namespace rotor {
 
@@ -30,6 +32,9 @@ class DecodedTensor {
   /// The stored tensors that it is made of. They are no tensors of the model, unless one of them
   /// has this one's name; several decoded tensors may share them.
   virtual std::vector<std::string> parts() const = 0;
+
+  /// The format of the codes where they have 4 bits: a weight that has lost accuracy before.
+  virtual std::optional<Format> four_bit_format() const { return std::nullopt; }
 
   /// Rows [first, first + count) in spec().dtype to `out`. A row runs over the last dimension; a
   /// vector is one row. Errors: those of `stored`.

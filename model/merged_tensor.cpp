@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "model/round_values.h"
 #include "quant/format/bf16.h"
 #include "quant/rotation/merge.h"
 
@@ -23,15 +24,8 @@ Result<std::vector<double>> read_values(const TensorSource& source, const Tensor
 }  // namespace
 
 void store_values(const std::vector<double>& values, DType dtype, void* out) {
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto value = static_cast<float>(values[i]);
-    if (dtype == DType::kF32) {
-      static_cast<float*>(out)[i] = value;
-    } else {
-      static_cast<uint16_t*>(out)[i] =
-          dtype == DType::kBf16 ? f32_to_bf16(value) : f32_to_f16(value);
-    }
-  }
+  const std::vector<float> narrow(values.begin(), values.end());
+  round_values(narrow.data(), std::ssize(narrow), dtype, out);
 }
 
 Status merge_values(const TensorMerge& merge, const std::vector<double>& folded, int64_t first_row,

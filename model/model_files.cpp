@@ -4,7 +4,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "model/fp8_blocks.h"
+#include "model/scaled_weights.h"
 #include "model/settled_config.h"
 #include "model/stacked_experts.h"
 #include "model/tensor_names.h"
@@ -26,17 +26,23 @@ Status tensor_error(const std::string& directory, const std::string& message,
       .with_detail("tensors", list_some(names));
 }
 
-Result<DecodedTensors> decoded_tensors(const Architecture& architecture,
-                                       const CheckpointReader& checkpoint) {
+/// The weights as the model has them, and what is stored besides.
+Status open_weights(ModelFiles& files) {
+  const Architecture& architecture = files.architecture;
   const SourceQuantization& quantization = architecture.config.source_quantization;
-  switch (quantization.form) {
-    case StoredForm::kPlain:
-    case StoredForm::kMxfp4Experts:
-      return stacked_expert_tensors(architecture, checkpoint);
-    case StoredForm::kFp8Blocks:
-      return fp8_block_tensors(checkpoint, quantization);
+  ScaledWeights decoded;
+  if (quantization.form == StoredForm::kScaledWeights) {
+    ROTOR_ASSIGN_OR_RETURN(
+        decoded, find_scaled_weights(*files.checkpoint, quantization, architecture.config.dtype));
+  } else {
+    ROTOR_ASSIGN_OR_RETURN(decoded.tensors,
+                           stacked_expert_tensors(architecture, *files.checkpoint));
   }
-  return internal_error("unknown stored form");
+  ROTOR_ASSIGN_OR_RETURN(
+      files.weights,
+      SourceWeights::make(files.checkpoint, std::move(decoded.tensors), decoded.left_out));
+  files.left_out = std::move(decoded.left_out);
+  return {};
 }
 
 /// Holds the weights against the architecture, and fills in what is there besides.
@@ -166,9 +172,7 @@ Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory) {
   }
   files.architecture = std::move(architecture).value();
   settle_head(*files.checkpoint, files.architecture);
-  ROTOR_ASSIGN_OR_RETURN(DecodedTensors decoded,
-                         decoded_tensors(files.architecture, *files.checkpoint));
-  ROTOR_ASSIGN_OR_RETURN(files.weights, SourceWeights::make(files.checkpoint, std::move(decoded)));
+  ROTOR_RETURN_IF_ERROR(open_weights(files));
   ROTOR_RETURN_IF_ERROR(check_tensors(files));
   ROTOR_ASSIGN_OR_RETURN(files.other_files, list_source_files(fs, *files.checkpoint));
   return files;

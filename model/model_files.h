@@ -37,6 +37,9 @@ struct ModelFiles {
   std::shared_ptr<const CheckpointReader> checkpoint;  // the files as they stand
   std::shared_ptr<const SourceWeights> weights;        // what the model makes of them
   std::vector<std::string> extra_tensors;  // in the weights, not in the architecture; sorted
+  /// Stored tensors that are no part of the model, and are not written: scales of quantized inputs
+  /// and caches. Sorted.
+  std::vector<std::string> left_out;
   SourceFiles other_files;
 };
 

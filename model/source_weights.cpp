@@ -7,9 +7,10 @@
 namespace rotor {
 
 Result<std::unique_ptr<const SourceWeights>> SourceWeights::make(
-    std::shared_ptr<const CheckpointReader> checkpoint, DecodedTensors decoded) {
+    std::shared_ptr<const CheckpointReader> checkpoint, DecodedTensors decoded,
+    const std::vector<std::string>& left_out) {
   auto made = std::unique_ptr<SourceWeights>(new SourceWeights);
-  std::unordered_set<std::string> parts;
+  std::unordered_set<std::string> parts(left_out.begin(), left_out.end());
   for (const auto& tensor : decoded) {
     for (std::string& part : tensor->parts()) {
       parts.insert(std::move(part));
@@ -43,9 +44,14 @@ const TensorSpec* SourceWeights::find(const std::string& name) const {
   return at == places_.end() ? nullptr : &tensors_[at->second];
 }
 
+const DecodedTensor* SourceWeights::decoder_of(const std::string& name) const {
+  const auto at = by_name_.find(name);
+  return at == by_name_.end() ? nullptr : at->second;
+}
+
 Status SourceWeights::read(const std::string& name, int64_t offset, void* dst, size_t n) const {
-  if (const auto at = by_name_.find(name); at != by_name_.end()) {
-    return read_decoded(*at->second, offset, dst, n);
+  if (const DecodedTensor* decoder = decoder_of(name)) {
+    return read_decoded(*decoder, offset, dst, n);
   }
   return places_.contains(name) ? checkpoint_->read(name, offset, dst, n)
                                 : missing_tensor(checkpoint_->directory(), name);

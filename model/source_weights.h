@@ -18,13 +18,17 @@ namespace rotor {
 
 class SourceWeights final : public TensorSource {
  public:
-  /// Error: INVALID_ARGUMENT, reason BAD_CHECKPOINT, for a tensor that is decoded and is stored
-  /// as well.
+  /// Stored tensors that are `left_out` are none of the model's. Error: INVALID_ARGUMENT, reason
+  /// BAD_CHECKPOINT, for a tensor that is decoded and is stored as well.
   static Result<std::unique_ptr<const SourceWeights>> make(
-      std::shared_ptr<const CheckpointReader> checkpoint, DecodedTensors decoded);
+      std::shared_ptr<const CheckpointReader> checkpoint, DecodedTensors decoded,
+      const std::vector<std::string>& left_out);
 
   const TensorSpec* find(const std::string& name) const override;
   Status read(const std::string& name, int64_t offset, void* dst, size_t n) const override;
+
+  /// What decodes a tensor; null for one that is stored as such, or is not there.
+  const DecodedTensor* decoder_of(const std::string& name) const;
 
   /// All tensors of the model: those that are stored, in the checkpoint's order, then those that
   /// are decoded.

@@ -111,6 +111,8 @@ class Mxfp4Weight final : public DecodedTensor {
 
   std::vector<std::string> parts() const override { return {blocks_.name, scales_}; }
 
+  std::optional<Format> four_bit_format() const override { return Format::kMxfp4; }
+
   Status read_rows(const TensorSource& stored, int64_t first, int64_t count,
                    void* out) const override {
     if (count == 0) {

@@ -1,6 +1,7 @@
 #include "coordinator/jobs/estimate.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "model/served_plan.h"
@@ -127,6 +128,41 @@ std::set<std::string> names_without_numbers(const std::vector<std::string>& name
   return all;
 }
 
+void warn(const std::string& what, const std::set<std::string>& names, v1::Estimate& estimate) {
+  if (!names.empty()) {
+    estimate.add_warnings(what + list_some({names.begin(), names.end()}));
+  }
+}
+
+/// Linears that are quantized anew from codes of 4 bits, by the format of these.
+std::map<Format, std::vector<std::string>> four_bit_linears(const PreparedJob& job,
+                                                            const ModelFiles& model) {
+  std::map<Format, std::vector<std::string>> linears;
+  for (const QuantizedModule& module : job.info.modules) {
+    const DecodedTensor* decoder = model.weights->decoder_of(module.name + ".weight");
+    if (decoder != nullptr && decoder->four_bit_format()) {
+      linears[*decoder->four_bit_format()].push_back(module.name);
+    }
+  }
+  return linears;
+}
+
+/// What the source has that the checkpoint will not, or not as well.
+void warn_of_source(const PreparedJob& job, const ModelFiles& model, v1::Estimate& estimate) {
+  for (const auto& [format, linears] : four_bit_linears(job, model)) {
+    warn("the source has these in " + std::string(to_string(format)) +
+             " already, and they lose accuracy a second time (" + std::to_string(linears.size()) +
+             " of " + std::to_string(job.info.modules.size()) + " linears): ",
+         names_without_numbers(linears), estimate);
+  }
+  warn("copied as it is, being no part of what is quantized: ",
+       names_without_numbers(model.extra_tensors), estimate);
+  warn("left behind, being scales of quantized inputs or caches: ",
+       names_without_numbers(model.left_out), estimate);
+  const std::vector<std::string>& files = model.other_files.left_behind;
+  warn("left behind, being weights in other files: ", {files.begin(), files.end()}, estimate);
+}
+
 }  // namespace
 
 Result<v1::Estimate> estimate_job(FileSystem& fs, const v1::JobSpec& spec, const PreparedJob& job,
@@ -156,15 +192,7 @@ Result<v1::Estimate> estimate_job(FileSystem& fs, const v1::JobSpec& spec, const
       estimate.add_warnings(std::move(line));
     }
   }
-  const std::set<std::string> copied = names_without_numbers(model.extra_tensors);
-  if (!copied.empty()) {
-    estimate.add_warnings("copied as it is, being no part of what is quantized: " +
-                          list_some({copied.begin(), copied.end()}));
-  }
-  if (!model.other_files.left_behind.empty()) {
-    estimate.add_warnings("left behind, being weights in other files: " +
-                          list_some(model.other_files.left_behind));
-  }
+  warn_of_source(job, model, estimate);
   return estimate;
 }
 

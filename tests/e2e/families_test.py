@@ -12,12 +12,6 @@ from byte_tokenizer import tokenizer
 
 FAMILIES = harness.SOURCE / "tests" / "data" / "families"
 CALIBRATION = ["--calibration", str(harness.TEXT), "--sequences", "16", "--seq-len", "64"]
-WINDOWS = ["--sequences", "8", "--seq-len", "64"]
-
-
-def perplexity(directory):
-    return harness.run([str(harness.BIN / "rotor"), "eval", str(directory), "--text",
-                        str(harness.TEXT), "--device", "cpu", *WINDOWS, "-o", "json"])["perplexity"]
 
 
 def check_stacks(model, out):
@@ -92,7 +86,7 @@ def check(family, folder):
     check_copied(model, out)
     if (model / "config.json").read_text().find('"vision_config"') >= 0:
         check_wrapper(model, out)
-    before, after = perplexity(model), perplexity(out)
+    before, after = harness.perplexity(model), harness.perplexity(out)
     print(f"{family}: {len(done['modules'])} modules, perplexity {before:.2f} before, {after:.2f} after")
     # Random weights: the loss is about that of a guess either way, and quantization moves it little.
     assert abs(after / before - 1.0) < 0.15, (family, before, after)
@@ -110,7 +104,7 @@ def check_gpt_oss_layout(folder):
         assert all(".experts." in module["name"] for module in done["modules"]), done["modules"]
         verified = harness.run([str(harness.BIN / "rotor"), "verify", str(out), "-o", "json"])
         assert verified["ok"], verified
-        perplexities[name] = perplexity(out)
+        perplexities[name] = harness.perplexity(out)
     source, written = harness.tensors_of(model), harness.tensors_of(folder / "layout-gpt-oss")
     stacks = [name for name in source if name.endswith(("experts.gate_up_proj", "experts.down_proj"))]
     for name in stacks:

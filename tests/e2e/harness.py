@@ -39,6 +39,12 @@ def run(command, expect=0, timeout=300):
     return json.loads(done.stdout) if done.stdout.strip() else {}
 
 
+def perplexity(directory, sequences=8):
+    """Of a model or a checkpoint, over windows of 64 tokens of the demo's text."""
+    return run([str(BIN / "rotor"), "eval", str(directory), "--text", str(TEXT), "--device", "cpu",
+                "--sequences", str(sequences), "--seq-len", "64", "-o", "json"])["perplexity"]
+
+
 def digests(directory):
     """sha256 of every file below a directory, by relative path."""
     root = pathlib.Path(directory)

@@ -9,33 +9,11 @@ import pathlib
 import re
 
 import harness
+from source_models import FAMILIES, quantized, read, write
 
-FAMILIES = harness.SOURCE / "tests" / "data" / "families"
-OPTIONS = ["--calibration", str(harness.TEXT), "--sequences", "8", "--seq-len", "32"]
 EXPERT = re.compile(r"(.*\.)(\w+)\.experts\.(\d+)\.(\w+)\.weight$")
 LAYER = re.compile(r"\.layers\.(\d+)\.")
 PLACES = {"gate_proj": 0, "up_proj": 1, "w1": 0, "w3": 1}
-
-
-def read(path):
-    """Name -> (shape, bytes) of a file whose tensors are all in BF16 or F32, and name -> dtype."""
-    data = path.read_bytes()
-    begin = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:begin])
-    header.pop("__metadata__", None)
-    spans = {n: (e["shape"], data[begin + e["data_offsets"][0] : begin + e["data_offsets"][1]])
-             for n, e in header.items()}
-    return spans, {n: e["dtype"] for n, e in header.items()}
-
-
-def write(path, tensors, dtypes):
-    header, blob = {}, b""
-    for name, (shape, data) in sorted(tensors.items()):
-        header[name] = {"dtype": dtypes.get(name, "BF16"), "shape": shape,
-                        "data_offsets": [len(blob), len(blob) + len(data)]}
-        blob += data
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + blob)
 
 
 def transposed(shape, data):
@@ -71,32 +49,18 @@ def stacked(tensors, inputs_first, block, layers):
     return out
 
 
-def quantized(model, out):
-    done = harness.run(harness.quantize_command(out, model=model, calibration=OPTIONS))
-    assert done["state"] == "SUCCEEDED", done
-    return {name: digest for name, digest in harness.digests(out).items() if name != "rotor_report.json"}
-
-
-def write_tokenizer(folder):
-    from byte_tokenizer import tokenizer
-
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
-
-
 def check(family, block, folder):
     tensors, dtypes = read(FAMILIES / family / "model.safetensors")
-    layers = json.loads((FAMILIES / family / "config.json").read_text())["num_hidden_layers"]
+    config = json.loads((FAMILIES / family / "config.json").read_text())
+    layers = config["num_hidden_layers"]
     made = {"apart": tensors, "outputs": stacked(tensors, False, block, layers),
             "inputs": stacked(tensors, True, block, layers)}
     assert len(made["outputs"]) < len(tensors), family
     outputs = {}
     for form, what in made.items():
         model = folder / form / family  # the card beside a checkpoint names its source
-        model.mkdir(parents=True)
-        (model / "config.json").write_bytes((FAMILIES / family / "config.json").read_bytes())
-        write_tokenizer(model)
-        write(model / "model.safetensors", what, dtypes)
-        outputs[form] = quantized(model, folder / form / f"{family}-out")
+        write(model, config, what, dtypes)
+        _, outputs[form] = quantized(model, folder / form / f"{family}-out")
     for form in ("outputs", "inputs"):
         harness.assert_same_bytes(outputs[form], outputs["apart"], f"{family}, {form} first")
     print(f"{family}: {len(tensors)} tensors, {len(made['outputs'])} with stacks: the same checkpoint")

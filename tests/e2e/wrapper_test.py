@@ -56,11 +56,6 @@ def quantize(model, out):
     return read(out)
 
 
-def perplexity(directory):
-    return harness.run([str(harness.BIN / "rotor"), "eval", str(directory), "--text", str(harness.TEXT), "--device",
-                        "cpu", "--sequences", "2", "--seq-len", "64", "-o", "json"])["perplexity"]
-
-
 def main():
     with harness.temporary_directory() as name:
         folder = pathlib.Path(name)
@@ -78,7 +73,7 @@ def main():
             assert module in ignored and f"model.{module}" in ignored, ignored
         assert not any("position_embedding" in module for module in ignored), ignored
         assert (folder / "wrapped-out" / "preprocessor_config.json").read_text() == '{"size": 7}'
-        assert perplexity(folder / "wrapped-out") == perplexity(folder / "alone-out")
+        assert harness.perplexity(folder / "wrapped-out", 2) == harness.perplexity(folder / "alone-out", 2)
         print(f"{len(alone)} tensors alike, {len(tower)} of the tower as they were")
 
 

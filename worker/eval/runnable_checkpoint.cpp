@@ -28,7 +28,8 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
   ROTOR_ASSIGN_OR_RETURN(ModelConfig config,
                          parse_model_config(config_text, config_path, /*allow_quantized=*/true));
   RunnableCheckpoint opened;
-  if (config.source_quantization.form == StoredForm::kPlain) {
+  const SourceQuantization& source = config.source_quantization;
+  if (source.form != StoredForm::kMxfp4Experts) {
     Result<StoredQuantization> quantization = parse_quantization_config(config_text, config_path);
     if (quantization.ok()) {
       opened.quantization_ = std::move(quantization).value();
@@ -36,7 +37,10 @@ Result<RunnableCheckpoint> RunnableCheckpoint::open(FileSystem& fs, const std::s
       ROTOR_RETURN_IF_ERROR(check_tied_head(opened.architecture_, *opened.weights_));
       return opened;
     }
-    if (quantization.status().reason() != "NOT_QUANTIZED") {
+    // Of others' checkpoints the weights alone are read: right where engines keep inputs, and so
+    // near where they take them in 8 bits that a source of a job may be measured.
+    const bool readable = source.form == StoredForm::kScaledWeights && !source.four_bit_inputs;
+    if (quantization.status().reason() != "NOT_QUANTIZED" && !readable) {
       return quantization.status();
     }
   }

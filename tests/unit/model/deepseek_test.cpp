@@ -57,8 +57,8 @@ TEST(Deepseek, ReadsThePublishedConfig) {
   EXPECT_EQ(config->shared_features, 2048);
   EXPECT_FALSE(config->is_mixture(2));
   EXPECT_TRUE(config->is_mixture(3));
-  EXPECT_EQ(config->source_quantization.form, StoredForm::kFp8Blocks);
-  EXPECT_EQ(config->source_quantization.block_rows, 128);
+  EXPECT_EQ(config->source_quantization.form, StoredForm::kScaledWeights);
+  EXPECT_EQ(config->source_quantization.schemes, (std::vector{WeightScheme{{}, 128, 128}}));
   EXPECT_EQ(config->rope.attention_factor, 1.0);  // mscale over mscale_all_dim
   const double magnitude = 0.1 * std::log(40.0) + 1.0;
   EXPECT_NEAR(config->rope.score_factor, magnitude * magnitude, 1e-12);

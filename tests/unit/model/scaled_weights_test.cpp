@@ -1,4 +1,4 @@
-#include "model/fp8_blocks.h"
+#include "model/scaled_weights.h"
 
 #include <gtest/gtest.h>
 
@@ -42,6 +42,17 @@ std::vector<TensorSpec> fp8_tensors() {
   return tensors;
 }
 
+/// The same with other scales, of zeros.
+std::vector<TensorSpec> with_scales(const TensorSpec& scales) {
+  std::vector<TensorSpec> tensors = fp8_tensors();
+  tensors.back() = scales;
+  return tensors;
+}
+
+std::string named(const char* ending) {
+  return std::string(kWeight) + ending;
+}
+
 Result<ModelFiles> open(const TemporaryDirectory& directory, const json& config,
                         const std::vector<TensorSpec>& tensors) {
   directory.put("config.json", config.dump());
@@ -70,7 +81,7 @@ Result<ModelFiles> open(const TemporaryDirectory& directory, const json& config,
   return open_model(posix_file_system(), directory.path());
 }
 
-TEST(Fp8Blocks, AMatrixIsItsCodesTimesTheScalesOfItsBlocks) {
+TEST(ScaledWeights, AMatrixIsItsCodesTimesTheScalesOfItsBlocks) {
   const TemporaryDirectory directory;
   const auto files = open(directory, fp8_config(), fp8_tensors());
   ASSERT_OK(files);
@@ -92,7 +103,7 @@ TEST(Fp8Blocks, AMatrixIsItsCodesTimesTheScalesOfItsBlocks) {
   }
 }
 
-TEST(Fp8Blocks, AnyPieceIsThatOfTheWhole) {
+TEST(ScaledWeights, AnyPieceIsThatOfTheWhole) {
   const TemporaryDirectory directory;
   const auto files = open(directory, fp8_config(), fp8_tensors());
   ASSERT_OK(files);
@@ -111,7 +122,47 @@ TEST(Fp8Blocks, AnyPieceIsThatOfTheWhole) {
   EXPECT_FALSE(files->weights->read(kWeight, static_cast<int64_t>(whole.size()), &byte, 1).ok());
 }
 
-TEST(Fp8Blocks, RefusesWeightsWithoutScalesAndScalesWithoutWeights) {
+TEST(ScaledWeights, ReadsBlocksOfPowersOfTwo) {
+  const TensorSpec rows[] = {
+      {named("_scale_inv"), DType::kF8E8M0, {3, 3}},
+      {named("_scale"), DType::kU8, {3, 3}},
+      {"model.layers.0.mlp.gate_proj.scale", DType::kF8E8M0, {3, 3}},
+  };
+  for (const TensorSpec& scales : rows) {
+    const TemporaryDirectory directory;
+    const auto files = open(directory, fp8_config(), with_scales(scales));
+    ASSERT_OK(files);
+    EXPECT_EQ(files->weights->find(scales.name), nullptr) << scales.name;
+    EXPECT_TRUE(files->extra_tensors.empty());
+    EXPECT_OK(read_tensor(*files->weights, kWeight));
+  }
+}
+
+TEST(ScaledWeights, ScalesOfInputsAndCachesAreLeftOut) {
+  const TemporaryDirectory directory;
+  std::vector<TensorSpec> tensors = fp8_tensors();
+  const std::vector<std::string> left_out = {"model.layers.0.mlp.gate_proj.input_scale",
+                                             "model.layers.0.self_attn.k_scale",
+                                             "model.layers.0.self_attn.v_scale"};
+  for (const std::string& name : left_out) {
+    tensors.push_back({name, DType::kF32, {1}});
+  }
+  const auto files = open(directory, fp8_config(), tensors);
+  ASSERT_OK(files);
+  EXPECT_EQ(files->left_out, left_out);
+  EXPECT_TRUE(files->extra_tensors.empty());
+  EXPECT_EQ(files->weights->find(left_out[0]), nullptr);
+}
+
+TEST(ScaledWeights, RefusesTwoSetsOfScales) {
+  const TemporaryDirectory directory;
+  std::vector<TensorSpec> tensors = fp8_tensors();
+  tensors.push_back({named("_scale"), DType::kF32, {1}});
+  EXPECT_FAILS(open(directory, fp8_config(), tensors), Code::kInvalidArgument, "BAD_CHECKPOINT",
+               "weight_scale");
+}
+
+TEST(ScaledWeights, RefusesWeightsWithoutScalesAndScalesWithoutWeights) {
   const TemporaryDirectory directory;
   std::vector<TensorSpec> tensors = fp8_tensors();
   tensors.pop_back();
@@ -124,10 +175,13 @@ TEST(Fp8Blocks, RefusesWeightsWithoutScalesAndScalesWithoutWeights) {
                "BF16 [12, 8] and not F8_E4M3");
 }
 
-TEST(Fp8Blocks, RefusesScalesThatAreNotOneABlock) {
+TEST(ScaledWeights, RefusesScalesThatAreNotOneABlock) {
   const TemporaryDirectory directory;
   EXPECT_FAILS(open(directory, fp8_config({4, 4}), fp8_tensors()), Code::kInvalidArgument,
                "BAD_TENSOR_SHAPE", "need F32 [3, 2]");
+  const TemporaryDirectory plain;
+  EXPECT_FAILS(open(plain, fp8_config(nullptr), fp8_tensors()), Code::kInvalidArgument,
+               "BAD_TENSOR_SHAPE", "need F32 [1, 1] or F32 [12, 1]");
   const TemporaryDirectory other;
   std::vector<TensorSpec> tensors = fp8_tensors();
   tensors.back().dtype = DType::kI32;
@@ -135,16 +189,23 @@ TEST(Fp8Blocks, RefusesScalesThatAreNotOneABlock) {
                kScales);
 }
 
-TEST(Fp8Blocks, RefusesOtherTensorsInFp8) {
-  const TemporaryDirectory directory;
-  std::vector<TensorSpec> tensors = fp8_tensors();
-  for (TensorSpec& tensor : tensors) {
-    if (tensor.name == "model.norm.weight") {
-      tensor.dtype = DType::kF8E4M3;
+TEST(ScaledWeights, RefusesScalesThatTwoGroupsWouldHave) {
+  const auto with_blocks = [](const json& other) {
+    json config = small_config();
+    config["quantization_config"] = {{"quant_method", "compressed-tensors"},
+                                     {"format", "float-quantized"}};
+    for (const json& block : {json({5, 3}), other}) {
+      const std::string name = block.dump();
+      config["quantization_config"]["config_groups"][name]["weights"] = {
+          {"type", "float"}, {"strategy", "block"}, {"block_structure", block}};
     }
-  }
-  EXPECT_FAILS(open(directory, fp8_config(), tensors), Code::kInvalidArgument, "BAD_TENSOR_DTYPE",
-               "model.norm.weight");
+    return config;
+  };
+  const TemporaryDirectory directory;
+  EXPECT_FAILS(open(directory, with_blocks({4, 3}), fp8_tensors()), Code::kInvalidArgument,
+               "BAD_TENSOR_SHAPE", "two groups");
+  const TemporaryDirectory other;
+  EXPECT_OK(open(other, with_blocks({12, 3}), fp8_tensors()));
 }
 
 json compressed_config(const json& weights) {
@@ -164,7 +225,7 @@ struct Granularity {
   int64_t rows;  // that share a scale, of 12
 };
 
-TEST(Fp8Blocks, ScalesMayBeThoseOfRowsOrOfTheWholeMatrix) {
+TEST(ScaledWeights, ScalesMayBeThoseOfRowsOrOfTheWholeMatrix) {
   json plain = fp8_config();
   plain["quantization_config"].erase("weight_block_size");
   json fbgemm = plain;
@@ -210,7 +271,7 @@ TEST(Fp8Blocks, ScalesMayBeThoseOfRowsOrOfTheWholeMatrix) {
   }
 }
 
-TEST(Fp8Blocks, BlocksOfCompressedTensorsAreThoseOfOthers) {
+TEST(ScaledWeights, BlocksOfCompressedTensorsAreThoseOfOthers) {
   const json block = {
       {"num_bits", 8}, {"type", "float"}, {"strategy", "block"}, {"block_structure", {5, 3}}};
   const TemporaryDirectory theirs;
@@ -223,61 +284,106 @@ TEST(Fp8Blocks, BlocksOfCompressedTensorsAreThoseOfOthers) {
   EXPECT_EQ(*read_tensor(*compressed->weights, kWeight), *read_tensor(*plain->weights, kWeight));
 }
 
-TEST(Fp8Blocks, RefusesScalesOfAnotherShape) {
-  json config = fp8_config();
-  config["quantization_config"].erase("weight_block_size");
+TEST(ScaledWeights, RefusesOtherTensorsInFp8) {
   const TemporaryDirectory directory;
-  EXPECT_FAILS(open(directory, config, fp8_tensors()), Code::kInvalidArgument, "BAD_TENSOR_SHAPE",
-               "needs one scale, or one for each of its 12 rows");
-  const TemporaryDirectory other;
   std::vector<TensorSpec> tensors = fp8_tensors();
-  tensors.push_back({"model.layers.0.mlp.gate_proj.weight_scale", DType::kF32, {1}});
-  EXPECT_FAILS(open(other, fp8_config(), tensors), Code::kInvalidArgument, "BAD_TENSOR_SHAPE",
-               "besides");
+  for (TensorSpec& tensor : tensors) {
+    if (tensor.name == "model.norm.weight") {
+      tensor.dtype = DType::kF8E4M3;
+    }
+  }
+  EXPECT_FAILS(open(directory, fp8_config(), tensors), Code::kInvalidArgument, "BAD_TENSOR_DTYPE",
+               "model.norm.weight");
 }
 
-TEST(Fp8Blocks, RefusesWhatOtherCompressedTensorsHold) {
-  const auto fails = [&](const json& config, const char* named) {
-    EXPECT_FAILS(testing::parse_config(config), Code::kInvalidArgument, "BAD_CONFIG", named);
+constexpr const char* kModule = "model.layers.0.mlp.down_proj";  // [8, 32]
+
+/// The small model with inner size 32 and one matrix in packed codes of the given parts.
+Result<ModelFiles> open_packed(const TemporaryDirectory& directory, const json& group,
+                               const std::vector<TensorSpec>& parts) {
+  json config = small_config();
+  config["intermediate_size"] = 32;
+  config["quantization_config"] = {{"quant_method", "compressed-tensors"},
+                                   {"config_groups", {{"group_0", group}}}};
+  std::vector<TensorSpec> tensors = small_tensors();
+  for (TensorSpec& tensor : tensors) {
+    std::replace(tensor.shape.begin(), tensor.shape.end(), int64_t{12}, int64_t{32});
+  }
+  std::erase_if(tensors, [](const TensorSpec& tensor) {
+    return tensor.name == std::string(kModule) + ".weight";
+  });
+  for (const TensorSpec& part : parts) {
+    tensors.push_back({kModule + part.name, part.dtype, part.shape});
+  }
+  return open(directory, config, tensors);
+}
+
+const json kInt4 = {{"format", "pack-quantized"},
+                    {"weights", {{"num_bits", 4}, {"type", "int"}, {"group_size", 16}}}};
+const json kNvfp4 = {{"format", "nvfp4-pack-quantized"},
+                     {"weights", {{"num_bits", 4}, {"strategy", "tensor_group"}}}};
+const json kMxfp4 = {{"format", "mxfp4-pack-quantized"}, {"weights", {{"num_bits", 4}}}};
+
+TEST(ScaledWeights, FindsPackedCodes) {
+  const struct {
+    const json& group;
+    Format format;
+    std::vector<TensorSpec> parts;
+  } rows[] = {
+      {kInt4,
+       Format::kInt4,
+       {{".weight_packed", DType::kI32, {8, 4}}, {".weight_scale", DType::kBf16, {8, 2}}}},
+      {kNvfp4,
+       Format::kNvfp4,
+       {{".weight_packed", DType::kU8, {8, 16}},
+        {".weight_scale", DType::kF8E4M3, {8, 2}},
+        {".weight_global_scale", DType::kF32, {1}},
+        {".input_global_scale", DType::kF32, {1}}}},
+      {kMxfp4,
+       Format::kMxfp4,
+       {{".weight_packed", DType::kU8, {8, 16}}, {".weight_scale", DType::kU8, {8, 1}}}},
   };
-  const json channel = {{"num_bits", 8}, {"type", "float"}, {"strategy", "channel"}};
-  json weights = channel;
-  weights["num_bits"] = 4;
-  fails(compressed_config(weights), "config_groups.group_0.weights.num_bits");
-  weights = channel;
-  weights["strategy"] = "group";
-  fails(compressed_config(weights), "config_groups.group_0.weights.strategy");
-  json config = compressed_config(channel);
-  config["quantization_config"]["config_groups"] = json::object();
-  fails(config, "quantization_config.config_groups");
-  config = compressed_config(channel);
-  config["quantization_config"]["kv_cache_scheme"] = channel;
-  fails(config, "quantization_config.kv_cache_scheme");
-  config = compressed_config(channel);
-  config["quantization_config"]["config_groups"]["group_1"]["weights"] = {
-      {"num_bits", 8}, {"type", "float"}, {"strategy", "block"}, {"block_structure", {5, 3}}};
-  fails(config, "all groups must have blocks of one size");
-  config = compressed_config(channel);
-  config["quantization_config"]["format"] = "int-quantized";
-  EXPECT_FAILS(testing::parse_config(config), Code::kInvalidArgument, "ALREADY_QUANTIZED",
-               "float-quantized");
+  for (const auto& row : rows) {
+    const TemporaryDirectory directory;
+    const auto files = open_packed(directory, row.group, row.parts);
+    ASSERT_OK(files);
+    const std::string name = std::string(kModule) + ".weight";
+    ASSERT_NE(files->weights->find(name), nullptr);
+    EXPECT_EQ(*files->weights->find(name), (TensorSpec{name, DType::kBf16, {8, 32}}));
+    ASSERT_NE(files->weights->decoder_of(name), nullptr);
+    EXPECT_EQ(files->weights->decoder_of(name)->four_bit_format(), row.format);
+    EXPECT_TRUE(files->extra_tensors.empty());
+  }
 }
 
-TEST(Fp8Blocks, RefusesConfigsOfOtherForms) {
-  const TemporaryDirectory directory;
-  const auto fails = [&](const char* key, const json& value, const char* named) {
-    json config = fp8_config();
-    config["quantization_config"][key] = value;
-    EXPECT_FAILS(testing::parse_config(config), Code::kInvalidArgument, "BAD_CONFIG", named);
+TEST(ScaledWeights, RefusesPackedCodesBesideTheirRules) {
+  const auto fails = [](const json& group, const std::vector<TensorSpec>& parts, const char* reason,
+                        const char* words) {
+    const TemporaryDirectory directory;
+    EXPECT_FAILS(open_packed(directory, group, parts), Code::kInvalidArgument, reason, words);
   };
-  fails("fmt", "e5m2", "quantization_config.fmt");
-  fails("weight_block_size", {128}, "quantization_config.weight_block_size");
-  fails("weight_block_size", {128, 0}, "quantization_config.weight_block_size");
-  fails("weight_block_size", {128, "128"}, "quantization_config.weight_block_size");
-  fails("weight_block_size", {128, 128, 128}, "quantization_config.weight_block_size");
+  const TensorSpec codes{".weight_packed", DType::kI32, {8, 4}};
+  const TensorSpec scales{".weight_scale", DType::kBf16, {8, 2}};
+  fails(kInt4, {codes}, "MISSING_SCALES", "down_proj.weight_scale are not there");
+  fails(kInt4, {scales}, "MISSING_SCALES", "down_proj.weight, and that is not there");
+  fails(kInt4, {codes, {".weight_scale", DType::kBf16, {8, 4}}}, "BAD_TENSOR_SHAPE",
+        "need BF16 [8, 2]");
+  fails(kInt4, {codes, {".weight_scale", DType::kF8E4M3, {8, 2}}}, "BAD_TENSOR_DTYPE", "int4");
+  fails(kInt4, {{".weight_packed", DType::kI8, {8, 4}}, scales}, "BAD_TENSOR_DTYPE", "I8");
+  fails(kInt4, {codes, scales, {".weight_zero_point", DType::kI32, {1, 2}}}, "BAD_CHECKPOINT",
+        "zero points");
+  fails(kInt4, {codes, scales, {".weight_g_idx", DType::kI32, {32}}}, "BAD_CHECKPOINT",
+        "weight_g_idx");
+  fails(kInt4, {codes, scales, {".weight_shape", DType::kF32, {2}}}, "BAD_TENSOR_SHAPE",
+        "2 of I32");
+  fails(kInt4, {codes, scales, {".weight_scale_inv", DType::kF32, {1}}}, "MISSING_SCALES",
+        "weight_scale_inv");
+  fails(kInt4, {codes, scales, {".weight_global_scale", DType::kF32, {1}}}, "BAD_TENSOR_DTYPE",
+        "global scale");
+  fails(kMxfp4, {codes, scales}, "BAD_TENSOR_SHAPE", "speaks of no weights in int4");
 }
 
-TEST(Fp8Blocks, TheKeyIsLeftOutOfAConfigThatIsWrittenAnew) {
+TEST(StoredForm, TheKeyIsLeftOutOfAConfigThatIsWrittenAnew) {
   const auto text = without_source_quantization(fp8_config().dump());
   ASSERT_OK(text);
   EXPECT_EQ(json::parse(*text), small_config());
