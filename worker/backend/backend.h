@@ -142,6 +142,13 @@ struct Divergence {
       false;  // whether both have their largest logit (the first of several) in one place
 };
 
+/// Two models on the same tokens: an element for every position that predicts a token, in order.
+struct ComparedPredictions {
+  std::vector<double> source_losses;  // as next_token_losses gives them, nats
+  std::vector<double> other_losses;
+  std::vector<Divergence> divergences;
+};
+
 /// Rows of a weight [n, K] that GPTQ makes codes of.
 struct RowsToSolve {
   Tensor w;       // F32 [n, K], rotated
@@ -254,10 +261,11 @@ class Backend {
   virtual Result<std::vector<double>> next_token_losses(const Tensor& x, const Tensor& head,
                                                         std::span<const int32_t> ids,
                                                         int64_t seq_len, double soft_cap) = 0;
-  /// Of every row of `other`, compared with the same row of `source`: both have T rows and one
-  /// vocabulary. Waits.
-  virtual Result<std::vector<Divergence>> divergences(const Logits& source,
-                                                      const Logits& other) = 0;
+  /// `other` beside `source` on one micro-batch: both have its rows and one vocabulary. Each head
+  /// is multiplied with once. Waits.
+  virtual Result<ComparedPredictions> compare_predictions(const Logits& source, const Logits& other,
+                                                          std::span<const int32_t> ids,
+                                                          int64_t seq_len) = 0;
 
   // --- the input of a quantized linear ---
   /// out = x R, R the normalized Sylvester Hadamard of `block` on every block of columns. out may

@@ -105,28 +105,32 @@ Result<FinishedModel> run_layers(Backend& backend, const RunnableCheckpoint& che
 }
 
 /// Added up by micro-batches, as the pipeline does it.
-Result<EvalResult> losses_of(FinishedModel& model, int64_t sequences) {
-  Loss sum;
-  std::vector<double> losses;
-  for (const Batch& batch : model.batches) {
-    ROTOR_ASSIGN_OR_RETURN(const std::vector<double> part,
-                           model.decoder.losses(model.ends, batch.shape, batch.ids, batch.x));
-    Loss of_batch;
-    of_batch.add(part);
-    sum.sum += of_batch.sum;
-    sum.tokens += of_batch.tokens;
-    losses.insert(losses.end(), part.begin(), part.end());
+class LossSum {
+ public:
+  void add(const std::vector<double>& of_batch) {
+    Loss part;
+    part.add(of_batch);
+    sum_.sum += part.sum;
+    sum_.tokens += part.tokens;
+    losses_.insert(losses_.end(), of_batch.begin(), of_batch.end());
   }
-  EvalResult result = finish_loss(sum, sequences);
-  if (!std::isfinite(result.perplexity)) {
-    return data_loss(
-               "the perplexity is no number: the final norm or the output head holds NaN, or "
-               "logits overflow; see `rotor verify` for tensors that are not finite")
-        .with_reason("NON_FINITE_PERPLEXITY");
+
+  Result<EvalResult> finish(int64_t sequences) {
+    EvalResult result = finish_loss(sum_, sequences);
+    if (!std::isfinite(result.perplexity)) {
+      return data_loss(
+                 "the perplexity is no number: the final norm or the output head holds NaN, or "
+                 "logits overflow; see `rotor verify` for tensors that are not finite")
+          .with_reason("NON_FINITE_PERPLEXITY");
+    }
+    result.losses = std::move(losses_);
+    return result;
   }
-  result.losses = std::move(losses);
-  return result;
-}
+
+ private:
+  Loss sum_;
+  std::vector<double> losses_;
+};
 
 Status check_vocabularies(const RunnableCheckpoint& source, const std::string& source_directory,
                           const RunnableCheckpoint& checkpoint, const std::string& directory) {
@@ -143,9 +147,11 @@ Status check_vocabularies(const RunnableCheckpoint& source, const std::string& s
       .with_detail("key", "vocab_size");
 }
 
-/// Of the positions that predict a token: all of a window but the last.
-Status add_divergences(Backend& backend, FinishedModel& before, FinishedModel& after,
-                       int64_t seq_len, Comparison* comparison) {
+Result<Comparison> compare_heads(Backend& backend, FinishedModel& before, FinishedModel& after,
+                                 const TokenWindows& windows) {
+  Comparison comparison;
+  LossSum of_source;
+  LossSum of_checkpoint;
   double kl = 0.0;
   int64_t same = 0;
   for (size_t i = 0; i < after.batches.size(); ++i) {
@@ -153,19 +159,23 @@ Status add_divergences(Backend& backend, FinishedModel& before, FinishedModel& a
                            before.decoder.logits(before.ends, before.batches[i].x));
     ROTOR_ASSIGN_OR_RETURN(const Logits other,
                            after.decoder.logits(after.ends, after.batches[i].x));
-    ROTOR_ASSIGN_OR_RETURN(const std::vector<Divergence> rows, backend.divergences(source, other));
-    for (size_t row = 0; row < rows.size(); ++row) {
-      if ((row + 1) % static_cast<size_t>(seq_len) != 0) {
-        kl += rows[row].kl;
-        same += rows[row].same_top ? 1 : 0;
-        comparison->kl_by_token.push_back(rows[row].kl);
-      }
+    ROTOR_ASSIGN_OR_RETURN(
+        const ComparedPredictions compared,
+        backend.compare_predictions(source, other, after.batches[i].ids, windows.seq_len));
+    of_source.add(compared.source_losses);
+    of_checkpoint.add(compared.other_losses);
+    for (const Divergence& of_token : compared.divergences) {
+      kl += of_token.kl;
+      same += of_token.same_top ? 1 : 0;
+      comparison.kl_by_token.push_back(of_token.kl);
     }
   }
-  const auto tokens = static_cast<double>(comparison->kl_by_token.size());
-  comparison->kl = kl / tokens;
-  comparison->same_top = static_cast<double>(same) / tokens;
-  return {};
+  ROTOR_ASSIGN_OR_RETURN(comparison.source, of_source.finish(windows.sequences()));
+  ROTOR_ASSIGN_OR_RETURN(comparison.result, of_checkpoint.finish(windows.sequences()));
+  const auto tokens = static_cast<double>(comparison.kl_by_token.size());
+  comparison.kl = kl / tokens;
+  comparison.same_top = static_cast<double>(same) / tokens;
+  return comparison;
 }
 
 }  // namespace
@@ -193,7 +203,13 @@ Result<EvalResult> evaluate(Backend& backend, const std::string& directory,
   const int64_t total = layers_of(checkpoint) + 1;
   Steps steps{progress, 0, total};
   ROTOR_ASSIGN_OR_RETURN(FinishedModel model, run_layers(backend, checkpoint, windows, steps));
-  ROTOR_ASSIGN_OR_RETURN(EvalResult result, losses_of(model, windows.sequences()));
+  LossSum losses;
+  for (const Batch& batch : model.batches) {
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<double> of_batch,
+                           model.decoder.losses(model.ends, batch.shape, batch.ids, batch.x));
+    losses.add(of_batch);
+  }
+  ROTOR_ASSIGN_OR_RETURN(EvalResult result, losses.finish(windows.sequences()));
   steps.next();
   return result;
 }
@@ -210,10 +226,7 @@ Result<Comparison> compare(Backend& backend, const std::string& directory,
   Steps steps{progress, 0, layers_of(of_source) + layers_of(checkpoint) + 1};
   ROTOR_ASSIGN_OR_RETURN(FinishedModel before, run_layers(backend, of_source, windows, steps));
   ROTOR_ASSIGN_OR_RETURN(FinishedModel after, run_layers(backend, checkpoint, windows, steps));
-  Comparison comparison;
-  ROTOR_ASSIGN_OR_RETURN(comparison.source, losses_of(before, windows.sequences()));
-  ROTOR_ASSIGN_OR_RETURN(comparison.result, losses_of(after, windows.sequences()));
-  ROTOR_RETURN_IF_ERROR(add_divergences(backend, before, after, windows.seq_len, &comparison));
+  ROTOR_ASSIGN_OR_RETURN(Comparison comparison, compare_heads(backend, before, after, windows));
   steps.next();
   return comparison;
 }

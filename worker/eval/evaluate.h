@@ -31,7 +31,7 @@ struct EvalResult {
   double perplexity = 0.0;  // exp of the mean next-token loss
   int64_t tokens = 0;       // predicted positions: (seq_len - 1) a window
   int64_t sequences = 0;
-  std::vector<double> losses;  // of each predicted position, nats; evaluate alone fills them in
+  std::vector<double> losses;  // of each predicted position, nats; not from finish_loss
 };
 
 /// A checkpoint beside its source. The Kullback-Leibler divergence of a token is taken from the

@@ -299,17 +299,23 @@ Result<std::vector<double>> CpuBackend::next_token_losses(const Tensor& x, const
                                 static_cast<float>(soft_cap), scratch_, *parallel_);
 }
 
-Result<std::vector<Divergence>> CpuBackend::divergences(const Logits& source, const Logits& other) {
+Result<ComparedPredictions> CpuBackend::compare_predictions(const Logits& source,
+                                                            const Logits& other,
+                                                            std::span<const int32_t> ids,
+                                                            int64_t seq_len) {
+  const auto tokens = static_cast<int64_t>(ids.size());
   const auto fits = [&](const Logits& logits) {
-    return is_f32(logits.x, source.x.rows(), logits.head.cols()) &&
-           is_wide_float(logits.head.dtype()) && logits.head.rows() == source.head.rows();
+    return is_f32(logits.x, tokens, logits.head.cols()) && is_wide_float(logits.head.dtype()) &&
+           logits.head.rows() == source.head.rows();
   };
-  ROTOR_RETURN_IF_ERROR(expect(fits(source) && fits(other), "divergences"));
+  ROTOR_RETURN_IF_ERROR(expect(fits(source) && fits(other) && seq_len > 0 && tokens % seq_len == 0,
+                               "compare_predictions"));
   const auto rows_of = [](const Logits& logits) {
     return cpu::LogitRows{logits.x.as<float>(), view(logits.head),
                           static_cast<float>(logits.soft_cap)};
   };
-  return cpu::divergences(rows_of(source), rows_of(other), source.x.rows(), scratch_, *parallel_);
+  return cpu::compare_predictions(rows_of(source), rows_of(other), ids, seq_len, scratch_,
+                                  *parallel_);
 }
 
 Status CpuBackend::rotate(const Tensor& x, int64_t block, const Tensor& out) {

@@ -63,7 +63,9 @@ class CpuBackend final : public Backend {
   Result<std::vector<double>> next_token_losses(const Tensor& x, const Tensor& head,
                                                 std::span<const int32_t> ids, int64_t seq_len,
                                                 double soft_cap) override;
-  Result<std::vector<Divergence>> divergences(const Logits& source, const Logits& other) override;
+  Result<ComparedPredictions> compare_predictions(const Logits& source, const Logits& other,
+                                                  std::span<const int32_t> ids,
+                                                  int64_t seq_len) override;
 
   Status rotate(const Tensor& x, int64_t block, const Tensor& out) override;
   Status quantize_activations(const Tensor& x, const ActivationQuant& quant,

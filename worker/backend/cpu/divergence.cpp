@@ -2,21 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "worker/backend/cpu/lanes.h"
+#include "worker/backend/cpu/tile_sum.h"
 
 namespace rotor::worker::cpu {
 namespace {
 
-constexpr int64_t kRowTile = 256;
-constexpr int64_t kVocabularyTile = 512;
-
 /// Of one row of one model over one tile of the vocabulary.
-struct Peak {
-  float max = -std::numeric_limits<float>::infinity();
-  int64_t at = 0;    // id of the largest logit, the first of several
-  double sum = 0.0;  // of e^(logit - max)
+struct Peak : TileSum {
+  int64_t at = 0;  // id of the largest logit, the first of several
 };
 
 /// Of both models.
@@ -26,10 +21,16 @@ struct Part {
   double weighted = 0.0;  // sum of e^(source - source.max) (source - other)
 };
 
+/// Logits of the next token.
+struct Targets {
+  float source = 0.0F;
+  float other = 0.0F;
+};
+
 /// Turns a row of logits into e^(logit - max).
 Peak peak_of(float* row, int64_t count, int64_t first_id) {
   const float* largest = std::max_element(row, row + count);
-  Peak peak{*largest, first_id + (largest - row), 0.0};
+  Peak peak{{*largest, 0.0}, first_id + (largest - row)};
   peak.sum = exp_and_sum(row, count, peak.max);
   return peak;
 }
@@ -56,34 +57,37 @@ void merge(Peak& whole, const Peak& part, double* whole_weighted, double part_we
   whole.max = max;
 }
 
-double log_sum(const Peak& peak) {
+double log_of(const Peak& peak) {
   return static_cast<double>(peak.max) + std::log(peak.sum);
 }
 
 /// KL = sum P (a - b) - log sum e^a + log sum e^b, a and b being the logits.
-Divergence divergence_of(const Part* begin, const Part* end) {
-  Part whole = *begin;
+Divergence divergence_of(std::span<const Part> parts) {
+  Part whole = parts.front();
   double unused = 0.0;
-  for (const Part* part = begin + 1; part != end; ++part) {
-    merge(whole.source, part->source, &whole.weighted, part->weighted);
-    merge(whole.other, part->other, &unused, 0.0);
+  for (const Part& part : parts.subspan(1)) {
+    merge(whole.source, part.source, &whole.weighted, part.weighted);
+    merge(whole.other, part.other, &unused, 0.0);
   }
-  return {whole.weighted / whole.source.sum - log_sum(whole.source) + log_sum(whole.other),
+  return {whole.weighted / whole.source.sum - log_of(whole.source) + log_of(whole.other),
           whole.source.at == whole.other.at};
 }
 
 }  // namespace
 
-std::vector<Divergence> divergences(const LogitRows& source, const LogitRows& other, int64_t rows,
-                                    ScratchPool& pool, Parallel& parallel) {
+ComparedPredictions compare_predictions(const LogitRows& source, const LogitRows& other,
+                                        std::span<const int32_t> ids, int64_t seq_len,
+                                        ScratchPool& pool, Parallel& parallel) {
+  const auto rows = std::ssize(ids);
   const int64_t vocabulary = source.head.rows;
   const int64_t vocabulary_tiles = tiles(vocabulary, kVocabularyTile);
   std::vector<Part> parts(static_cast<size_t>(rows * vocabulary_tiles));
-  parallel.for_each(tiles(rows, kRowTile) * vocabulary_tiles, [&](int64_t piece) {
+  std::vector<Targets> targets(ids.size());
+  parallel.for_each(tiles(rows, kLogitRowTile) * vocabulary_tiles, [&](int64_t piece) {
     const int64_t tile = piece % vocabulary_tiles;
     const int64_t first_id = tile * kVocabularyTile;
-    const int64_t first = piece / vocabulary_tiles * kRowTile;
-    const int64_t m = std::min(kRowTile, rows - first);
+    const int64_t first = piece / vocabulary_tiles * kLogitRowTile;
+    const int64_t m = std::min(kLogitRowTile, rows - first);
     const int64_t count = std::min(kVocabularyTile, vocabulary - first_id);
     ScratchPool::Block block(pool);
     const int64_t widening =
@@ -101,16 +105,31 @@ std::vector<Divergence> divergences(const LogitRows& source, const LogitRows& ot
     float* const a = logits_of(source, block.data());
     float* const b = logits_of(other, block.data() + m * count);
     for (int64_t r = 0; r < m; ++r) {
+      const int64_t next = predicted_id(ids, seq_len, first + r);
+      if (next >= first_id && next < first_id + count) {
+        const int64_t at = r * count + next - first_id;
+        targets[static_cast<size_t>(first + r)] = {a[at], b[at]};
+      }
       parts[static_cast<size_t>((first + r) * vocabulary_tiles + tile)] =
           part_of(a + r * count, b + r * count, difference, count, first_id);
     }
   });
 
-  std::vector<Divergence> all;
-  all.reserve(static_cast<size_t>(rows));
+  ComparedPredictions all;
   for (int64_t row = 0; row < rows; ++row) {
-    const Part* begin = parts.data() + row * vocabulary_tiles;
-    all.push_back(divergence_of(begin, begin + vocabulary_tiles));
+    if (predicted_id(ids, seq_len, row) < 0) {
+      continue;
+    }
+    const std::span<const Part> of_row(parts.data() + row * vocabulary_tiles,
+                                       static_cast<size_t>(vocabulary_tiles));
+    const Targets& next = targets[static_cast<size_t>(row)];
+    all.source_losses.push_back(
+        log_sum(of_row, [](const Part& part) -> const TileSum& { return part.source; }) -
+        static_cast<double>(next.source));
+    all.other_losses.push_back(
+        log_sum(of_row, [](const Part& part) -> const TileSum& { return part.other; }) -
+        static_cast<double>(next.other));
+    all.divergences.push_back(divergence_of(of_row));
   }
   return all;
 }

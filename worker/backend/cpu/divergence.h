@@ -1,12 +1,12 @@
-// How far two models' predictions are apart, by tiles of rows and of the vocabulary: neither's
-// logits ever exist as a whole.
+// The losses of two models and how far their predictions are apart, by tiles of rows and of the
+// vocabulary: neither's logits ever exist as a whole.
 //
 // Thread-safety: plain function on the caller's data. Cost: two sgemm tiles of scratch a thread and
 // 56 bytes a row and vocabulary tile.
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <span>
 
 #include "quant/base/parallel.h"
 #include "worker/backend/backend.h"
@@ -23,9 +23,11 @@ struct LogitRows {
   float soft_cap = 0.0F;
 };
 
-/// Of rows [0, rows) of two models with one vocabulary. Logits and exponentials in F32, sums across
-/// tiles in F64.
-std::vector<Divergence> divergences(const LogitRows& source, const LogitRows& other, int64_t rows,
-                                    ScratchPool& pool, Parallel& parallel);
+/// Of two models with one vocabulary, on the rows of x that have a next token in their sequence of
+/// `seq_len` rows, in row order. ids: one for each row, below the vocabulary. The losses are those
+/// of cross_entropy.h. Logits and exponentials in F32, sums across tiles in F64.
+ComparedPredictions compare_predictions(const LogitRows& source, const LogitRows& other,
+                                        std::span<const int32_t> ids, int64_t seq_len,
+                                        ScratchPool& pool, Parallel& parallel);
 
 }  // namespace rotor::worker::cpu

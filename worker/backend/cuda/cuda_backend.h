@@ -83,7 +83,9 @@ class CudaBackend final : public Backend {
   Result<std::vector<double>> next_token_losses(const Tensor& x, const Tensor& head,
                                                 std::span<const int32_t> ids, int64_t seq_len,
                                                 double soft_cap) override;
-  Result<std::vector<Divergence>> divergences(const Logits& source, const Logits& other) override;
+  Result<ComparedPredictions> compare_predictions(const Logits& source, const Logits& other,
+                                                  std::span<const int32_t> ids,
+                                                  int64_t seq_len) override;
 
   Status rotate(const Tensor& x, int64_t block, const Tensor& out) override;
   Status quantize_activations(const Tensor& x, const ActivationQuant& quant,
@@ -129,6 +131,8 @@ class CudaBackend final : public Backend {
   /// of `of` in BF16.
   Status make_logits(const Logits& of, const Tensor& head, int64_t begin, int64_t count,
                      const Tensor& out);
+  /// Those of the rows that predict a token: `next` is not negative. Waits.
+  Result<std::vector<double>> predicted(const Tensor& losses, std::span<const int32_t> next);
   /// A factor with its columns in order and its triangle still to be filled; kFailed where all are
   /// dead.
   struct OrderedFactor {

@@ -209,16 +209,21 @@ Result<std::vector<double>> CudaBackend::next_token_losses(const Tensor& x, cons
                                                  targets.as<int32_t>() + begin,
                                                  losses.as<float>() + begin, stream()));
   }
-  std::vector<float> host(static_cast<size_t>(tokens));
+  return predicted(losses, next);
+}
+
+Result<std::vector<double>> CudaBackend::predicted(const Tensor& losses,
+                                                   std::span<const int32_t> next) {
+  std::vector<float> host(next.size());
   ROTOR_RETURN_IF_ERROR(download(losses, host.data(), losses.bytes()));
-  std::vector<double> predicted;
-  predicted.reserve(host.size());
+  std::vector<double> all;
+  all.reserve(host.size());
   for (size_t t = 0; t < host.size(); ++t) {
     if (next[t] >= 0) {
-      predicted.push_back(double{host[t]});
+      all.push_back(double{host[t]});
     }
   }
-  return predicted;
+  return all;
 }
 
 Status CudaBackend::make_logits(const Logits& of, const Tensor& head, int64_t begin, int64_t count,
@@ -239,37 +244,55 @@ Status CudaBackend::make_logits(const Logits& of, const Tensor& head, int64_t be
                            : Status();
 }
 
-Result<std::vector<Divergence>> CudaBackend::divergences(const Logits& source,
-                                                         const Logits& other) {
-  const int64_t tokens = source.x.rows();
+Result<ComparedPredictions> CudaBackend::compare_predictions(const Logits& source,
+                                                             const Logits& other,
+                                                             std::span<const int32_t> ids,
+                                                             int64_t seq_len) {
+  const auto tokens = static_cast<int64_t>(ids.size());
   const int64_t vocabulary = source.head.rows();
-  ROTOR_RETURN_IF_ERROR(expect(other.x.rows() == tokens && other.head.rows() == vocabulary &&
+  ROTOR_RETURN_IF_ERROR(expect(source.x.rows() == tokens && other.x.rows() == tokens &&
+                                   other.head.rows() == vocabulary &&
                                    source.head.cols() == source.x.cols() &&
-                                   other.head.cols() == other.x.cols(),
-                               "divergences"));
+                                   other.head.cols() == other.x.cols() && seq_len > 0,
+                               "compare_predictions"));
+  const std::vector<int32_t> next = next_ids(ids, seq_len);
+  ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch targets,
+                         uploaded(std::span<const int32_t>(next), stream()));
   ROTOR_ASSIGN_OR_RETURN(const Tensor source_head, converted(source.head, DType::kBf16));
   ROTOR_ASSIGN_OR_RETURN(const Tensor other_head, converted(other.head, DType::kBf16));
   const int64_t rows = logit_rows(tokens, vocabulary);
   ROTOR_ASSIGN_OR_RETURN(const Tensor of_source, allocate(DType::kF32, rows, vocabulary));
   ROTOR_ASSIGN_OR_RETURN(const Tensor of_other, allocate(DType::kF32, rows, vocabulary));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor source_losses, allocate(DType::kF32, 1, tokens));
+  ROTOR_ASSIGN_OR_RETURN(const Tensor other_losses, allocate(DType::kF32, 1, tokens));
   ROTOR_ASSIGN_OR_RETURN(const Tensor kl, allocate(DType::kF32, 1, tokens));
   ROTOR_ASSIGN_OR_RETURN(const Tensor same_top, allocate(DType::kI32, 1, tokens));
   for (int64_t begin = 0; begin < tokens; begin += rows) {
     const int64_t count = std::min(rows, tokens - begin);
+    const int32_t* const predicted_ids = targets.as<int32_t>() + begin;
     ROTOR_RETURN_IF_ERROR(make_logits(source, source_head, begin, count, of_source));
+    ROTOR_RETURN_IF_ERROR(kernels::cross_entropy(of_source.data(), DType::kF32, count, vocabulary,
+                                                 predicted_ids, source_losses.as<float>() + begin,
+                                                 stream()));
     ROTOR_RETURN_IF_ERROR(make_logits(other, other_head, begin, count, of_other));
+    ROTOR_RETURN_IF_ERROR(kernels::cross_entropy(of_other.data(), DType::kF32, count, vocabulary,
+                                                 predicted_ids, other_losses.as<float>() + begin,
+                                                 stream()));
     ROTOR_RETURN_IF_ERROR(kernels::divergence(of_source.as<float>(), of_other.as<float>(), count,
                                               vocabulary, kl.as<float>() + begin,
                                               same_top.as<int32_t>() + begin, stream()));
   }
-  std::vector<float> host_kl(static_cast<size_t>(tokens));
-  std::vector<int32_t> host_top(host_kl.size());
+  ComparedPredictions all;
+  ROTOR_ASSIGN_OR_RETURN(all.source_losses, predicted(source_losses, next));
+  ROTOR_ASSIGN_OR_RETURN(all.other_losses, predicted(other_losses, next));
+  std::vector<float> host_kl(next.size());
+  std::vector<int32_t> host_top(next.size());
   ROTOR_RETURN_IF_ERROR(download(kl, host_kl.data(), kl.bytes()));
   ROTOR_RETURN_IF_ERROR(download(same_top, host_top.data(), same_top.bytes()));
-  std::vector<Divergence> all;
-  all.reserve(host_kl.size());
-  for (size_t t = 0; t < host_kl.size(); ++t) {
-    all.push_back({double{host_kl[t]}, host_top[t] == 1});
+  for (size_t t = 0; t < next.size(); ++t) {
+    if (next[t] >= 0) {
+      all.divergences.push_back({double{host_kl[t]}, host_top[t] == 1});
+    }
   }
   return all;
 }
