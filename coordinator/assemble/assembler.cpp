@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 #include <utility>
@@ -24,6 +25,7 @@ namespace rotor::coordinator {
 namespace {
 
 constexpr char kCardName[] = "README.md";
+constexpr char kPageName[] = "rotor_report.html";
 constexpr char kSourceCardName[] = "README-source.md";  // the source's card
 
 Status write_synced(FileSystem& fs, const std::string& path, const std::string& bytes) {
@@ -92,7 +94,7 @@ class Assembly {
     const PreparedJob& prepared = *input_.prepared;
     const std::vector<std::string>& copied = model.other_files.copied;
     const bool has_card = std::find(copied.begin(), copied.end(), kCardName) != copied.end();
-    std::set<std::string> written = {kReportName, kCardName};
+    std::set<std::string> written = {kReportName, kPageName, kCardName};
     if (has_card) {
       written.insert(kSourceCardName);
       ROTOR_RETURN_IF_ERROR(copy_file(fs_, join_path(model.directory, kCardName),
@@ -116,9 +118,11 @@ class Assembly {
     for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
       ROTOR_RETURN_IF_ERROR(fs_.sync_dir(join_path(partial_, *folder)));
     }
-    return write_synced(fs_, join_path(partial_, kReportName),
-                        report_file(input_.job, prepared, input_.layers,
-                                    {model.extra_tensors, model.other_files.left_behind}));
+    const auto report = report_file(input_.job, prepared, input_.layers,
+                                    {model.extra_tensors, model.other_files.left_behind});
+    ROTOR_RETURN_IF_ERROR(write_synced(fs_, join_path(partial_, kReportName), report_text(report)));
+    ROTOR_ASSIGN_OR_RETURN(const std::string page, report_html(input_.job, prepared, report));
+    return write_synced(fs_, join_path(partial_, kPageName), page);
   }
 
   /// The folders that a copied file lies in, outermost first.

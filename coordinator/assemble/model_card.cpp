@@ -37,7 +37,9 @@ std::string recipe(const JobRecord& job) {
   text += row("layout", cli_name(spec.layout()));
   text += row("calibration", std::to_string(spec.calibration().sequences()) + " windows of " +
                                  std::to_string(spec.calibration().seq_len()) + " tokens");
-  return text + "\nEvery setting, and the errors of every module: `rotor_report.json`.\n";
+  return text +
+         "\nEvery setting, and the errors of every module: `rotor_report.json`, and as a page "
+         "`rotor_report.html`.\n";
 }
 
 std::string errors(const PreparedJob& prepared, const std::vector<LayerRecord>& layers) {
@@ -92,19 +94,28 @@ std::string commands(const ServedCheckpoint& served) {
   return text.empty() ? text : "\n" + text;
 }
 
-}  // namespace
-
-std::string model_card(const JobRecord& job, const PreparedJob& prepared,
-                       const std::vector<LayerRecord>& layers, const std::string& source_card) {
-  std::string name = job.spec.model();
+/// The last part of the model's path.
+std::string model_name(const v1::JobSpec& spec) {
+  std::string name = spec.model();
   while (name.size() > 1 && name.back() == '/') {
     name.pop_back();
   }
-  name = name.substr(name.rfind('/') + 1);
+  return name.substr(name.rfind('/') + 1);
+}
+
+}  // namespace
+
+std::string checkpoint_title(const v1::JobSpec& spec) {
+  return model_name(spec) + ", " + cli_name(spec.format());
+}
+
+std::string model_card(const JobRecord& job, const PreparedJob& prepared,
+                       const std::vector<LayerRecord>& layers, const std::string& source_card) {
+  const std::string name = model_name(job.spec);
   const std::string format = cli_name(job.spec.format());
   std::string text =
       "---\nbase_model_relation: quantized\ntags:\n- rotor\n- " + format + "\n- " +
-      cli_name(job.spec.layout()) + "\n---\n\n# " + name + ", " + format +
+      cli_name(job.spec.layout()) + "\n---\n\n# " + checkpoint_title(job.spec) +
       "\n\nThe linear layers of " + name + " in 4 bits, by Rotor (algorithm version " +
       std::to_string(job.algorithm_version) + "). " +
       (source_card.empty()

@@ -11,6 +11,9 @@
 
 namespace rotor::coordinator {
 
+/// "llama-70b, nvfp4".
+std::string checkpoint_title(const v1::JobSpec& spec);
+
 /// Markdown. Nothing in it depends on time, host, or where the files lay: the model is named by the
 /// last part of its path. `source_card`: the name under which the source's README.md is kept; empty
 /// where it has none.

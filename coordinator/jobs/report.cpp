@@ -1,7 +1,7 @@
 #include "coordinator/jobs/report.h"
 
 #include <algorithm>
-#include <map>
+#include <set>
 
 namespace rotor::coordinator {
 namespace {
@@ -56,6 +56,12 @@ v1::Report build_report(const JobRecord& record, const std::vector<LayerRecord>&
   report.set_computed_layers(record.computed_layers);
   report.set_seconds(static_cast<double>(running_us(leases, now_us)) * kMicro);
   report.set_fallbacks(record.fallbacks);
+  std::set<std::string> workers;
+  for (const LeaseRecord& lease : leases) {
+    if (workers.insert(lease.worker).second) {
+      report.add_workers(lease.worker);
+    }
+  }
   if (record.perplexity) {
     report.set_perplexity(*record.perplexity);
     report.set_perplexity_tokens(record.perplexity_tokens);

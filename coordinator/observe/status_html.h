@@ -24,9 +24,6 @@ struct StatusView {
   int64_t now_seconds = 0;  // since the epoch
 };
 
-/// `text` where HTML expects text or a quoted attribute.
-std::string html_escaped(const std::string& text);
-
 std::string status_html(const StatusView& view);
 
 }  // namespace rotor::coordinator

@@ -69,6 +69,7 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   add_job_actions(set);
   add_watch(set);
   add_report(set);
+  add_compare(set);
   add_workers(set);
   add_eval(set);
   add_verify(set);

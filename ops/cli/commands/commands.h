@@ -44,6 +44,7 @@ void add_jobs(CommandSet& set);
 void add_job_actions(CommandSet& set);
 void add_watch(CommandSet& set);
 void add_report(CommandSet& set);
+void add_compare(CommandSet& set);
 void add_workers(CommandSet& set);
 void add_eval(CommandSet& set);
 void add_verify(CommandSet& set);
