@@ -72,8 +72,8 @@ void add_workers(Core& core, std::vector<prometheus::MetricFamily>* families) {
                  group.lease_seconds());
     }
     for (const v1::RankState& rank : group.rank_states()) {
-      if (rank.memory_bytes() == 0) {
-        continue;  // not heard of yet: no figure is better than one of nothing
+      if (!rank.has_memory_bytes()) {
+        continue;  // not heard of yet
       }
       const Labels of_rank = {
           {"group", id}, {"rank", std::to_string(rank.rank())}, {"host", rank.host()}};

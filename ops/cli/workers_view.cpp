@@ -4,12 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "ops/cli/report_table.h"
+#include "proto/json.h"
 #include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string ago(double seconds) {
   return format_duration(seconds) + " ago";
@@ -24,25 +23,6 @@ std::string layers_text(const v1::WorkerGroup& group) {
 std::string state_text(const v1::WorkerGroup& group) {
   const std::string doing = group.job().empty() ? "idle" : group.doing();
   return group.draining() ? doing + ", draining" : doing;
-}
-
-/// A rank says nothing of itself before its first heartbeat.
-bool heard_of(const v1::RankState& rank) {
-  return rank.memory_bytes() > 0;
-}
-
-Json rank_json(const v1::RankState& rank) {
-  Json json = {{"rank", rank.rank()},
-               {"host", rank.host()},
-               {"process", rank.process()},
-               {"silent_seconds", rank.silent_seconds()},
-               {"straggler", rank.straggler()}};
-  if (heard_of(rank)) {
-    json["memory_bytes"] = rank.memory_bytes();
-    json["cpu_cores"] = rank.cpu_cores();
-    json["wait_share"] = rank.wait_share();
-  }
-  return json;
 }
 
 Json group_json(const v1::WorkerGroup& group) {
@@ -65,7 +45,7 @@ Json group_json(const v1::WorkerGroup& group) {
   }
   json["rank_states"] = Json::array();
   for (const v1::RankState& rank : group.rank_states()) {
-    json["rank_states"].push_back(rank_json(rank));
+    json["rank_states"].push_back(message_json(rank));
   }
   return json;
 }
@@ -92,7 +72,7 @@ std::string workers_text(const v1::ListWorkersResponse& workers) {
                       ago(group.heard_seconds()), group.job(), layers_text(group),
                       group.job().empty() ? "" : ago(group.lease_seconds()), state_text(group)});
     for (const v1::RankState& rank : group.rank_states()) {
-      const bool heard = heard_of(rank);
+      const bool heard = rank.has_memory_bytes();
       ranks.push_back(
           {std::to_string(group.id()), std::to_string(rank.rank()), rank.host(),
            std::to_string(rank.process()), heard ? format_bytes(rank.memory_bytes()) : "-",

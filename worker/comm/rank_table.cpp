@@ -27,6 +27,7 @@ RankTable::RankTable(std::vector<RankIdentity> ranks, std::vector<int> watched, 
 
 void RankTable::heard(int rank, const RankBeat& beat) {
   const auto index = static_cast<size_t>(rank);
+  ranks_[index].heard = true;
   ranks_[index].beat = beat;
   ranks_[index].silent = Seconds(0);
   if (beat.leaving) {

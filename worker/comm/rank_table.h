@@ -31,6 +31,7 @@ struct RankIdentity {
 
 struct RankStatus {
   RankIdentity identity;
+  bool heard = false;
   RankBeat beat;  // the last one
   Seconds silent{0};
   double wait_share = 0;   // of the last whole window, spent waiting for others

@@ -82,9 +82,11 @@ std::vector<v1::RankState> to_states(const std::vector<RankStatus>& ranks) {
     state.set_rank(static_cast<int>(states.size()));
     state.set_host(rank.identity.host);
     state.set_process(rank.identity.process);
-    state.set_memory_bytes(rank.beat.memory_bytes);
-    state.set_cpu_cores(rank.beat.cpu_cores);
-    state.set_wait_share(rank.wait_share);
+    if (rank.heard) {
+      state.set_memory_bytes(rank.beat.memory_bytes);
+      state.set_cpu_cores(rank.beat.cpu_cores);
+      state.set_wait_share(rank.wait_share);
+    }
     state.set_silent_seconds(rank.silent.count());
     state.set_straggler(rank.straggler);
     states.push_back(std::move(state));

@@ -68,14 +68,15 @@ TEST_F(LookTest, ShowsJobsLeasesAndDisks) {
 
 TEST_F(LookTest, SaysNothingOfARankThatHasNotBeenHeardOf) {
   testing::CoreWorker worker(core_.get(), "g");
-  const auto with_memory = [&](int64_t bytes) {
-    v1::Heartbeat heartbeat;
-    heartbeat.add_ranks()->set_memory_bytes(bytes);
+  v1::Heartbeat heartbeat;
+  v1::RankState* rank = heartbeat.add_ranks();
+  const auto look = [&] {
     core_->heartbeat(worker.group(), heartbeat);
     return text(CoreLook(fs_, *core_, demo_.options()).Collect());
   };
-  EXPECT_EQ(with_memory(0).find("rank=\"0\""), std::string::npos);
-  EXPECT_NE(with_memory(77).find("rank=\"0\""), std::string::npos);
+  EXPECT_EQ(look().find("rank=\"0\""), std::string::npos);
+  rank->set_memory_bytes(77);
+  EXPECT_NE(look().find("rank=\"0\""), std::string::npos);
 }
 
 }  // namespace

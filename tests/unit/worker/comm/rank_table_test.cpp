@@ -27,6 +27,8 @@ TEST(RankTable, Faults38_ARankThatFallsSilentIsNamed) {
   }
   table.heard(1, {});
   table.pass(kSecond);
+  EXPECT_TRUE(table.ranks()[1].heard);
+  EXPECT_FALSE(table.ranks()[2].heard);
   EXPECT_EQ(table.lost(), 2);
   EXPECT_EQ(table.ranks()[2].identity.host, "b");
   EXPECT_EQ(table.ranks()[2].silent, Seconds(20));

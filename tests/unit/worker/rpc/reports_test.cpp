@@ -45,5 +45,21 @@ TEST(Reports, CarryEveryValue) {
   EXPECT_EQ(report.fallbacks(0).detail(), "to 0.02");
 }
 
+TEST(Reports, SayOfARankThatWasNotHeardWhoItIsAlone) {
+  RankStatus heard;
+  heard.identity.host = "a";
+  heard.heard = true;
+  heard.beat.memory_bytes = 77;
+  RankStatus silent;
+  silent.identity.host = "b";
+  const std::vector<v1::RankState> states = to_states({heard, silent});
+  EXPECT_EQ(states[0].memory_bytes(), 77);
+  EXPECT_TRUE(states[0].has_wait_share());
+  EXPECT_EQ(states[1].host(), "b");
+  EXPECT_EQ(states[1].rank(), 1);
+  EXPECT_FALSE(states[1].has_memory_bytes() || states[1].has_cpu_cores() ||
+               states[1].has_wait_share());
+}
+
 }  // namespace
 }  // namespace rotor::worker
