@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "coordinator/jobs/output_path.h"
 #include "coordinator/staging/owned_directory.h"
 #include "model/model_files.h"
+#include "proto/pages/report_page.h"
 #include "proto/pause_reasons.h"
 #include "quant/base/parallel.h"
 #include "quant/checkpoint/inspect.h"
@@ -112,17 +112,17 @@ class Assembly {
             copy_file(fs_, join_path(model.directory, name), join_path(partial_, name)));
       }
     }
-    ROTOR_RETURN_IF_ERROR(write_synced(
-        fs_, join_path(partial_, kCardName),
-        model_card(input_.job, prepared, input_.layers, has_card ? kSourceCardName : "")));
+    const ReportFacts facts = checkpoint_facts(input_.job, prepared, input_.layers);
+    ROTOR_RETURN_IF_ERROR(
+        write_synced(fs_, join_path(partial_, kCardName),
+                     model_card(input_.job, prepared, facts, has_card ? kSourceCardName : "")));
     for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
       ROTOR_RETURN_IF_ERROR(fs_.sync_dir(join_path(partial_, *folder)));
     }
-    const auto report = report_file(input_.job, prepared, input_.layers,
-                                    {model.extra_tensors, model.other_files.left_behind});
-    ROTOR_RETURN_IF_ERROR(write_synced(fs_, join_path(partial_, kReportName), report_text(report)));
-    ROTOR_ASSIGN_OR_RETURN(const std::string page, report_html(input_.job, prepared, report));
-    return write_synced(fs_, join_path(partial_, kPageName), page);
+    ROTOR_RETURN_IF_ERROR(write_synced(
+        fs_, join_path(partial_, kReportName),
+        report_file(input_.job, facts, {model.extra_tensors, model.other_files.left_behind})));
+    return write_synced(fs_, join_path(partial_, kPageName), report_page(facts));
   }
 
   /// The folders that a copied file lies in, outermost first.

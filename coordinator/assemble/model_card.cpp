@@ -42,40 +42,22 @@ std::string recipe(const JobRecord& job) {
          "`rotor_report.html`.\n";
 }
 
-std::string errors(const PreparedJob& prepared, const std::vector<LayerRecord>& layers) {
-  NameSet quantized;
-  for (const QuantizedModule& module : prepared.info.modules) {
-    quantized.insert(module.name);
-  }
-  double sum = 0.0;
-  double rtn_sum = 0.0;
-  int64_t count = 0;
-  int64_t fallbacks = 0;
-  const v1::ModuleReport* worst = nullptr;
-  for (const LayerRecord& layer : layers) {
-    for (const v1::ModuleReport& module : layer.report.modules()) {
-      if (!quantized.contains(module.name())) {
-        continue;
-      }
-      sum += module.relative_error();
-      rtn_sum += module.rtn_relative_error();
-      fallbacks += module.fallbacks().empty() ? 0 : 1;
-      ++count;
-      if (worst == nullptr || module.relative_error() > worst->relative_error()) {
-        worst = &module;
-      }
-    }
-  }
-  if (worst == nullptr) {
+std::string errors(const ReportFacts& facts) {
+  if (facts.modules.empty()) {
     return "";
   }
-  const auto modules = static_cast<double>(count);
-  return "\n## Errors\n\n| | |\n|---|---|\n" + row("quantized modules", std::to_string(count)) +
-         row("mean relative error of a module's output", format_number("%.3e", sum / modules)) +
-         row("the same, rounded to nearest", format_number("%.3e", rtn_sum / modules)) +
+  const MeanErrors mean = mean_errors(facts);
+  const auto worst = std::max_element(facts.modules.begin(), facts.modules.end(),
+                                      [](const v1::ModuleReport& a, const v1::ModuleReport& b) {
+                                        return a.relative_error() < b.relative_error();
+                                      });
+  return "\n## Errors\n\n| | |\n|---|---|\n" +
+         row("quantized modules", std::to_string(facts.modules.size())) +
+         row("mean relative error of a module's output", format_number("%.3e", mean.error)) +
+         row("the same, rounded to nearest", format_number("%.3e", mean.rtn_error)) +
          row("worst module",
              "`" + worst->name() + "`, " + format_number("%.3e", worst->relative_error())) +
-         row("modules that fell back", std::to_string(fallbacks));
+         row("modules that fell back", std::to_string(mean.fallbacks));
 }
 
 /// One command for each engine that has one.
@@ -94,45 +76,31 @@ std::string commands(const ServedCheckpoint& served) {
   return text.empty() ? text : "\n" + text;
 }
 
-/// The last part of the model's path.
-std::string model_name(const v1::JobSpec& spec) {
-  std::string name = spec.model();
-  while (name.size() > 1 && name.back() == '/') {
-    name.pop_back();
-  }
-  return name.substr(name.rfind('/') + 1);
-}
-
 }  // namespace
 
-std::string checkpoint_title(const v1::JobSpec& spec) {
-  return model_name(spec) + ", " + cli_name(spec.format());
-}
-
-std::string model_card(const JobRecord& job, const PreparedJob& prepared,
-                       const std::vector<LayerRecord>& layers, const std::string& source_card) {
+std::string model_card(const JobRecord& job, const PreparedJob& prepared, const ReportFacts& facts,
+                       const std::string& source_card) {
   const std::string name = model_name(job.spec);
   const std::string format = cli_name(job.spec.format());
   std::string text =
       "---\nbase_model_relation: quantized\ntags:\n- rotor\n- " + format + "\n- " +
-      cli_name(job.spec.layout()) + "\n---\n\n# " + checkpoint_title(job.spec) +
-      "\n\nThe linear layers of " + name + " in 4 bits, by Rotor (algorithm version " +
-      std::to_string(job.algorithm_version) + "). " +
+      cli_name(job.spec.layout()) + "\n---\n\n# " + facts.name + "\n\nThe linear layers of " +
+      name + " in 4 bits, by Rotor (algorithm version " + std::to_string(job.algorithm_version) +
+      "). " +
       (source_card.empty()
            ? "The source has no card of its own."
            : "The source's own card is [" + source_card + "](" + source_card + ").") +
-      "\n\n" + recipe(job) + errors(prepared, layers);
-  if (job.perplexity) {
-    text += "\n## Perplexity\n\n" + format_number("%.4f", *job.perplexity) + " over " +
-            std::to_string(job.perplexity_tokens) + " predicted tokens, windows of " +
+      "\n\n" + recipe(job) + errors(facts);
+  if (facts.perplexity) {
+    text += "\n## Perplexity\n\n" + format_number("%.4f", *facts.perplexity) + " over " +
+            std::to_string(facts.perplexity_tokens) + " predicted tokens, windows of " +
             std::to_string(job.spec.evaluation().seq_len()) + " tokens.\n";
   }
-  const ServedCheckpoint served = served_checkpoint(prepared.plan);
   text += "\n## Engines\n\n";
-  for (const std::string& line : serving_lines(served)) {
+  for (const std::string& line : facts.serving_modes) {
     text += "- " + line + "\n";
   }
-  return text + commands(served);
+  return text + commands(served_checkpoint(prepared.plan));
 }
 
 }  // namespace rotor::coordinator

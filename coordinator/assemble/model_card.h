@@ -4,20 +4,15 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
-#include "coordinator/jobs/prepared_job.h"
-#include "coordinator/store/records.h"
+#include "coordinator/assemble/checkpoint_facts.h"
 
 namespace rotor::coordinator {
-
-/// "llama-70b, nvfp4".
-std::string checkpoint_title(const v1::JobSpec& spec);
 
 /// Markdown. Nothing in it depends on time, host, or where the files lay: the model is named by the
 /// last part of its path. `source_card`: the name under which the source's README.md is kept; empty
 /// where it has none.
-std::string model_card(const JobRecord& job, const PreparedJob& prepared,
-                       const std::vector<LayerRecord>& layers, const std::string& source_card);
+std::string model_card(const JobRecord& job, const PreparedJob& prepared, const ReportFacts& facts,
+                       const std::string& source_card);
 
 }  // namespace rotor::coordinator

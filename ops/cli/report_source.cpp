@@ -5,6 +5,7 @@
 
 #include "ops/cli/client.h"
 #include "ops/cli/exit_code.h"
+#include "quant/checkpoint/checkpoint_reader.h"
 #include "quant/checkpoint/inspect.h"
 
 namespace rotor::cli {
@@ -32,8 +33,12 @@ bool is_directory(const std::string& what) {
 }
 
 Result<ReportFacts> facts_of_checkpoint(const std::string& directory) {
-  ROTOR_ASSIGN_OR_RETURN(const InspectReport inspected,
-                         inspect_checkpoint(posix_file_system(), directory));
+  ROTOR_ASSIGN_OR_RETURN(const auto checkpoint,
+                         CheckpointReader::open(posix_file_system(), directory));
+  int64_t bytes = 0;
+  for (const TensorSpec& tensor : checkpoint->tensors()) {
+    bytes += tensor.byte_size();
+  }
   const std::string path = join_path(directory, kReportName);
   ROTOR_ASSIGN_OR_RETURN(const bool there, path_exists(posix_file_system(), path));
   if (!there) {
@@ -44,7 +49,7 @@ Result<ReportFacts> facts_of_checkpoint(const std::string& directory) {
   ROTOR_ASSIGN_OR_RETURN(const Json file, read_json(path, "BAD_REPORT"));
   const std::filesystem::path last = std::filesystem::absolute(directory).lexically_normal();
   return report_facts((last.has_filename() ? last : last.parent_path()).filename().string(), file,
-                      inspected.data_bytes);
+                      bytes);
 }
 
 Result<ReportFacts> facts_of(const std::string& what, const ServiceOptions& service) {

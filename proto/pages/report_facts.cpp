@@ -15,17 +15,6 @@ Status bad_report(const std::string& key, const std::string& what) {
       .with_reason("BAD_REPORT");
 }
 
-std::string setting_text(const Json& value) {
-  return value.is_string() ? value.get<std::string>()
-                           : value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-void add_settings(const Json& options, ReportFacts* facts) {
-  for (const auto& [key, value] : options.items()) {
-    facts->settings.emplace_back(key, setting_text(value));
-  }
-}
-
 std::optional<double> number_of(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number() ? std::optional(found->get<double>())
@@ -33,6 +22,16 @@ std::optional<double> number_of(const Json& object, const char* key) {
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> setting_texts(const Json& options) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (const auto& [key, value] : options.items()) {
+    texts.emplace_back(key, value.is_string()
+                                ? value.get<std::string>()
+                                : value.dump(-1, ' ', false, Json::error_handler_t::replace));
+  }
+  return texts;
+}
 
 MeanErrors mean_errors(const ReportFacts& facts) {
   MeanErrors mean;
@@ -51,7 +50,7 @@ MeanErrors mean_errors(const ReportFacts& facts) {
 ReportFacts report_facts(const v1::Report& report) {
   ReportFacts facts;
   facts.name = report.job().name();
-  add_settings(byte_settings_json(report.job().spec()), &facts);
+  facts.settings = setting_texts(byte_settings_json(report.job().spec()));
   for (const v1::LayerReport& layer : report.layers()) {
     facts.modules.insert(facts.modules.end(), layer.modules().begin(), layer.modules().end());
   }
@@ -77,7 +76,7 @@ Result<ReportFacts> report_facts(const std::string& name, const Json& file, int6
   facts.name = name;
   facts.output_bytes = output_bytes;
   if (const auto options = file.find("options"); options != file.end() && options->is_object()) {
-    add_settings(*options, &facts);
+    facts.settings = setting_texts(*options);
   } else {
     return bad_report("options", "is no object");
   }

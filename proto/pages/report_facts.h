@@ -1,5 +1,6 @@
 // What the page of a job or of a checkpoint tells, taken from where it is known: a job's report, or
-// the rotor_report.json beside a checkpoint, and the result of an evaluation.
+// the rotor_report.json beside a checkpoint, and the result of an evaluation. What a coordinator
+// writes beside a checkpoint is made of the same (coordinator/assemble/checkpoint_facts.h).
 //
 // Thread-safety: pure functions.
 #pragma once
@@ -41,6 +42,10 @@ struct MeanErrors {
   int64_t fallbacks = 0;  // modules that fell back on something
 };
 MeanErrors mean_errors(const ReportFacts& facts);
+
+/// The members of an object of settings, as people read them.
+std::vector<std::pair<std::string, std::string>> setting_texts(
+    const nlohmann::ordered_json& options);
 
 ReportFacts report_facts(const v1::Report& report);
 
