@@ -73,18 +73,22 @@ std::string status_html(const StatusView& view) {
   const auto waiting = std::count_if(view.jobs.begin(), view.jobs.end(), [](const auto& shown) {
     return shown.job.state() == v1::JOB_STATE_PENDING;
   });
-  std::string page = "<h2>Jobs (" + std::to_string(waiting) + " in the queue)</h2>\n";
-  page += html_table_begin({"job", "state", "layers", "left", "age", "owner", "format", "output"});
+  std::string jobs;
   for (const StatusView::ShownJob& shown : view.jobs) {
-    page += job_row(shown, view.now_seconds);
+    jobs += job_row(shown, view.now_seconds);
   }
-  page += html_table_end() + "<h2>Workers</h2>\n";
-  page += html_table_begin(
-      {"group", "host", "ranks", "device", "memory", "heard", "job", "layers", "does", ""});
+  std::string workers;
   for (const v1::WorkerGroup& group : view.workers.groups()) {
-    page += worker_row(group);
+    workers += worker_row(group);
   }
-  return html_page("Rotor", kHead, page + html_table_end());
+  return html_page(
+      "Rotor", kHead,
+      "<h2>Jobs (" + std::to_string(waiting) + " in the queue)</h2>\n" +
+          html_table({"job", "state", "layers", "left", "age", "owner", "format", "output"}, jobs) +
+          "<h2>Workers (" + std::to_string(view.workers.groups_size()) + ")</h2>\n" +
+          html_table(
+              {"group", "host", "ranks", "device", "memory", "heard", "job", "layers", "does", ""},
+              workers));
 }
 
 }  // namespace rotor::coordinator

@@ -45,52 +45,35 @@ std::string ratios(const ErrorMap& a, const ErrorMap& b) {
 }
 
 std::string three(const std::string& what, const std::string& a, const std::string& b) {
-  return "<tr>" + html_cell(what) + html_cell(a) + html_cell(b) + "</tr>\n";
-}
-
-std::string engines(const ReportFacts& facts, const std::string& side) {
-  std::string text = "<h2>Engines of " + side + "</h2>\n<ul>";
-  for (const std::string& mode : facts.serving_modes) {
-    text += "<li>" + html_escaped(mode) + "</li>\n";
-  }
-  return text + "</ul>\n";
-}
-
-std::string names(const std::string& title, const std::vector<std::string>& all) {
-  std::string text;
-  for (const std::string& name : all) {
-    text += "<li>" + html_escaped(name) + "</li>\n";
-  }
-  return text.empty() ? text : "<h2>" + title + "</h2>\n<ul>" + text + "</ul>\n";
+  return html_row({html_cell(what), html_cell(a), html_cell(b)});
 }
 
 }  // namespace
 
 std::string comparison_page(const Comparison& comparison) {
-  std::string body = html_table_begin({"", "A", "B"});
-  body += three("", comparison.a.name, comparison.b.name);
+  std::string figures = three("", comparison.a.name, comparison.b.name);
   for (const auto& [what, a, b] : side_by_side(comparison)) {
-    body += three(what, a, b);
+    figures += three(what, a, b);
   }
-  body += html_table_end() + "<h2>Settings that differ</h2>\n";
-  body += comparison.settings.empty() ? "<p>None that decides bytes.</p>\n" : "";
-  if (!comparison.settings.empty()) {
-    body += html_table_begin({"setting", "A", "B"});
-    for (const ChangedSetting& setting : comparison.settings) {
-      body += three(setting.name, setting.a, setting.b);
-    }
-    body += html_table_end();
+  std::string settings;
+  for (const ChangedSetting& setting : comparison.settings) {
+    settings += three(setting.name, setting.a, setting.b);
   }
-  body += "<h2>Errors of B as a multiple of A's</h2>\n" +
-          ratios(error_map(comparison.a.modules), error_map(comparison.b.modules));
-  body += "<h2>Modules that differ most</h2>\n" + html_table_begin({"module", "A", "B"});
+  std::string modules;
   for (const ChangedModule& module : most_changed(comparison, kMostChanged)) {
-    body += three(module.name, format_number("%.3e", module.a), format_number("%.3e", module.b));
+    modules += three(module.name, format_number("%.3e", module.a), format_number("%.3e", module.b));
   }
-  body += html_table_end() + names("Quantized in A alone", comparison.only_a) +
-          names("Quantized in B alone", comparison.only_b) + engines(comparison.a, "A") +
-          engines(comparison.b, "B");
-  return html_page("A: " + comparison.a.name + ", B: " + comparison.b.name, "", body);
+  return html_page(
+      "A: " + comparison.a.name + ", B: " + comparison.b.name, "",
+      html_table({"", "A", "B"}, figures) +
+          html_section("Settings that differ", html_table({"setting", "A", "B"}, settings)) +
+          html_section("Errors of B as a multiple of A's",
+                       ratios(error_map(comparison.a.modules), error_map(comparison.b.modules))) +
+          html_section("Modules that differ most", html_table({"module", "A", "B"}, modules)) +
+          html_section("Quantized in A alone", html_list(comparison.only_a)) +
+          html_section("Quantized in B alone", html_list(comparison.only_b)) +
+          html_section("Engines of A", html_list(comparison.a.serving_modes)) +
+          html_section("Engines of B", html_list(comparison.b.serving_modes)));
 }
 
 }  // namespace rotor

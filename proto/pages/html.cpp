@@ -62,16 +62,35 @@ std::string html_number_cell(std::string_view text) {
   return "<td class=\"n\">" + html_escaped(text) + "</td>";
 }
 
-std::string html_table_begin(const std::vector<std::string>& columns) {
-  std::string row = "<table><thead><tr>";
-  for (const std::string& column : columns) {
-    row += "<th>" + html_escaped(column) + "</th>";
+std::string html_row(std::initializer_list<std::string> cells) {
+  std::string row = "<tr>";
+  for (const std::string& cell : cells) {
+    row += cell;
   }
-  return row + "</tr></thead><tbody>\n";
+  return row + "</tr>\n";
 }
 
-std::string html_table_end() {
-  return "</tbody></table>\n";
+std::string html_list(const std::vector<std::string>& texts) {
+  std::string items;
+  for (const std::string& text : texts) {
+    items += "<li>" + html_escaped(text) + "</li>\n";
+  }
+  return items.empty() ? items : "<ul>" + items + "</ul>\n";
+}
+
+std::string html_section(std::string_view heading, std::string_view body) {
+  return body.empty() ? "" : "<h2>" + html_escaped(heading) + "</h2>\n" + std::string(body);
+}
+
+std::string html_table(const std::vector<std::string>& columns, std::string_view rows) {
+  if (rows.empty()) {
+    return "";
+  }
+  std::string head = "<table><thead><tr>";
+  for (const std::string& column : columns) {
+    head += "<th>" + html_escaped(column) + "</th>";
+  }
+  return head + "</tr></thead><tbody>\n" + std::string(rows) + "</tbody></table>\n";
 }
 
 std::string html_page(std::string_view title, std::string_view head, std::string_view body) {

@@ -4,6 +4,7 @@
 // Thread-safety: pure functions. What comes from outside goes through html_escaped.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,9 +18,14 @@ std::string html_escaped(std::string_view text);
 std::string html_cell(std::string_view text);
 std::string html_number_cell(std::string_view text);
 
-/// The head of a table; html_table_end() ends it.
-std::string html_table_begin(const std::vector<std::string>& columns);
-std::string html_table_end();
+/// A row of cells, which are markup already.
+std::string html_row(std::initializer_list<std::string> cells);
+
+/// A table of such rows, a list of texts, and a part of a page with its heading; each empty where
+/// there is nothing in it.
+std::string html_table(const std::vector<std::string>& columns, std::string_view rows);
+std::string html_list(const std::vector<std::string>& texts);
+std::string html_section(std::string_view heading, std::string_view body);
 
 /// A whole page: `head` is put into <head> as it is, `body` follows the heading.
 std::string html_page(std::string_view title, std::string_view head, std::string_view body);

@@ -6,26 +6,23 @@ namespace rotor {
 
 std::string map_table(const ErrorMap& map,
                       const std::function<MapCell(const ErrorCell&, size_t, size_t)>& cell) {
-  if (map.layers.empty()) {
-    return "";
-  }
   std::vector<std::string> columns = {"layer"};
   columns.insert(columns.end(), map.kinds.begin(), map.kinds.end());
-  std::string table = "<div class=\"map\">" + html_table_begin(columns);
+  std::string rows;
   for (size_t layer = 0; layer < map.layers.size(); ++layer) {
-    table += "<tr>" + html_number_cell(std::to_string(map.layers[layer]));
+    std::string cells = html_number_cell(std::to_string(map.layers[layer]));
     for (size_t kind = 0; kind < map.kinds.size(); ++kind) {
       if (map.cells[layer][kind].modules == 0) {
-        table += "<td></td>";
+        cells += "<td></td>";
         continue;
       }
       const MapCell shown = cell(map.cells[layer][kind], layer, kind);
-      table += "<td style=\"background:" + shown.colour + "\" title=\"" +
+      cells += "<td style=\"background:" + shown.colour + "\" title=\"" +
                html_escaped(shown.title) + "\">" + html_escaped(shown.text) + "</td>";
     }
-    table += "</tr>\n";
+    rows += html_row({cells});
   }
-  return table + html_table_end() + "</div>\n";
+  return rows.empty() ? rows : "<div class=\"map\">" + html_table(columns, rows) + "</div>\n";
 }
 
 }  // namespace rotor

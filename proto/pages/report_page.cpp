@@ -13,12 +13,8 @@ namespace {
 
 constexpr size_t kWorst = 15;
 
-std::string section(const std::string& title, const std::string& body) {
-  return body.empty() ? "" : "<h2>" + html_escaped(title) + "</h2>\n" + body;
-}
-
 std::string row(const std::string& key, const std::string& value) {
-  return "<tr>" + html_cell(key) + html_number_cell(value) + "</tr>\n";
+  return html_row({html_cell(key), html_number_cell(value)});
 }
 
 std::string error_text(double error) {
@@ -27,8 +23,7 @@ std::string error_text(double error) {
 
 std::string in_short(const ReportFacts& facts) {
   const MeanErrors mean = mean_errors(facts);
-  std::string text = html_table_begin({"", ""});
-  text += row("quantized modules", std::to_string(facts.modules.size()));
+  std::string text = row("quantized modules", std::to_string(facts.modules.size()));
   text += row("mean relative error", error_text(mean.error));
   text += row("the same, rounded to nearest", error_text(mean.rtn_error));
   text += row("modules that fell back", std::to_string(mean.fallbacks));
@@ -52,15 +47,7 @@ std::string in_short(const ReportFacts& facts) {
   if (facts.seconds > 0.0) {
     text += row("time", format_duration(facts.seconds));
   }
-  return text + html_table_end();
-}
-
-std::string lines(const std::vector<std::string>& all) {
-  std::string text;
-  for (const std::string& line : all) {
-    text += "<li>" + html_escaped(line) + "</li>\n";
-  }
-  return text.empty() ? text : "<ul>" + text + "</ul>\n";
+  return html_table({"", ""}, text);
 }
 
 /// Phases as the parts of a bar, the longest first, and what they are.
@@ -75,22 +62,22 @@ std::string time_split(std::vector<v1::PhaseTime> phases) {
     return "";
   }
   std::string bar = "<div class=\"bar\">";
-  std::string table = html_table_begin({"phase", "time", "share", "TFLOP/s"});
+  std::string rows;
   for (size_t i = 0; i < phases.size(); ++i) {
     const v1::PhaseTime& phase = phases[i];
     const std::string share = format_number("%.1f%%", 100.0 * phase.seconds() / sum);
     const std::string colour = "hsl(" + std::to_string(i * 47 % 360) + ",55%,55%)";
     bar += "<i style=\"width:" + share + ";background:" + colour + "\" title=\"" +
            html_escaped(phase.phase()) + "\"></i>";
-    table += "<tr><td><i class=\"key\" style=\"background:" + colour + "\"></i>" +
-             html_escaped(phase.phase()) + "</td>" +
-             html_number_cell(format_duration(phase.seconds())) + html_number_cell(share) +
-             html_number_cell(phase.flops() > 0.0 && phase.seconds() > 0.0
-                                  ? format_number("%.3g", phase.flops() / phase.seconds() * 1e-12)
-                                  : "") +
-             "</tr>\n";
+    const bool is_arithmetic = phase.flops() > 0.0 && phase.seconds() > 0.0;
+    rows += html_row(
+        {"<td><i class=\"key\" style=\"background:" + colour + "\"></i>" +
+             html_escaped(phase.phase()) + "</td>",
+         html_number_cell(format_duration(phase.seconds())), html_number_cell(share),
+         html_number_cell(
+             is_arithmetic ? format_number("%.3g", phase.flops() / phase.seconds() * 1e-12) : "")});
   }
-  return bar + "</div>\n" + table + html_table_end();
+  return bar + "</div>\n" + html_table({"phase", "time", "share", "TFLOP/s"}, rows);
 }
 
 std::string errors(const ErrorMap& map) {
@@ -112,18 +99,17 @@ std::string worst(const std::vector<v1::ModuleReport>& modules) {
     return a->relative_error() > b->relative_error();
   });
   order.resize(std::min(order.size(), kWorst));
-  std::string table = html_table_begin(
-      {"module", "error", "rounded to nearest", "method", "rotation", "damping", "tokens"});
+  std::string rows;
   for (const v1::ModuleReport* module : order) {
-    table += "<tr>" + html_cell(module->name()) +
-             html_number_cell(error_text(module->relative_error())) +
-             html_number_cell(error_text(module->rtn_relative_error())) +
-             html_cell(module->method()) +
-             html_cell(module->rotation() == 0 ? "none" : std::to_string(module->rotation())) +
-             html_number_cell(format_number("%g", module->damping())) +
-             html_number_cell(std::to_string(module->tokens())) + "</tr>\n";
+    rows += html_row(
+        {html_cell(module->name()), html_number_cell(error_text(module->relative_error())),
+         html_number_cell(error_text(module->rtn_relative_error())), html_cell(module->method()),
+         html_cell(module->rotation() == 0 ? "none" : std::to_string(module->rotation())),
+         html_number_cell(format_number("%g", module->damping())),
+         html_number_cell(std::to_string(module->tokens()))});
   }
-  return table + html_table_end();
+  return html_table(
+      {"module", "error", "rounded to nearest", "method", "rotation", "damping", "tokens"}, rows);
 }
 
 std::string fallbacks(const std::vector<v1::ModuleReport>& modules) {
@@ -140,50 +126,45 @@ std::string fallbacks(const std::vector<v1::ModuleReport>& modules) {
       }
     }
   }
-  if (kinds.empty()) {
-    return "";
-  }
-  std::string table = html_table_begin({"kind", "modules", "the first of them"});
+  std::string rows;
   for (const auto& [name, kind] : kinds) {
-    table += "<tr>" + html_cell(name) + html_number_cell(std::to_string(kind.modules)) +
-             html_cell(kind.first) + "</tr>\n";
+    rows += html_row(
+        {html_cell(name), html_number_cell(std::to_string(kind.modules)), html_cell(kind.first)});
   }
-  return table + html_table_end();
+  return html_table({"kind", "modules", "the first of them"}, rows);
 }
 
 /// How unevenly the tokens of a layer went to its experts.
 std::string experts(const ErrorMap& map) {
-  std::string table;
+  std::string rows;
   for (size_t layer = 0; layer < map.layers.size(); ++layer) {
-    for (size_t kind = 0; kind < map.kinds.size(); ++kind) {
-      const ErrorCell& cell = map.cells[layer][kind];
-      if (cell.modules > 1) {
-        table += "<tr>" + html_number_cell(std::to_string(map.layers[layer])) +
-                 html_cell(map.kinds[kind]) + html_number_cell(std::to_string(cell.modules)) +
-                 html_number_cell(std::to_string(cell.least_tokens)) +
-                 html_number_cell(std::to_string(cell.most_tokens)) + "</tr>\n";
-        break;  // those of one expert see the same tokens
-      }
+    const std::vector<ErrorCell>& cells = map.cells[layer];
+    // The linears of one expert see the same tokens: the first kind stands for all.
+    const auto cell = std::find_if(cells.begin(), cells.end(),
+                                   [](const ErrorCell& one) { return one.modules > 1; });
+    if (cell != cells.end()) {
+      rows += html_row({html_number_cell(std::to_string(map.layers[layer])),
+                        html_number_cell(std::to_string(cell->modules)),
+                        html_number_cell(std::to_string(cell->least_tokens)),
+                        html_number_cell(std::to_string(cell->most_tokens))});
     }
   }
-  return table.empty() ? ""
-                       : html_table_begin({"layer", "of", "experts", "fewest", "most"}) + table +
-                             html_table_end();
+  return html_table({"layer", "experts", "fewest tokens", "most tokens"}, rows);
 }
 
 std::string settings(const ReportFacts& facts) {
-  std::string table = html_table_begin({"setting", "value"});
+  std::string rows;
   for (const auto& [key, value] : facts.settings) {
-    table += "<tr>" + html_cell(key) + html_cell(value) + "</tr>\n";
+    rows += html_row({html_cell(key), html_cell(value)});
   }
-  return table + html_table_end();
+  return html_table({"setting", "value"}, rows);
 }
 
 constexpr char kMeaning[] =
     "<p>The error of a module is that of its output on the calibration text, squared and relative: "
     "tr((W - Q) H (W - Q)<sup>T</sup>) / tr(W H W<sup>T</sup>), W its weight, Q what is left of "
-    "it, "
-    "H the second moments of its inputs. 0.01 is a tenth of the output's size. &quot;Rounded to "
+    "it, H the second moments of its inputs. 0.01 is a tenth of the output's size. &quot;Rounded "
+    "to "
     "nearest&quot; is the same without the solver.</p>\n";
 
 }  // namespace
@@ -191,15 +172,15 @@ constexpr char kMeaning[] =
 std::string report_page(const ReportFacts& facts) {
   const ErrorMap map = error_map(facts.modules);
   return html_page(facts.name, "",
-                   in_short(facts) + section("Engines", lines(facts.serving_modes)) +
-                       section("Warnings", lines(facts.warnings)) +
-                       section("Errors by layer and module", errors(map) + kMeaning) +
-                       section("The worst modules", worst(facts.modules)) +
-                       section("Fallbacks", fallbacks(facts.modules)) +
-                       section("Tokens of the experts", experts(map)) +
-                       section("Where the time went", time_split(facts.phases)) +
-                       section("Workers", lines(facts.workers)) +
-                       section("Settings", settings(facts)));
+                   in_short(facts) + html_section("Engines", html_list(facts.serving_modes)) +
+                       html_section("Warnings", html_list(facts.warnings)) +
+                       html_section("Errors by layer and module", errors(map) + kMeaning) +
+                       html_section("The worst modules", worst(facts.modules)) +
+                       html_section("Fallbacks", fallbacks(facts.modules)) +
+                       html_section("Tokens of the experts", experts(map)) +
+                       html_section("Where the time went", time_split(facts.phases)) +
+                       html_section("Workers", html_list(facts.workers)) +
+                       html_section("Settings", settings(facts)));
 }
 
 }  // namespace rotor
