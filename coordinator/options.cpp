@@ -61,8 +61,7 @@ void add_watching_options(CLI::App& app, CoordinatorOptions& options) {
   add("--status-listen", options.status_listen, "HOST:PORT of the status page (a browser)");
   add("--audit-log", options.audit_log,
       "File that gets a line for each call that changes something or is refused, and for each "
-      "worker "
-      "group when its stream ends");
+      "worker group when its stream ends");
   add("--log-format", options.log_format, "How the log is written")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

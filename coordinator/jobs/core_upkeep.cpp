@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "coordinator/jobs/core.h"
-#include "coordinator/jobs/output_path.h"
 #include "quant/io/file.h"
 
 namespace rotor::coordinator {

@@ -96,14 +96,6 @@ Result<std::string> check_output(FileSystem& fs, const std::string& root, const 
   return resolved;
 }
 
-std::string existing_above(FileSystem& fs, const std::string& path) {
-  std::string above = parent_directory(path);
-  while (above != parent_directory(above) && !fs.stat(above).ok()) {
-    above = parent_directory(above);
-  }
-  return above;
-}
-
 std::string partial_output(const std::string& output_path) {
   return output_path + std::string(kPartialSuffix);
 }

@@ -22,9 +22,6 @@ Result<std::string> check_output(FileSystem& fs, const std::string& root, const 
 /// Whether `path` is `directory` or lies in it; both absolute and without symlinks.
 bool is_within(const std::string& path, const std::string& directory);
 
-/// The nearest directory above `path` that exists.
-std::string existing_above(FileSystem& fs, const std::string& path);
-
 /// The directory that a checkpoint is put together in, beside where it will be.
 std::string partial_output(const std::string& output_path);
 

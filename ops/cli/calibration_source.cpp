@@ -4,10 +4,11 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <string_view>
+
+#include "ops/cli/paths.h"
 
 namespace rotor::cli {
 namespace {
@@ -27,8 +28,7 @@ std::string beginning(const std::string& file) {
 
 CalibrationSource parse_calibration_source(const std::string& text) {
   const size_t colon = text.rfind(':');
-  std::error_code error;  // such as a name that is too long: none of a file, then
-  if (colon == std::string::npos || colon == 0 || std::filesystem::exists(text, error)) {
+  if (colon == std::string::npos || colon == 0 || is_there(text)) {
     return {text, std::nullopt};
   }
   double weight = 0.0;
@@ -57,8 +57,7 @@ Status check_weights(const std::vector<CalibrationSource>& sources) {
 
 bool needs_rendering(const std::string& file) {
   const auto ends = [&](std::string_view ending) { return file.ends_with(ending); };
-  std::error_code error;
-  if (ends(".parquet") || ends(".arrow") || std::filesystem::is_directory(file, error)) {
+  if (ends(".parquet") || ends(".arrow") || is_directory(file)) {
     return true;
   }
   if (!ends(".json") && !ends(".jsonl")) {

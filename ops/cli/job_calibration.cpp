@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ops/cli/exit_code.h"
+#include "ops/cli/paths.h"
 #include "ops/cli/prepare_calibration.h"
 #include "quant/base/sha256.h"
 #include "quant/io/file.h"
@@ -42,10 +43,10 @@ std::string options_digest(const v1::JobSpec& spec) {
 
 /// The files of a folder, sorted; of a file, itself.
 Result<std::vector<std::string>> files_of(const std::string& path) {
-  std::error_code error;
-  if (!fs::is_directory(path, error)) {
+  if (!is_directory(path)) {
     return std::vector<std::string>{path};
   }
+  std::error_code error;
   std::vector<std::string> files;
   for (fs::recursive_directory_iterator it(path, error), end; !error && it != end;
        it.increment(error)) {
@@ -101,9 +102,7 @@ std::string prepared_by(const v1::Job& job, const StateDir& state, const std::st
 
 /// As the coordinator opens it, who follows no link.
 fs::path file_of(const StateDir& state, const std::string& name) {
-  std::error_code error;
-  const fs::path folder = fs::weakly_canonical(state.calibration(), error);
-  return (error ? state.calibration() : folder) / name;
+  return real_path(state.calibration()) / name;
 }
 
 fs::path plan_file(const StateDir& state) {
@@ -145,10 +144,10 @@ Result<v1::JobSpec> prepare_for_job(v1::JobSpec spec, const std::optional<v1::Jo
   // What cannot be read any more was prepared when it could be.
   const fs::path file =
       content.ok() ? file_of(state, options + "-" + *content + ".jsonl") : fs::path(own);
-  std::error_code error;
-  const bool lacks_its_own = file == own && !fs::exists(file, error);
+  const bool lacks_its_own = file == own && !is_there(file);
   if (!earlier) {
-    fs::remove_all(state.calibration(), error);  // of jobs that are forgotten, or a killed run's
+    std::error_code ignored;
+    fs::remove_all(state.calibration(), ignored);  // of jobs that are forgotten, or a killed run's
   }
   if (!earlier || lacks_its_own) {
     ROTOR_RETURN_IF_ERROR(make(spec, file, stopped, console));

@@ -9,9 +9,11 @@
 #include "ops/cli/exit_code.h"
 #include "ops/cli/follow.h"
 #include "ops/cli/job_calibration.h"
+#include "ops/cli/paths.h"
 #include "ops/cli/state_dir.h"
 #include "ops/cli/supervisor.h"
 #include "proto/pause_reasons.h"
+#include "quant/io/file.h"
 
 namespace rotor::cli {
 namespace {
@@ -21,29 +23,15 @@ constexpr char kRequestId[] = "quantize";
 constexpr double kConnectSeconds = 30;
 constexpr int kMostJobs = 1000;
 
-/// Symlinks resolved: the coordinator opens paths beneath its roots and follows no link out of
-/// them.
-std::string real_path(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
-  return error ? path : real.string();
-}
-
-/// Whether something is there; what cannot be looked at is for those to refuse who open it.
-bool is_there(const std::filesystem::path& path) {
-  std::error_code error;
-  return std::filesystem::exists(path, error);
-}
-
 void resolve_links(v1::JobSpec& spec) {
-  spec.set_model(real_path(spec.model()));
-  spec.set_output(real_path(spec.output()));
+  spec.set_model(real_path(spec.model()).string());
+  spec.set_output(real_path(spec.output()).string());
   for (std::string& file : *spec.mutable_calibration()->mutable_files()) {
-    file = real_path(file);
+    file = real_path(file).string();
   }
   if (spec.has_evaluation()) {
     for (std::string& file : *spec.mutable_evaluation()->mutable_files()) {
-      file = real_path(file);
+      file = real_path(file).string();
     }
   }
 }
@@ -64,11 +52,8 @@ Status make_parent(const std::filesystem::path& output, Console& console) {
 
 /// The output where its nearest directory that exists is its parent: a plan makes no directories.
 std::filesystem::path beside_existing(const std::filesystem::path& output) {
-  std::filesystem::path above = output.parent_path();
-  while (above != above.parent_path() && !is_there(above)) {
-    above = above.parent_path();
-  }
-  return above / output.filename();
+  return std::filesystem::path(existing_above(posix_file_system(), output.string())) /
+         output.filename();
 }
 
 Status explain_conflict(Status status) {
@@ -92,7 +77,7 @@ class QuantizeRun {
         stop_count_(stop_count),
         console_(console),
         coordinator_(programs.coordinator, state,
-                     beside_existing(spec.output()).parent_path().string(), console),
+                     existing_above(posix_file_system(), spec.output()), console),
         gang_(gang_setup(options.local, programs, state)) {}
 
   int go() {

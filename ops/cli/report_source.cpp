@@ -5,6 +5,7 @@
 
 #include "ops/cli/client.h"
 #include "ops/cli/exit_code.h"
+#include "ops/cli/paths.h"
 #include "quant/checkpoint/checkpoint_reader.h"
 #include "quant/checkpoint/inspect.h"
 
@@ -26,11 +27,6 @@ Result<Json> read_json(const std::string& path, const char* reason) {
 }
 
 }  // namespace
-
-bool is_directory(const std::string& what) {
-  std::error_code error;
-  return std::filesystem::is_directory(what, error);
-}
 
 Result<ReportFacts> facts_of_checkpoint(const std::string& directory) {
   ROTOR_ASSIGN_OR_RETURN(const auto checkpoint,

@@ -9,9 +9,6 @@
 
 namespace rotor::cli {
 
-/// Whether `what` names a directory here, and not a job.
-bool is_directory(const std::string& what);
-
 /// The facts of the checkpoint in `directory`. Errors: those of opening it;
 /// INVALID_ARGUMENT, reason NO_REPORT, for one that Rotor did not write.
 Result<ReportFacts> facts_of_checkpoint(const std::string& directory);

@@ -127,6 +127,14 @@ Status copy_file(FileSystem& fs, const std::string& from, const std::string& to)
   return target->close();
 }
 
+std::string existing_above(FileSystem& fs, const std::string& path) {
+  std::string above = parent_directory(path);
+  while (above != parent_directory(above) && !fs.stat(above).ok()) {
+    above = parent_directory(above);
+  }
+  return above;
+}
+
 std::string parent_directory(std::string_view path) {
   while (path.size() > 1 && path.ends_with('/')) {
     path.remove_suffix(1);

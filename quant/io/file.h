@@ -131,6 +131,9 @@ Status write_file_atomically(FileSystem& fs, const std::string& path, std::strin
 /// Copies a regular file's bytes in pieces of 1 MiB and syncs the copy (not the directory).
 Status copy_file(FileSystem& fs, const std::string& from, const std::string& to);
 
+/// The nearest directory above `path` that can be looked at.
+std::string existing_above(FileSystem& fs, const std::string& path);
+
 /// "a/b" of "a/b/c"; "." where there is no slash.
 std::string parent_directory(std::string_view path);
 /// `directory` + "/" + `name`, without doubling the slash.

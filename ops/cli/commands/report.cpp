@@ -4,6 +4,7 @@
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/exit_code.h"
 #include "ops/cli/job_json.h"
+#include "ops/cli/paths.h"
 #include "ops/cli/report_source.h"
 #include "ops/cli/report_table.h"
 #include "proto/pages/report_page.h"

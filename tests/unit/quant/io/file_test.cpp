@@ -178,5 +178,12 @@ TEST(File, Paths) {
   EXPECT_EQ(join_path("a/", "b"), "a/b");
 }
 
+TEST(Paths, ExistingAboveIsTheNearestDirectoryThatIsThere) {
+  const TemporaryDirectory dir;
+  EXPECT_EQ(existing_above(fs(), dir.path() + "/a/b/c"), dir.path());
+  EXPECT_EQ(existing_above(fs(), dir.path() + "/a"), dir.path());
+  EXPECT_EQ(existing_above(fs(), "/"), "/");
+}
+
 }  // namespace
 }  // namespace rotor

@@ -1,0 +1,19 @@
+// Paths as the user gives them. What cannot be looked at is taken for not there: those refuse it
+// who open it.
+//
+// Thread-safety: plain functions.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace rotor::cli {
+
+bool is_there(const std::filesystem::path& path);
+bool is_directory(const std::filesystem::path& path);
+
+/// Symlinks resolved as far as the path exists: the coordinator opens paths beneath its roots and
+/// follows no link out of them.
+std::filesystem::path real_path(const std::filesystem::path& path);
+
+}  // namespace rotor::cli
