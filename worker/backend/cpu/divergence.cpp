@@ -5,6 +5,7 @@
 
 #include "worker/backend/cpu/lanes.h"
 #include "worker/backend/cpu/tile_sum.h"
+#include "worker/backend/predicted_id.h"
 
 namespace rotor::worker::cpu {
 namespace {

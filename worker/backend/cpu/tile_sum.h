@@ -19,12 +19,6 @@ struct TileSum {
   double sum = 0.0;  // of e^(logit - max)
 };
 
-/// The id that row `row` of a micro-batch predicts, the next one of its sequence; -1 for the last
-/// row of each.
-inline int64_t predicted_id(std::span<const int32_t> ids, int64_t seq_len, int64_t row) {
-  return (row + 1) % seq_len == 0 ? -1 : int64_t{ids[static_cast<size_t>(row) + 1]};
-}
-
 /// log of the sum of e^logit over a row's tiles, in F64 and in their order; `of` gives a tile's
 /// TileSum.
 template <typename Tile, typename Of>

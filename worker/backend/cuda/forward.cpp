@@ -17,6 +17,7 @@
 #include "kernels/scratch.h"
 #include "worker/backend/cuda/cuda_backend.h"
 #include "worker/backend/operands.h"
+#include "worker/backend/predicted_id.h"
 
 namespace rotor::worker::cuda {
 namespace {
@@ -38,13 +39,11 @@ int64_t logit_rows(int64_t tokens, int64_t vocabulary) {
                              std::max<int64_t>(tokens, 1));
 }
 
-/// What each row predicts: the next id of its sequence, -1 for the last row of each.
+/// What each row predicts.
 std::vector<int32_t> next_ids(std::span<const int32_t> ids, int64_t seq_len) {
-  std::vector<int32_t> targets(ids.size(), -1);
-  for (size_t t = 0; t + 1 < ids.size(); ++t) {
-    if ((t + 1) % static_cast<size_t>(seq_len) != 0) {
-      targets[t] = ids[t + 1];
-    }
+  std::vector<int32_t> targets(ids.size());
+  for (int64_t row = 0; row < std::ssize(ids); ++row) {
+    targets[static_cast<size_t>(row)] = predicted_id(ids, seq_len, row);
   }
   return targets;
 }
@@ -191,9 +190,9 @@ Result<std::vector<double>> CudaBackend::next_token_losses(const Tensor& x, cons
                                                            int64_t seq_len, double soft_cap) {
   const int64_t tokens = x.rows();
   const int64_t vocabulary = head.rows();
-  ROTOR_RETURN_IF_ERROR(
-      expect(static_cast<int64_t>(ids.size()) == tokens && head.cols() == x.cols() && seq_len > 0,
-             "next_token_losses"));
+  ROTOR_RETURN_IF_ERROR(expect(static_cast<int64_t>(ids.size()) == tokens &&
+                                   head.cols() == x.cols() && seq_len > 0 && tokens % seq_len == 0,
+                               "next_token_losses"));
   const std::vector<int32_t> next = next_ids(ids, seq_len);
   ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch targets,
                          uploaded(std::span<const int32_t>(next), stream()));
@@ -250,11 +249,11 @@ Result<ComparedPredictions> CudaBackend::compare_predictions(const Logits& sourc
                                                              int64_t seq_len) {
   const auto tokens = static_cast<int64_t>(ids.size());
   const int64_t vocabulary = source.head.rows();
-  ROTOR_RETURN_IF_ERROR(expect(source.x.rows() == tokens && other.x.rows() == tokens &&
-                                   other.head.rows() == vocabulary &&
-                                   source.head.cols() == source.x.cols() &&
-                                   other.head.cols() == other.x.cols() && seq_len > 0,
-                               "compare_predictions"));
+  ROTOR_RETURN_IF_ERROR(
+      expect(source.x.rows() == tokens && other.x.rows() == tokens &&
+                 other.head.rows() == vocabulary && source.head.cols() == source.x.cols() &&
+                 other.head.cols() == other.x.cols() && seq_len > 0 && tokens % seq_len == 0,
+             "compare_predictions"));
   const std::vector<int32_t> next = next_ids(ids, seq_len);
   ROTOR_ASSIGN_OR_RETURN(const kernels::Scratch targets,
                          uploaded(std::span<const int32_t>(next), stream()));

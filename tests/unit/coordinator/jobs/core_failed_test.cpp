@@ -27,6 +27,24 @@ class CoreFailed : public testing::CoreTest {
     return name;
   }
 
+  /// Somebody who may have one open job.
+  static Submitter alice() {
+    Submitter alice;
+    alice.owner = "alice";
+    alice.most_open_jobs = 1;
+    return alice;
+  }
+
+  /// A job of alice's that fails in its first layer.
+  std::string failed_of_alice() {
+    const Result<v1::Job> submitted = core_->submit(demo_.request("r1"), alice());
+    EXPECT_OK(submitted);
+    CoreWorker worker(core_.get(), "a");
+    worker.fail(*lease_to(worker), invalid_argument("a NaN in a weight"));
+    EXPECT_EQ(job(submitted->name()).state(), v1::JOB_STATE_FAILED);
+    return submitted->name();
+  }
+
   int64_t staged_files(const std::string& name) {
     if (!std::filesystem::exists(staging(name))) {
       return 0;
@@ -120,42 +138,24 @@ TEST_F(CoreFailed, AResumeIsRefusedWhereAnotherJobHasPutItsCheckpoint) {
 }
 
 TEST_F(CoreFailed, AResumeKeepsToItsOwnersQuota) {
-  Submitter alice;
-  alice.owner = "alice";
-  alice.most_open_jobs = 1;
-  const auto submitted = core_->submit(demo_.request("r1"), alice);
-  ASSERT_OK(submitted);
-  const std::string name = submitted->name();
-  {
-    CoreWorker worker(core_.get(), "a");
-    worker.fail(*lease_to(worker), invalid_argument("a NaN in a weight"));
-  }
-  ASSERT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
-  const auto second = core_->submit(demo_.request("r2", "second"), alice);
+  const std::string name = failed_of_alice();
+  const auto second = core_->submit(demo_.request("r2", "second"), alice());
   ASSERT_OK(second);
-  EXPECT_FAILS(core_->resume(name, alice), Code::kResourceExhausted, "TOO_MANY_JOBS", "alice");
+  EXPECT_FAILS(core_->resume(name, alice()), Code::kResourceExhausted, "TOO_MANY_JOBS", "alice");
   EXPECT_EQ(job(name).state(), v1::JOB_STATE_FAILED);
   ASSERT_OK(core_->cancel(second->name()));
-  ASSERT_OK(core_->resume(name, alice));
+  ASSERT_OK(core_->resume(name, alice()));
   // It is one of the open jobs again.
-  EXPECT_FAILS(core_->submit(demo_.request("r3", "third"), alice), Code::kResourceExhausted,
+  EXPECT_FAILS(core_->submit(demo_.request("r3", "third"), alice()), Code::kResourceExhausted,
                "TOO_MANY_JOBS", "alice");
 }
 
 TEST_F(CoreFailed, AnAdminResumesBeyondTheOwnersQuota) {
-  Submitter alice;
-  alice.owner = "alice";
-  alice.most_open_jobs = 1;
-  const auto submitted = core_->submit(demo_.request("r1"), alice);
-  ASSERT_OK(submitted);
-  {
-    CoreWorker worker(core_.get(), "a");
-    worker.fail(*lease_to(worker), invalid_argument("a NaN in a weight"));
-  }
-  ASSERT_OK(core_->submit(demo_.request("r2", "second"), alice));
+  const std::string name = failed_of_alice();
+  ASSERT_OK(core_->submit(demo_.request("r2", "second"), alice()));
   Submitter admin;
   admin.owner = "admin";
-  ASSERT_OK(core_->resume(submitted->name(), admin));
+  ASSERT_OK(core_->resume(name, admin));
 }
 
 TEST_F(CoreFailed, AResumeWithASourceThatChangedLeavesItFailed) {
