@@ -14,7 +14,6 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarpSize;
 constexpr int kStages = 3;
-constexpr int64_t kMostPaired = 16;  // activations
 
 struct Job {
   const __nv_bfloat16* x;
@@ -27,7 +26,7 @@ struct Job {
   int64_t chunks;
   float factor;  // of the whole weight
   __nv_bfloat16* out;
-  int splits;
+  int splits;         // of the columns; 0: still to be chosen
   unsigned* arrived;  // for each block of tiles
   float* partial;     // [block of tiles][split][its sums]
 };
@@ -257,69 +256,73 @@ __global__ void __launch_bounds__(kThreads) packed_gemv_kernel(const __grid_cons
   }
 }
 
+/// Splits that give every multiprocessor a block where the tiles alone do not: more never paid.
+int choose_splits(int64_t places, int64_t chunks, int processors) {
+  const int64_t wanted = processors / std::max<int64_t>(places, 1);
+  const int64_t most = std::max<int64_t>(chunks / kWarps, 1);
+  return static_cast<int>(std::clamp<int64_t>(std::min(wanted, most), 1, kMostGemvSplits));
+}
+
+/// Whether a block takes two tiles for up to 8 activations. It reads these once, so that two tiles
+/// halve what it reads beside its codes; with a few that pays only where blocks stay plentiful.
+bool choose_pairs(const Job& job, int processors) {
+  return job.m > 4 || (job.m > 1 && job.tiles / 2 >= int64_t{2} * processors);
+}
+
 template <Format kFormat, int kStepsAScale, int kTiles, int kTokens>
-Status launch_as(const Job& job, cudaStream_t stream) {
+Status launch_as(Job job, int processors, cudaStream_t stream) {
   using Sums = WarpSums<kFormat, kStepsAScale, kTiles, kTokens>;
   constexpr int kSumBytes = kWarps * kTiles * kTileRowsPacked * kTokens * 8 * 4;
-  const Grid grid{.blocks = (job.tiles + kTiles - 1) / kTiles * job.splits,
+  const int64_t places = (job.tiles + kTiles - 1) / kTiles;
+  if (job.splits == 0) {
+    job.splits = choose_splits(places, job.chunks, processors);
+  }
+  const Grid grid{.blocks = places * job.splits,
                   .threads = kThreads,
                   .shared_bytes = std::max(kWarps * Sums::Ring::kWarpBytes, kSumBytes)};
   return launch_grid("packed_gemv", &packed_gemv_kernel<kFormat, kStepsAScale, kTiles, kTokens>,
                      grid, stream, job);
 }
 
-/// `pairs`: two tiles a block, which exists for up to 16 activations.
 template <Format kFormat, int kStepsAScale>
-Status launch_tokens(const Job& job, bool pairs, cudaStream_t stream) {
+Status launch_tokens(const Job& job, int processors, cudaStream_t stream) {
   if (job.m <= 8) {
-    return pairs ? launch_as<kFormat, kStepsAScale, 2, 1>(job, stream)
-                 : launch_as<kFormat, kStepsAScale, 1, 1>(job, stream);
+    return choose_pairs(job, processors)
+               ? launch_as<kFormat, kStepsAScale, 2, 1>(job, processors, stream)
+               : launch_as<kFormat, kStepsAScale, 1, 1>(job, processors, stream);
   }
-  if (job.m <= kMostPaired) {
-    return launch_as<kFormat, kStepsAScale, 2, 2>(job, stream);
+  if (job.m <= 16) {
+    return launch_as<kFormat, kStepsAScale, 2, 2>(job, processors, stream);
   }
   if (job.m <= 32) {
-    return launch_as<kFormat, kStepsAScale, 1, 4>(job, stream);
+    return launch_as<kFormat, kStepsAScale, 1, 4>(job, processors, stream);
   }
-  return launch_as<kFormat, kStepsAScale, 1, 8>(job, stream);
+  return launch_as<kFormat, kStepsAScale, 1, 8>(job, processors, stream);
 }
 
-Status launch_format(const QuantScheme& scheme, int steps_a_scale, const Job& job, bool pairs,
+Status launch_format(const QuantScheme& scheme, int steps_a_scale, const Job& job, int processors,
                      cudaStream_t stream) {
   if (scheme.format == Format::kNvfp4) {
-    return launch_tokens<Format::kNvfp4, 1>(job, pairs, stream);
+    return launch_tokens<Format::kNvfp4, 1>(job, processors, stream);
   }
   if (scheme.format == Format::kMxfp4) {
-    return launch_tokens<Format::kMxfp4, 2>(job, pairs, stream);
+    return launch_tokens<Format::kMxfp4, 2>(job, processors, stream);
   }
   switch (steps_a_scale) {
     case 1:
-      return launch_tokens<Format::kInt4, 1>(job, pairs, stream);
+      return launch_tokens<Format::kInt4, 1>(job, processors, stream);
     case 2:
-      return launch_tokens<Format::kInt4, 2>(job, pairs, stream);
+      return launch_tokens<Format::kInt4, 2>(job, processors, stream);
     case 4:
-      return launch_tokens<Format::kInt4, 4>(job, pairs, stream);
+      return launch_tokens<Format::kInt4, 4>(job, processors, stream);
     default:
-      return launch_tokens<Format::kInt4, 8>(job, pairs, stream);
+      return launch_tokens<Format::kInt4, 8>(job, processors, stream);
   }
 }
 
 float factor_of(const PackedWeight& weight) {
   return weight.scheme.global == GlobalScale::kMultiplier ? weight.global_scale
                                                           : 1.0F / weight.global_scale;
-}
-
-/// Whether a block takes two tiles. It reads the activations once, so that two tiles halve what it
-/// reads beside its codes; with a few activations that pays only where blocks stay plentiful.
-bool choose_pairs(int64_t m, int64_t tiles, int processors) {
-  return m <= kMostPaired && (m > 4 || (m > 1 && tiles / 2 >= int64_t{2} * processors));
-}
-
-/// Splits that give every multiprocessor a block where the tiles alone do not: more never paid.
-int choose_splits(int64_t places, int64_t chunks, int processors) {
-  const int64_t wanted = processors / std::max<int64_t>(places, 1);
-  const int64_t most = std::max<int64_t>(chunks / kWarps, 1);
-  return static_cast<int>(std::clamp<int64_t>(std::min(wanted, most), 1, kMostGemvSplits));
 }
 
 int64_t counter_bytes(int64_t rows) {
@@ -366,11 +369,6 @@ Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* o
       ROTOR_CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device)));
   const PackedLayout layout(weight.scheme, weight.rows, weight.cols);
   const auto* const data = static_cast<const uint8_t*>(weight.data);
-  const bool pairs = choose_pairs(m, layout.tiles, processors);
-  const int64_t places = pairs ? (layout.tiles + 1) / 2 : layout.tiles;
-  if (splits == 0) {
-    splits = choose_splits(places, layout.chunks, processors);
-  }
   auto* const arrived = static_cast<unsigned*>(workspace);
   const Job job{
       static_cast<const __nv_bfloat16*>(x),
@@ -386,7 +384,7 @@ Status packed_gemv(const void* x, int64_t m, const PackedWeight& weight, void* o
       splits,
       arrived,
       reinterpret_cast<float*>(static_cast<char*>(workspace) + counter_bytes(weight.rows))};
-  return launch_format(weight.scheme, layout.steps_a_scale, job, pairs, stream);
+  return launch_format(weight.scheme, layout.steps_a_scale, job, processors, stream);
 }
 
 }  // namespace rotor::kernels
