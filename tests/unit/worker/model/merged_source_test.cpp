@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "model/merged_tensor.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/worker/golden_model.h"
@@ -45,15 +47,34 @@ struct Case {
   int block;
 };
 
+/// The demo model, and every family there is with two blocks.
+std::vector<Case> cases() {
+  std::vector<Case> all = {{"demo_16", "demo/model", 16}, {"demo_128", "demo/model", 128}};
+  const std::string families = "tests/data/families";
+  for (const auto& entry : std::filesystem::directory_iterator(ROTOR_SOURCE_DIR "/" + families)) {
+    if (entry.is_directory() && std::filesystem::exists(entry.path() / "config.json")) {
+      const std::string family = entry.path().filename();
+      all.push_back({family + "_16", families + "/" + family, 16});
+      all.push_back({family + "_64", families + "/" + family, 64});
+    }
+  }
+  return all;
+}
+
 class MergedSourceTest : public ::testing::TestWithParam<Case> {
  protected:
-  void SetUp() override {
+  /// False: the family's mathematics leaves no place for a merged rotation, and the plan says so.
+  bool open() {
     auto files = open_model(posix_file_system(), ROTOR_SOURCE_DIR "/" + GetParam().directory);
-    ASSERT_OK(files);
+    EXPECT_OK(files);
     files_ = std::move(files).value();
     auto plan = plan_merge(files_.architecture, GetParam().block);
-    ASSERT_OK(plan);
+    if (!plan.ok()) {
+      EXPECT_EQ(plan.status().reason(), "CANNOT_MERGE_ROTATION") << plan.status().message();
+      return false;
+    }
     plan_ = std::move(plan).value();
+    return true;
   }
 
   std::unique_ptr<Backend> backend_ = make_cpu_backend(2);
@@ -62,6 +83,9 @@ class MergedSourceTest : public ::testing::TestWithParam<Case> {
 };
 
 TEST_P(MergedSourceTest, TheMergedModelHasTheSameLogits) {
+  if (!open()) {
+    return;
+  }
   StoredWeights stored(*files_.weights);
   const std::vector<float> original = logits(*backend_, files_.architecture, stored);
   for (auto& [name, merge] : plan_.tensors) {
@@ -82,6 +106,9 @@ TEST_P(MergedSourceTest, TheMergedModelHasTheSameLogits) {
 }
 
 TEST_P(MergedSourceTest, WhatIsNotQuantizedIsRoundedAsTheCheckpointStoresIt) {
+  if (!open()) {
+    return;
+  }
   StoredWeights stored(*files_.weights);
   MergedSource merged(stored, plan_);
   for (const auto& [name, merge] : plan_.tensors) {
@@ -103,17 +130,10 @@ TEST_P(MergedSourceTest, WhatIsNotQuantizedIsRoundedAsTheCheckpointStoresIt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Models, MergedSourceTest,
-    ::testing::Values(Case{"demo_16", "demo/model", 16}, Case{"demo_128", "demo/model", 128},
-                      Case{"gpt_oss", "tests/data/families/gpt_oss", 32},
-                      Case{"gpt_oss_mxfp4", "tests/data/families/gpt_oss_mxfp4", 16},
-                      Case{"mistral", "tests/data/families/mistral", 32},
-                      Case{"phi3_fused", "tests/data/families/phi3", 64},
-                      Case{"qwen2_bias", "tests/data/families/qwen2", 16},
-                      Case{"qwen3_tied", "tests/data/families/qwen3", 64},
-                      Case{"qwen3_moe", "tests/data/families/qwen3_moe", 16}),
-    [](const ::testing::TestParamInfo<Case>& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Models, MergedSourceTest, ::testing::ValuesIn(cases()),
+                         [](const ::testing::TestParamInfo<Case>& test) {
+                           return test.param.name;
+                         });
 
 TEST(MergedSource, RefusesFamiliesWhoseNormsStandBehind) {
   for (const char* family : {"gemma2", "gemma3_text", "olmo2"}) {
