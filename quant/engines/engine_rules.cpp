@@ -49,6 +49,8 @@ constexpr Evidence kSaid = Evidence::kReported;
 
 // Remedies.
 constexpr std::string_view kUnrotate = "choose --rotation none or merged:BLOCK";
+constexpr std::string_view kUnrotateOrOneGpu =
+    "choose --rotation none or merged:BLOCK, or serve with tp=1";
 constexpr std::string_view kOtherLayout = "choose --layout compressed-tensors";
 constexpr std::string_view kOtherFormat = "choose --format nvfp4 or int4";
 constexpr std::string_view kAsReleased = "choose --format mxfp4 --layout gpt-oss";
@@ -58,11 +60,13 @@ constexpr std::string_view kKeepsActivations =
     "the GPU has no 4-bit arithmetic: weights are "
     "decoded, activations are kept";
 
+// Ways of failing.
+constexpr std::string_view kNoParallelTransform =
+    "it raises NotImplementedError for online transforms with tensor parallelism";
+
 // Sources.
 constexpr std::string_view kH100 = "vLLM 0.25.1, H100 and H200, 2026-11-28";
 constexpr std::string_view kVllmKernels = "choice of kernels in vLLM 0.25.1 and 0.33.0";
-constexpr std::string_view kVllmTransform =
-    "compressed_tensors/transform of vLLM 0.25.1 and 0.33.0";
 constexpr std::string_view kSgl = "compressed_tensors.py of SGLang 0.5.23";
 constexpr std::string_view kSglModelOpt = "modelopt_quant.py of SGLang 0.5.23";
 constexpr std::string_view kTrt = "quant_config_utils.py of TensorRT-LLM's main, November 2026";
@@ -73,14 +77,20 @@ constexpr std::string_view kInterop = "transformers 5.24 on CPUs, tests/interop,
 // clang-format off
 constexpr EngineRule kRules[] = {
     // vLLM, compressed-tensors
+    {E::kVllm, kV25, kGo, kMx, kA16, kAll, T::kGptOss, kHop, kAll, V::kRuns, "", "", kSeen,
+     "vLLM 0.25.1, H200, tensor parallelism 1 and 2, 2026-11-28"},
     {E::kVllm, kAll, kGo, kMx, kA16, kAll, T::kGptOss, kAll, kAll, V::kRuns, "", "", kRead,
      "gpt_oss.py of vLLM 0.25.1: as the released models"},
-    {E::kVllm, kAll, kAll, kAll, kAll, kAll, T::kGptOss, kAll, kAll, V::kWrong,
+    {E::kVllm, kV25, kAll, kAll, kAll, kAll, T::kGptOss, kAll, kAll, V::kFails,
+     "it has no place for the experts' biases under their names: KeyError", kAsReleased, kSeen,
+     "nvfp4 and int4 on vLLM 0.25.1, H200, 2026-11-28"},
+    {E::kVllm, kV33, kAll, kAll, kAll, kAll, T::kGptOss, kAll, kAll, V::kWrong,
      "its loader looks for the experts under other names and skips what it does not know", kAsReleased,
-     kRead, "gpt_oss.py of vLLM 0.25.1"},
-    {E::kVllm, kAll, kCt, kAll, kAll, kOnline, T::kAny, kAll, kMore, V::kFails,
-     "it raises NotImplementedError for online transforms with tensor parallelism",
-     "choose --rotation none or merged:BLOCK, or serve with tp=1", kRead, kVllmTransform},
+     kRead, "gpt_oss.py of vLLM 0.33.0"},
+    {E::kVllm, kV25, kCt, kAll, kAll, kOnline, T::kAny, kAll, kMore, V::kFails, kNoParallelTransform,
+     kUnrotateOrOneGpu, kSeen, "vLLM 0.25.1, two H200s, 2026-11-28"},
+    {E::kVllm, kV33, kCt, kAll, kAll, kOnline, T::kAny, kAll, kMore, V::kFails, kNoParallelTransform,
+     kUnrotateOrOneGpu, kRead, "compressed_tensors/transform of vLLM 0.33.0"},
     {E::kVllm, kAll, kCt, kAll, kAll, kOnline, T::kFusedOnDisk, kAll, kAll, V::kFails,
      "it wants a transform for every part of a fused linear, and the file names one: KeyError",
      kUnrotate, kSeen, "phi3 on vLLM 0.25.1, H200, 2026-11-28"},

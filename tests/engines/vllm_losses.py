@@ -3,7 +3,8 @@
 JOBS.json lists jobs {"checkpoint", "ids", "out", "options"} that one process runs in turn, since to start vLLM takes longer
 than to run a small model. `ids` names token ids [windows, seq_len] (.npy); `out`.npy gets F32 [windows, seq_len - 1], nats,
 or `out`.error what went wrong. Options: tp, linear, moe; the latter two are vLLM's names of backends (`emulation`
-computes NVFP4 activations in 4 bits on any GPU). All jobs of a process have the same tp.
+computes NVFP4 activations in 4 bits on any GPU). All jobs of a process have the same tp. vLLM is told to refuse a
+checkpoint that leaves a parameter unset.
 """
 
 import gc
@@ -28,7 +29,9 @@ def losses(checkpoint, ids, options):
     engine = LLM(model=checkpoint, dtype="bfloat16", enforce_eager=True, skip_tokenizer_init=True,
                  max_model_len=ids.shape[1] + 8, max_num_batched_tokens=2048, max_num_seqs=8,
                  kv_cache_memory_bytes=1 << 28, attention_backend="TRITON_ATTN", enable_prefix_caching=False,
-                 disable_log_stats=True, tensor_parallel_size=int(options.get("tp", 1)), **settings)
+                 disable_log_stats=True, language_model_only=True, gdn_prefill_backend="triton",
+                 tensor_parallel_size=int(options.get("tp", 1)),
+                 model_loader_extra_config={"enable_weights_track": True}, **settings)
     outputs = engine.generate([{"prompt_token_ids": row.tolist()} for row in ids],
                               SamplingParams(max_tokens=1, temperature=0, prompt_logprobs=0, detokenize=False),
                               use_tqdm=False)
@@ -53,6 +56,7 @@ def main():
 
     for job in jobs:
         start = time.monotonic()
+        print(f"{job['out']}:", flush=True)
         try:
             numpy.save(job["out"] + ".npy", losses(job["checkpoint"], numpy.load(job["ids"]), job["options"]))
         except Exception:  # whatever it is, it is this checkpoint's result
