@@ -3,6 +3,26 @@
 #include <vector>
 
 namespace rotor {
+namespace {
+
+Heads heads_of(const Architecture& architecture) {
+  Heads heads;
+  for (const Layer& layer : architecture.layers) {
+    for (const Stage& stage : layer.stages) {
+      if (stage.kind == StageKind::kDeltaIn) {
+        heads.cut.insert({stage.delta.key_heads, stage.delta.value_heads});
+      } else if (stage.kind == StageKind::kAttentionIn) {
+        heads.cut.insert(stage.attention.heads);
+        heads.shared.insert(stage.attention.kv_heads);
+      } else if (stage.kind == StageKind::kLatentIn) {
+        heads.cut.insert(stage.attention.heads);  // a head's keys and values are its own
+      }
+    }
+  }
+  return heads;
+}
+
+}  // namespace
 
 ServedCheckpoint served_checkpoint(const ModelPlan& plan) {
   std::vector<QuantizedModule> modules;
@@ -17,7 +37,8 @@ ServedCheckpoint served_checkpoint(const ModelPlan& plan) {
     }
   }
   return served_checkpoint(plan.architecture.config.model_type, plan.options.layout,
-                           plan.options.scheme, plan.options.activations, modules);
+                           plan.options.scheme, plan.options.activations, modules,
+                           heads_of(plan.architecture));
 }
 
 }  // namespace rotor

@@ -88,6 +88,26 @@ void check_modules(const CheckpointReader& reader, const CheckpointLayout& layou
   check_rotations(names, report.problems);
 }
 
+/// As config.json has them, its text part's where it wraps one.
+Heads heads_of(const nlohmann::json& config) {
+  const nlohmann::json text = config.value("text_config", nlohmann::json());
+  const nlohmann::json& model = text.is_object() ? text : config;
+  const auto read = [&](const char* key, std::set<int64_t>& into) {
+    const auto at = model.find(key);
+    if (at != model.end() && at->is_number_integer() && at->get<int64_t>() > 0) {
+      into.insert(at->get<int64_t>());
+    }
+  };
+  Heads heads;
+  read("num_attention_heads", heads.cut);
+  read("linear_num_key_heads", heads.cut);
+  read("linear_num_value_heads", heads.cut);
+  if (!model.contains("kv_lora_rank")) {  // latents become as many heads of keys as of queries
+    read("num_key_value_heads", heads.shared);
+  }
+  return heads;
+}
+
 ServedCheckpoint served_by(const std::string& config_text, const StoredQuantization& quantization,
                            const std::map<std::string, VerifiedModule>& verified) {
   std::vector<QuantizedModule> modules;
@@ -97,10 +117,10 @@ ServedCheckpoint served_by(const std::string& config_text, const StoredQuantizat
   }
   // The text was parsed before, as that of a quantized checkpoint.
   const Result<nlohmann::json> config = parse_json(config_text, "config.json");
-  const std::string family =
-      config.ok() ? config->value("model_type", std::string()) : std::string();
-  return served_checkpoint(family, quantization.layout, quantization.scheme,
-                           quantization.activations, modules);
+  const bool is_object = config.ok() && config->is_object();
+  return served_checkpoint(is_object ? config->value("model_type", std::string()) : std::string(),
+                           quantization.layout, quantization.scheme, quantization.activations,
+                           modules, is_object ? heads_of(*config) : Heads());
 }
 
 // What is known to be quantized: its modules, the rules that span them, and the files.

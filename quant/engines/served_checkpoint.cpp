@@ -45,14 +45,15 @@ bool matches(const EngineRule& rule, const ServedCheckpoint& checkpoint, const E
 
 ServedCheckpoint served_checkpoint(std::string model_type, Layout layout, const QuantScheme& scheme,
                                    Activations activations,
-                                   const std::vector<QuantizedModule>& modules) {
+                                   const std::vector<QuantizedModule>& modules, Heads heads) {
   ServedCheckpoint served{.model_type = std::move(model_type),
                           .layout = layout,
                           .scheme = scheme,
                           .activations = activations,
                           .blocks = {},
                           .traits = {},
-                          .cut_widths = {}};
+                          .cut_widths = {},
+                          .heads = std::move(heads)};
   if (modules.empty()) {
     served.blocks.insert(0);  // as a checkpoint without a rotation
   }
@@ -124,9 +125,24 @@ int64_t indivisible_width(const ServedCheckpoint& checkpoint, int tensor_paralle
   return found == checkpoint.cut_widths.end() ? 0 : *found;
 }
 
+int64_t indivisible_heads(const ServedCheckpoint& checkpoint, int tensor_parallel) {
+  for (const int64_t heads : checkpoint.heads.cut) {
+    if (heads % tensor_parallel != 0) {
+      return heads;
+    }
+  }
+  for (const int64_t heads : checkpoint.heads.shared) {
+    if (heads % tensor_parallel != 0 && tensor_parallel % heads != 0) {
+      return heads;
+    }
+  }
+  return 0;
+}
+
 int largest_parallel(const ServedCheckpoint& checkpoint) {
   int parallel = 1;
-  while (parallel < kLargestParallel && indivisible_width(checkpoint, parallel * 2) == 0) {
+  while (parallel < kLargestParallel && indivisible_width(checkpoint, parallel * 2) == 0 &&
+         indivisible_heads(checkpoint, parallel * 2) == 0) {
     parallel *= 2;
   }
   return parallel;

@@ -13,6 +13,14 @@
 
 namespace rotor {
 
+/// What a model has of a kind that GPUs share out among them.
+struct Heads {
+  /// Of attention, and of delta nets those of keys and of values: each GPU gets as many.
+  std::set<int64_t> cut;
+  /// Of keys and values: each GPU gets as many, or as many GPUs get the same.
+  std::set<int64_t> shared;
+};
+
 struct ServedCheckpoint {
   std::string model_type;  // of config.json
   Layout layout = Layout::kCompressedTensors;
@@ -22,11 +30,12 @@ struct ServedCheckpoint {
   std::set<Trait> traits;
   /// Input widths of the linears that tensor parallelism cuts along them: o, down, experts' down.
   std::set<int64_t> cut_widths;
+  Heads heads;  // empty: not known
 };
 
 ServedCheckpoint served_checkpoint(std::string model_type, Layout layout, const QuantScheme& scheme,
                                    Activations activations,
-                                   const std::vector<QuantizedModule>& modules);
+                                   const std::vector<QuantizedModule>& modules, Heads heads);
 
 /// One version (of engine_versions) of an engine on one kind of GPU.
 struct EnginePoint {
@@ -51,7 +60,9 @@ std::string describe(const EngineRule* rule);
 int64_t parallel_unit(const ServedCheckpoint& checkpoint);
 /// The first input width that `tensor_parallel` does not divide into such units; 0: none.
 int64_t indivisible_width(const ServedCheckpoint& checkpoint, int tensor_parallel);
-/// The largest power of two up to 64 that divides all of them.
+/// The first number of heads that so many GPUs cannot share; 0: none.
+int64_t indivisible_heads(const ServedCheckpoint& checkpoint, int tensor_parallel);
+/// The largest power of two up to 64 that can share out all widths and heads.
 int largest_parallel(const ServedCheckpoint& checkpoint);
 
 }  // namespace rotor

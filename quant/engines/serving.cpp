@@ -10,23 +10,33 @@ std::string evidence_of(const EngineRule& rule) {
   return " (" + std::string(to_string(rule.evidence)) + ": " + std::string(rule.source) + ")";
 }
 
-Judgement cannot_cut(const ServedCheckpoint& checkpoint, const ServeTarget& target, int64_t width) {
-  const std::string smaller = checkpoint.scheme.format == Format::kInt4
-                                  ? ", or choose a smaller --group-size"
-                                  : ", or choose smaller groups or blocks";
-  return {Verdict::kFails,
-          std::string(title(target.engine)) + " fails at tensor parallelism " +
-              std::to_string(target.tensor_parallel) + ": an input of " + std::to_string(width) +
-              " columns leaves no whole groups of " + std::to_string(parallel_unit(checkpoint)) +
-              " to each GPU",
-          "serve with tp=" + std::to_string(largest_parallel(checkpoint)) + smaller};
+/// What such a number of GPUs cannot share out, and what else might help; empty: nothing.
+struct Obstacle {
+  std::string what;
+  std::string remedy;
+};
+
+Obstacle obstacle(const ServedCheckpoint& checkpoint, int tensor_parallel) {
+  if (const int64_t heads = indivisible_heads(checkpoint, tensor_parallel); heads != 0) {
+    return {std::to_string(heads) + " heads cannot be shared out", ""};
+  }
+  if (const int64_t width = indivisible_width(checkpoint, tensor_parallel); width != 0) {
+    return {"an input of " + std::to_string(width) + " columns leaves no whole groups of " +
+                std::to_string(parallel_unit(checkpoint)) + " to each GPU",
+            checkpoint.scheme.format == Format::kInt4 ? ", or choose a smaller --group-size"
+                                                      : ", or choose smaller groups or blocks"};
+  }
+  return {};
 }
 
 }  // namespace
 
 Judgement judge(const ServedCheckpoint& checkpoint, const ServeTarget& target) {
-  if (const int64_t width = indivisible_width(checkpoint, target.tensor_parallel); width != 0) {
-    return cannot_cut(checkpoint, target, width);
+  if (const Obstacle found = obstacle(checkpoint, target.tensor_parallel); !found.what.empty()) {
+    return {Verdict::kFails,
+            std::string(title(target.engine)) + " fails at tensor parallelism " +
+                std::to_string(target.tensor_parallel) + ": " + found.what,
+            "serve with tp=" + std::to_string(largest_parallel(checkpoint)) + found.remedy};
   }
   struct Found {
     const EngineRule* rule;

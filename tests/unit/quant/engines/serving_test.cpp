@@ -15,7 +15,8 @@ ServedCheckpoint checkpoint(Layout layout, Format format, Activations activation
   EXPECT_OK(scheme);
   return served_checkpoint(model_type, layout, *scheme, activations,
                            {{"model.layers.0.self_attn.o_proj", 256, 256, block},
-                            {"model.layers.0.mlp.down_proj", 256, 768, block}});
+                            {"model.layers.0.mlp.down_proj", 256, 768, block}},
+                           {.cut = {16}, .shared = {2}});
 }
 
 ServedCheckpoint plain(Format format, int block = 0, Activations activations = Activations::kA16) {
@@ -25,6 +26,12 @@ ServedCheckpoint plain(Format format, int block = 0, Activations activations = A
 ServedCheckpoint with(ServedCheckpoint checkpoint, Trait trait) {
   checkpoint.traits.insert(trait);
   return checkpoint;
+}
+
+ServedCheckpoint with_heads(Heads heads) {
+  ServedCheckpoint served = plain(Format::kNvfp4);
+  served.heads = std::move(heads);
+  return served;
 }
 
 Status check(const ServedCheckpoint& checkpoint, const char* target) {
@@ -97,7 +104,11 @@ std::vector<Refusal> refusals() {
       // Sizes that do not divide.
       {plain(kI4), "vllm,tp=4", "an input of 256 columns",
        "tp=2, or choose a smaller --group-size"},
-      {plain(kMx), "vllm,tp=3", "an input of 256 columns", "tp=8"},
+      {plain(kMx), "vllm,tp=3", "16 heads", "tp=8"},
+      {plain(kMx), "vllm,tp=16", "an input of 256 columns", "tp=8"},
+      {with_heads({.cut = {28}, .shared = {4}}), "vllm,tp=8", "28 heads", "serve with tp=4"},
+      {with_heads({.cut = {24}, .shared = {3}}), "vllm,tp=2", "3 heads", "serve with tp=1"},
+      {with_heads({.cut = {16, 32}, .shared = {}}), "sglang,tp=32", "16 heads", "tp=16"},
       // What nobody looked at.
       {plain(kMx), "tensorrt-llm", "not known to run", "leave --serve-on out"},
   };
@@ -133,7 +144,7 @@ TEST(Serving, EveryRuleThatRefusesIsOneOfTheRefusals) {
 TEST(Serving, TraitsComeFromNamesAndFamily) {
   const auto served = [](const char* name, const char* family) {
     return served_checkpoint(family, Layout::kCompressedTensors, {}, Activations::kA16,
-                             {{name, 64, 64, 0}});
+                             {{name, 64, 64, 0}}, {});
   };
   EXPECT_TRUE(
       served("model.layers.0.mlp.gate_up_proj", "phi3").traits.contains(Trait::kFusedOnDisk));
