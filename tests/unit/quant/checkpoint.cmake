@@ -26,8 +26,8 @@ target_sources(rotor_quant_test PRIVATE
   checkpoint/safetensors_writer_test.cpp
   checkpoint/sharding_test.cpp
   checkpoint/small_checkpoint.cpp
+  checkpoint/verify_damaged_test.cpp
   checkpoint/verify_json_test.cpp
-  checkpoint/verify_served_test.cpp
   checkpoint/verify_test.cpp
   engines/engine_rules_test.cpp
   engines/serve_target_test.cpp
