@@ -65,6 +65,7 @@ struct Attention {
   double scale = 0.0;          // of the scores
   double soft_cap = 0.0;       // scores become cap * tanh(score / cap); 0: they stay
   int64_t sliding_window = 0;  // tokens a position sees, itself included; 0: all before it
+  int64_t chunk = 0;           // a sequence is cut into runs of so many that see nothing of another
   bool rotated = true;         // by RoPE
   bool local_rope = false;     // rotated by ModelConfig::local_rope
   /// The output is multiplied by the sigmoid of a gate, which q's linear gives: of each head the
@@ -73,6 +74,8 @@ struct Attention {
   std::string sinks;  // tensor [heads]: scores of no key in the softmax; empty: none
   Norm q_norm;        // before RoPE; of kLatentIn, of the latents
   Norm k_norm;
+  bool unit_norms = false;  // of each head's q and k, behind RoPE, without weights
+  bool growing = false;     // queries, by ModelConfig::query_growth
   int64_t query_features() const { return heads * head_dim; }
   int64_t key_features() const { return kv_heads * head_dim; }
   int64_t value_features() const { return kv_heads * value_dim; }
@@ -114,6 +117,12 @@ struct ExpertStack {
   bool empty() const { return name.empty(); }
 };
 
+/// A tensor that the forward pass here does without.
+struct CopiedTensor {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
 struct Stage {
   StageKind kind = StageKind::kAttentionIn;
   Norm norm;  // of x, before the linears
@@ -132,8 +141,9 @@ struct Stage {
   std::string router;        // of kExpertsIn: module name; its weight is [experts, in_features]
   bool router_bias = false;  // router + ".bias" [experts]
   ExpertStack stack;         // of a mixture
-  std::string router_correction;  // tensor [experts] of RoutingRule::corrected; empty: none
-  std::vector<CarryPart> leaves;  // for the stages behind it
+  std::string router_correction;     // tensor [experts] of RoutingRule::corrected; empty: none
+  std::vector<CopiedTensor> copied;  // of kLatentIn: its indexer's, which engines need
+  std::vector<CarryPart> leaves;     // for the stages behind it
   /// What it uses up of what those before it left; where it does not read x, the first is the
   /// linears' input.
   std::vector<CarrySlot> takes;

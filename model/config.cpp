@@ -99,7 +99,7 @@ Result<GatedActivation> parse_activation(const JsonObject& object, const Family&
 }
 
 Status parse_sizes(const JsonObject& object, const Family& family, ModelConfig& config) {
-  const auto size = [&](const char* key, int64_t fallback = 0) {
+  const auto size = [&](const std::string& key, int64_t fallback = 0) {
     return fallback > 0 ? object.integer_or(key, fallback, 1, kMostSize)
                         : object.integer(key, 1, kMostSize);
   };
@@ -108,8 +108,9 @@ Status parse_sizes(const JsonObject& object, const Family& family, ModelConfig& 
   const Mixture* mixture = family.mixture;
   const bool no_dense = mixture != nullptr && mixture->shared_size_key != "" &&
                         !mixture->reads_dense_layers && !object.has("intermediate_size");
-  ROTOR_ASSIGN_OR_RETURN(config.intermediate_size,
-                         size(no_dense ? "moe_intermediate_size" : "intermediate_size"));
+  ROTOR_ASSIGN_OR_RETURN(config.intermediate_size, no_dense ? size("moe_intermediate_size")
+                                                            : size(std::string(family.mlp_size_key),
+                                                                   family.default_mlp_size));
   ROTOR_ASSIGN_OR_RETURN(config.num_layers, object.integer("num_hidden_layers", 1, kMostLayers));
   ROTOR_ASSIGN_OR_RETURN(config.vocab_size, size("vocab_size", family.sizes.vocabulary));
   ROTOR_ASSIGN_OR_RETURN(config.max_position_embeddings,
@@ -156,7 +157,7 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
     }
   }
   ROTOR_RETURN_IF_ERROR(parse_sizes(object, family, config));
-  ROTOR_RETURN_IF_ERROR(family.latent_attention ? parse_latent_attention(object, config)
+  ROTOR_RETURN_IF_ERROR(family.latent_attention ? parse_latent_attention(object, family, config)
                                                 : parse_heads(object, family, config));
   ROTOR_ASSIGN_OR_RETURN(config.rms_norm_eps,
                          object.positive_number_or("rms_norm_eps", family.default_rms_norm_eps));

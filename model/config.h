@@ -44,6 +44,15 @@ struct RopeConfig {
   }
 };
 
+/// What chooses the tokens that each position of a latent attention attends to (DeepSeek-V3.2,
+/// "lightning indexer"): as many as there are, until there are more than it chooses. It is copied.
+struct IndexerConfig {
+  int64_t chosen = 0;
+  int64_t heads = 0;
+  int64_t head_dim = 0;
+  std::vector<bool> layers;  // by layer: whether it has its own; the others take the one before
+};
+
 /// Latent attention: keys and values, and mostly queries too, are made of a narrow latent that all
 /// heads share (DeepSeek-V2, arXiv 2405.04434, section 2.1). A head's query and key are
 /// plain_features that no position rotates, then rotary_features; the key's rotary part is the same
@@ -54,7 +63,8 @@ struct LatentConfig {
   int64_t plain_features = 0;
   int64_t rotary_features = 0;
   int64_t value_features = 0;
-  bool interleaved = true;  // RoPE pairs neighbours, not halves
+  bool interleaved = true;               // RoPE pairs neighbours, not halves
+  std::optional<IndexerConfig> indexer;  // none: a position attends to all before it
 };
 
 /// Layers whose attention is a gated delta net (DeltaNet in model/architecture.h).
@@ -79,6 +89,20 @@ struct GatedActivation {
   bool operator==(const GatedActivation&) const = default;
 };
 
+/// Queries grow with the logarithm of their position (arXiv 2501.19399): that at position p,
+/// counted from 1, is multiplied by 1 + factor * log(1 + floor(p / interval)).
+struct QueryGrowth {
+  int64_t interval = 0;  // tokens
+  double factor = 0.0;
+  bool operator==(const QueryGrowth&) const = default;
+};
+
+/// How many tokens a sequence may have, and the key of config.json that says so.
+struct SequenceLimit {
+  int64_t tokens = 0;
+  const char* key = "";
+};
+
 /// No count or width that a config.json gives is larger.
 inline constexpr int64_t kMostSize = int64_t{1} << 31;
 
@@ -96,7 +120,9 @@ struct ModelConfig {
   int64_t vocab_size = 0;
   int64_t max_position_embeddings = 0;
   std::vector<int64_t> windows;  // by layer; empty: no layer has one
+  bool chunked = false;          // windows do not slide: they are runs, one behind the other
   std::vector<bool> rotated;     // by layer, whether it has RoPE; empty: all have
+  std::optional<QueryGrowth> query_growth;  // of layers without RoPE
   std::optional<DeltaConfig> delta;
   double rms_norm_eps = 1e-6;
   GatedActivation activation;
@@ -125,12 +151,19 @@ struct ModelConfig {
 
   /// Columns of a head that RoPE is spoken of in: all, or those it rotates.
   int64_t rope_features() const { return latent ? latent->rotary_features : head_dim; }
+  /// What is longer is computed in another way than here.
+  SequenceLimit longest_sequence() const {
+    const bool indexed =
+        latent && latent->indexer && latent->indexer->chosen < max_position_embeddings;
+    return indexed ? SequenceLimit{latent->indexer->chosen, "index_topk"}
+                   : SequenceLimit{max_position_embeddings, "max_position_embeddings"};
+  }
   /// Whether the layer's attention is a gated delta net.
   bool has_delta(int layer) const { return delta && delta->layers[static_cast<size_t>(layer)]; }
   bool is_rotated(int layer) const {
     return rotated.empty() || rotated[static_cast<size_t>(layer)];
   }
-  /// Tokens that a position of the layer sees, itself included; 0: all before it.
+  /// Tokens that a position of the layer sees at most, itself included; 0: all before it.
   int64_t window_of(int layer) const {
     return windows.empty() ? 0 : windows[static_cast<size_t>(layer)];
   }

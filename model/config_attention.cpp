@@ -15,6 +15,10 @@ Result<int64_t> size_or(const JsonObject& object, const std::string& key, int64_
                       : object.integer(key, 1, kMostSize);
 }
 
+std::string window_key(const Family& family) {
+  return family.windows == WindowRule::kRotatedChunks ? "attention_chunk_size" : "sliding_window";
+}
+
 /// Tokens; 0: the model has no window.
 Result<int64_t> parse_window(const JsonObject& object, const Family& family) {
   if (family.windows == WindowRule::kNone) {
@@ -28,8 +32,8 @@ Result<int64_t> parse_window(const JsonObject& object, const Family& family) {
     }
   }
   // An explicit null means no window, a missing key the family's default.
-  const bool given = object.contains("sliding_window");
-  return object.integer_or("sliding_window", given ? 0 : family.default_sliding_window, 0,
+  const std::string key = window_key(family);
+  return object.integer_or(key, object.contains(key) ? 0 : family.default_sliding_window, 0,
                            kMostSize);
 }
 
@@ -41,9 +45,11 @@ Result<std::vector<bool>> windowed_by_rule(const JsonObject& object, const Famil
                              family.windows == WindowRule::kEveryLayer ||
                                  family.windows == WindowRule::kEveryLayerByType ||
                                  family.windows == WindowRule::kEveryLayerIfUsed);
-  if (family.windows == WindowRule::kUnrotatedIfUsed) {
+  if (family.windows == WindowRule::kUnrotatedIfUsed ||
+      family.windows == WindowRule::kRotatedChunks) {
     for (int layer = 0; layer < static_cast<int>(layers); ++layer) {
-      windowed[static_cast<size_t>(layer)] = !config.is_rotated(layer);
+      windowed[static_cast<size_t>(layer)] =
+          config.is_rotated(layer) == (family.windows == WindowRule::kRotatedChunks);
     }
   }
   if (family.windows == WindowRule::kFromLayer) {
@@ -67,6 +73,7 @@ Result<std::vector<bool>> windowed_by_rule(const JsonObject& object, const Famil
 
 Status parse_windows(const JsonObject& object, const Family& family, ModelConfig& config) {
   ROTOR_ASSIGN_OR_RETURN(const int64_t window, parse_window(object, family));
+  config.chunked = family.windows == WindowRule::kRotatedChunks;
   const bool used = family.windows != WindowRule::kUnrotatedIfUsed || window > 0;
   const bool by_type = object.has("layer_types") && used && family.windows != WindowRule::kNone &&
                        family.windows != WindowRule::kEveryLayer &&
@@ -83,14 +90,15 @@ Status parse_windows(const JsonObject& object, const Family& family, ModelConfig
   if (!by_type && window == 0) {
     return {};
   }
+  const std::string special = config.chunked ? "chunked_attention" : "sliding_attention";
   ROTOR_ASSIGN_OR_RETURN(const std::vector<bool> windowed,
-                         by_type ? parse_layer_types(object, config.num_layers, "sliding_attention")
+                         by_type ? parse_layer_types(object, config.num_layers, special)
                                  : windowed_by_rule(object, family, config));
   for (const bool has_window : windowed) {
     if (has_window && window == 0) {
-      return object.error("sliding_window",
-                          "it must be a number of tokens, because layer_types has layers with "
-                          "sliding_attention");
+      return object.error(
+          window_key(family),
+          "it must be a number of tokens, because layer_types has layers with " + special);
     }
     config.windows.push_back(has_window ? window : 0);
   }
@@ -101,7 +109,8 @@ Status parse_windows(const JsonObject& object, const Family& family, ModelConfig
 /// given, every `no_rope_layer_interval`-th is none.
 Status parse_rotated(const JsonObject& object, ModelConfig& config) {
   constexpr const char* kKey = "no_rope_layers";
-  if (!object.has(kKey)) {
+  // An empty list, as Llama 4 has it, says no more than none.
+  if (!object.has(kKey) || *object.find(kKey) == nlohmann::json::array()) {
     ROTOR_ASSIGN_OR_RETURN(const int64_t interval,
                            object.integer_or("no_rope_layer_interval", 4, 1, kMostSize));
     for (int64_t layer = 0; layer < config.num_layers; ++layer) {
@@ -124,6 +133,23 @@ Status parse_rotated(const JsonObject& object, ModelConfig& config) {
   return {};
 }
 
+/// Of layers without RoPE. The first files have a number where the later ones have true.
+Status parse_query_growth(const JsonObject& object, ModelConfig& config) {
+  constexpr const char* kUsed = "attn_temperature_tuning";
+  const nlohmann::json* found = object.find(kUsed);
+  if (found != nullptr && !found->is_boolean() && !found->is_number()) {
+    return object.error(kUsed, "it must be true or false");
+  }
+  if (found != nullptr && (*found == false || *found == 0)) {
+    return {};
+  }
+  QueryGrowth growth;
+  ROTOR_ASSIGN_OR_RETURN(growth.interval, object.integer_or("floor_scale", 8192, 1, kMostSize));
+  ROTOR_ASSIGN_OR_RETURN(growth.factor, object.positive_number_or("attn_scale", 0.1));
+  config.query_growth = growth;
+  return {};
+}
+
 /// A soft cap that may be given as null: none.
 Result<double> parse_cap(const JsonObject& object, const std::string& key, double fallback) {
   return object.positive_number_or(key, object.contains(key) ? 0.0 : fallback);
@@ -131,28 +157,33 @@ Result<double> parse_cap(const JsonObject& object, const std::string& key, doubl
 
 }  // namespace
 
-Result<std::vector<bool>> parse_layer_types(const JsonObject& object, int64_t layers,
-                                            const std::string& special) {
-  constexpr const char* kKey = "layer_types";
-  ROTOR_ASSIGN_OR_RETURN(const std::vector<const nlohmann::json*> types, object.array(kKey));
+Result<std::vector<bool>> parse_types(const JsonObject& object, const std::string& key,
+                                      int64_t layers, const std::string& plain,
+                                      const std::string& special, const std::string& reason) {
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<const nlohmann::json*> types, object.array(key));
   if (static_cast<int64_t>(types.size()) != layers) {
-    return object.error(kKey, "it has " + std::to_string(types.size()) +
-                                  " elements; one for each of the " + std::to_string(layers) +
-                                  " layers (num_hidden_layers) is needed");
+    return object.error(key, "it has " + std::to_string(types.size()) +
+                                 " elements; one for each of the " + std::to_string(layers) +
+                                 " layers (num_hidden_layers) is needed");
   }
   std::vector<bool> found;
   for (const nlohmann::json* type : types) {
     const std::string name = type->is_string() ? type->get<std::string>() : "";
-    if (name != special && name != "full_attention") {
-      return object.unsupported(kKey,
+    if (name != special && name != plain) {
+      return object.unsupported(key,
                                 "its element " + brief_json(*type) +
-                                    " is not supported; supported are full_attention and " +
-                                    special,
-                                "UNSUPPORTED_ATTENTION");
+                                    " is not supported; supported are " + plain + " and " + special,
+                                reason);
     }
     found.push_back(name == special);
   }
   return found;
+}
+
+Result<std::vector<bool>> parse_layer_types(const JsonObject& object, int64_t layers,
+                                            const std::string& special) {
+  return parse_types(object, "layer_types", layers, "full_attention", special,
+                     "UNSUPPORTED_ATTENTION");
 }
 
 Status parse_heads(const JsonObject& object, const Family& family, ModelConfig& config) {
@@ -209,7 +240,11 @@ Status parse_attention(const JsonObject& object, const Family& family, ModelConf
                            object.boolean_or("attention_out_bias", false));
   }
   if (family.reads_query_key_norm) {
-    ROTOR_ASSIGN_OR_RETURN(config.query_key_norm, object.boolean_or("use_qk_norm", false));
+    ROTOR_ASSIGN_OR_RETURN(config.query_key_norm,
+                           object.boolean_or("use_qk_norm", family.default_query_key_norm));
+  }
+  if (family.reads_query_growth) {
+    ROTOR_RETURN_IF_ERROR(parse_query_growth(object, config));
   }
   if (family.reads_granite_scales) {
     ROTOR_ASSIGN_OR_RETURN(config.score_scale,

@@ -14,9 +14,14 @@ namespace rotor {
 /// Fills in num_heads, num_kv_heads and head_dim; hidden_size is there already.
 Status parse_heads(const JsonObject& object, const Family& family, ModelConfig& config);
 
+/// Which layers the array at `key` says are of type `special`; the others must be `plain`. Errors:
+/// another number of them than layers; UNIMPLEMENTED with `reason` for a type that is neither.
+Result<std::vector<bool>> parse_types(const JsonObject& object, const std::string& key,
+                                      int64_t layers, const std::string& plain,
+                                      const std::string& special, const std::string& reason);
+
 /// Which layers `layer_types` says are of type `special`; the others must be full_attention.
-/// Errors: another number of them than layers; UNIMPLEMENTED with UNSUPPORTED_ATTENTION for a type
-/// that is neither.
+/// The reason for a type that is neither is UNSUPPORTED_ATTENTION.
 Result<std::vector<bool>> parse_layer_types(const JsonObject& object, int64_t layers,
                                             const std::string& special);
 

@@ -3,12 +3,14 @@
 #pragma once
 
 #include "model/config.h"
+#include "model/families.h"
 #include "model/json_object.h"
 
 namespace rotor {
 
-/// Fills in num_heads, num_kv_heads, head_dim and latent. Errors: heads that share keys, a rotated
-/// part of odd width, a missing `q_lora_rank` (null: queries without a latent).
-Status parse_latent_attention(const JsonObject& object, ModelConfig& config);
+/// Fills in num_heads, num_kv_heads, head_dim and latent; num_layers is there already. Errors:
+/// heads that share keys, a rotated part of odd width, a missing `q_lora_rank` (null: queries
+/// without a latent, which an indexer needs).
+Status parse_latent_attention(const JsonObject& object, const Family& family, ModelConfig& config);
 
 }  // namespace rotor

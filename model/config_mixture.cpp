@@ -4,29 +4,48 @@
 #include <string>
 #include <vector>
 
+#include "model/config_attention.h"
+
 namespace rotor {
 namespace {
 
 constexpr int64_t kMostExperts = 1 << 16;
+
+/// By layer: the last of every `step`.
+std::vector<bool> every_nth(int64_t layers, int64_t step) {
+  std::vector<bool> found;
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    found.push_back((layer + 1) % step == 0);
+  }
+  return found;
+}
+
+/// An array of layers' numbers.
+Result<std::vector<int64_t>> parse_layer_list(const JsonObject& object, const std::string& key,
+                                              int64_t layers) {
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<const nlohmann::json*> entries, object.array(key));
+  std::vector<int64_t> listed;
+  for (const nlohmann::json* entry : entries) {
+    listed.push_back(entry->is_number_integer() ? entry->get<int64_t>() : -1);
+    if (listed.back() < 0 || listed.back() >= layers) {
+      return object.error(key, "its element " + brief_json(*entry) +
+                                   " is no layer: they are 0 to " + std::to_string(layers - 1) +
+                                   " (num_hidden_layers)");
+    }
+  }
+  return listed;
+}
 
 /// Which layers are mixtures: every `decoder_sparse_step`-th but those of `mlp_only_layers`.
 Result<std::vector<bool>> parse_layers(const JsonObject& object, int64_t layers) {
   constexpr const char* kDense = "mlp_only_layers";
   ROTOR_ASSIGN_OR_RETURN(const int64_t step,
                          object.integer_or("decoder_sparse_step", 1, 1, kMostSize));
-  std::vector<bool> mixtures;
-  for (int64_t layer = 0; layer < layers; ++layer) {
-    mixtures.push_back((layer + 1) % step == 0);
-  }
+  std::vector<bool> mixtures = every_nth(layers, step);
   if (object.has(kDense)) {
-    ROTOR_ASSIGN_OR_RETURN(const std::vector<const nlohmann::json*> dense, object.array(kDense));
-    for (const nlohmann::json* entry : dense) {
-      const int64_t layer = entry->is_number_integer() ? entry->get<int64_t>() : -1;
-      if (layer < 0 || layer >= layers) {
-        return object.error(kDense, "its element " + brief_json(*entry) +
-                                        " is no layer: they are 0 to " +
-                                        std::to_string(layers - 1) + " (num_hidden_layers)");
-      }
+    ROTOR_ASSIGN_OR_RETURN(const std::vector<int64_t> dense,
+                           parse_layer_list(object, kDense, layers));
+    for (const int64_t layer : dense) {
       mixtures[static_cast<size_t>(layer)] = false;
     }
   }
@@ -76,7 +95,8 @@ Status parse_deepseek_routing(const JsonObject& object, const Mixture& mixture,
   return {};
 }
 
-/// Dense layers first, then a mixture in every `moe_layer_freq`-th; a shared expert in each.
+/// Dense layers first, then a mixture in every `moe_layer_freq`-th, unless each is named; a shared
+/// expert in each.
 Status parse_deepseek_layers(const JsonObject& object, const Mixture& mixture,
                              ModelConfig& config) {
   ROTOR_ASSIGN_OR_RETURN(
@@ -86,12 +106,43 @@ Status parse_deepseek_layers(const JsonObject& object, const Mixture& mixture,
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
     config.mixture_layers[static_cast<size_t>(layer)] = layer >= dense && layer % step == 0;
   }
+  if (constexpr const char* kTypes = "mlp_layer_types";
+      mixture.reads_mlp_types && object.has(kTypes)) {
+    ROTOR_ASSIGN_OR_RETURN(
+        config.mixture_layers,
+        parse_types(object, kTypes, config.num_layers, "dense", "sparse", "UNSUPPORTED_CONFIG"));
+  }
   constexpr const char* kShared = "n_shared_experts";
   // null means none, a missing key the family's default.
   ROTOR_ASSIGN_OR_RETURN(
       const int64_t shared,
       object.integer_or(kShared, object.contains(kShared) ? 0 : 1, 0, kMostExperts));
   config.shared_features = shared * config.expert_features;
+  return {};
+}
+
+/// One expert a token, in the layers of `moe_layers` or in every so many-th.
+Status parse_llama4_keys(const JsonObject& object, ModelConfig& config) {
+  constexpr const char* kLayers = "moe_layers";
+  if (config.routing.per_token != 1) {
+    return object.unsupported("num_experts_per_tok", "this model type is read with 1 alone",
+                              "UNSUPPORTED_ROUTING");
+  }
+  // Over one expert a weight that is normalized is 1.
+  config.routing.score = ScoreRule::kSigmoid;
+  config.routing.scales_inputs = true;
+  if (!object.has(kLayers)) {
+    ROTOR_ASSIGN_OR_RETURN(const int64_t step,
+                           object.integer_or("interleave_moe_layer_step", 1, 1, kMostSize));
+    config.mixture_layers = every_nth(config.num_layers, step);
+    return {};
+  }
+  ROTOR_ASSIGN_OR_RETURN(const std::vector<int64_t> listed,
+                         parse_layer_list(object, kLayers, config.num_layers));
+  config.mixture_layers.assign(config.mixture_layers.size(), false);
+  for (const int64_t layer : listed) {
+    config.mixture_layers[static_cast<size_t>(layer)] = true;
+  }
   return {};
 }
 
@@ -141,6 +192,9 @@ Status parse_mixture(const JsonObject& object, const Family& family, ModelConfig
     ROTOR_RETURN_IF_ERROR(expect_rule(object, "scoring_func", "sigmoid"));
     config.routing.score = ScoreRule::kSigmoid;
     ROTOR_ASSIGN_OR_RETURN(config.routing.corrected, object.boolean_or("use_routing_bias", true));
+  }
+  if (mixture.reads_llama4_keys) {
+    ROTOR_RETURN_IF_ERROR(parse_llama4_keys(object, config));
   }
   if (!mixture.shared_size_key.empty()) {
     ROTOR_ASSIGN_OR_RETURN(config.shared_features,

@@ -29,8 +29,9 @@ Status parse_llama3(const JsonObject& model, const JsonObject& rope, const Model
   ROTOR_ASSIGN_OR_RETURN(out.low_freq_factor, rope.positive_number("low_freq_factor"));
   ROTOR_ASSIGN_OR_RETURN(out.high_freq_factor, rope.positive_number("high_freq_factor"));
   ROTOR_RETURN_IF_ERROR(parse_original_length(model, rope, config, out));
-  if (out.high_freq_factor <= out.low_freq_factor) {
-    return rope.error("high_freq_factor", "it must be greater than low_freq_factor, which is " +
+  // Llama 4 Scout has two equal ones, and so nothing to blend.
+  if (out.high_freq_factor < out.low_freq_factor) {
+    return rope.error("high_freq_factor", "it must be at least low_freq_factor, which is " +
                                               std::to_string(out.low_freq_factor));
   }
   return {};

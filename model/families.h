@@ -20,6 +20,7 @@ enum class WindowRule {
   kEveryLayerIfUsed,  // with `use_sliding_window`: all, and `layer_types` is not read
   kFromLayer,         // with `use_sliding_window`: those from `max_window_layers` on
   kAllButEveryNth,    // all but every `sliding_window_pattern`-th
+  kRotatedChunks,     // those with RoPE; `attention_chunk_size`, which does not slide
   kUnrotatedIfUsed,   // with `use_sliding_window`: those without RoPE
 };
 
@@ -31,7 +32,12 @@ enum class BiasRule {
   kQueryKeyValue,       // always on q, k and v, never on o
 };
 
-enum class QueryKeyNorm { kNone, kEachHead, kWholeProjection };
+enum class QueryKeyNorm {
+  kNone,
+  kEachHead,
+  kWholeProjection,
+  kUnitRotated,  // Attention::unit_norms, in layers with RoPE
+};
 
 /// How the projections of a gated delta net are cut (DeltaNet::by_key_head).
 enum class DeltaProjections { kNone, kByKeyHead, kApart };
@@ -81,11 +87,13 @@ struct Mixture {
   // `scoring_func`, `n_group`, `topk_group`, `routed_scaling_factor`, `first_k_dense_replace`,
   // `moe_layer_freq`, `n_shared_experts`.
   bool reads_deepseek_keys = false;
+  bool reads_mlp_types = false;           // `mlp_layer_types`, before first_k_dense_replace
   int64_t default_groups = 8;             // of them: `n_group`
   int64_t default_groups_chosen = 4;      // `topk_group`
   double default_scale = 2.5;             // `routed_scaling_factor`
   int64_t default_dense_layers = 3;       // `first_k_dense_replace`
   bool reads_minimax_keys = false;        // `scoring_func`, `use_routing_bias`
+  bool reads_llama4_keys = false;         // `moe_layers`, `interleave_moe_layer_step`
   std::string_view shared_size_key = {};  // width of the shared expert; empty: as above, or none
   bool default_normalize = false;         // where `norm_topk_prob` is missing
 };
@@ -127,6 +135,26 @@ inline constexpr Mixture kGlmMixture = {.shared = "shared_experts",
                                         .default_dense_layers = 1,
                                         .default_normalize = true};
 
+inline constexpr Mixture kGlmLiteMixture = [] {
+  Mixture mixture = kGlmMixture;
+  mixture.reads_mlp_types = true;
+  mixture.default_scale = 1.8;
+  return mixture;
+}();
+
+inline constexpr Mixture kDeepseek32Mixture = [] {
+  Mixture mixture = kDeepseekMixture;
+  mixture.reads_mlp_types = true;
+  return mixture;
+}();
+
+inline constexpr Mixture kGlmDsaMixture = [] {
+  Mixture mixture = kDeepseek32Mixture;
+  mixture.default_groups = 1;
+  mixture.default_groups_chosen = 1;
+  return mixture;
+}();
+
 inline constexpr Mixture kMinimaxMixture = {.block = "block_sparse_moe",
                                             .gate = "w1",
                                             .up = "w3",
@@ -145,6 +173,27 @@ inline constexpr Mixture kQwenNextMixture = {.shared = "shared_expert",
 inline constexpr Mixture kQwen35Mixture = {.shared = "shared_expert",
                                            .shared_gate = "shared_expert_gate",
                                            .shared_size_key = "shared_expert_intermediate_size"};
+
+inline constexpr Mixture kLlama4Mixture = {.block = "feed_forward",
+                                           .router = "router",
+                                           .stacked_block = "feed_forward",
+                                           .shared = "shared_expert",
+                                           .size_key = "intermediate_size",
+                                           .reads_llama4_keys = true,
+                                           .shared_size_key = "intermediate_size"};
+
+/// The indexer of a sparse latent attention, where config.json leaves it open.
+struct Indexing {
+  int64_t heads = 64;      // `index_n_heads`
+  int64_t head_dim = 128;  // `index_head_dim`
+  int64_t chosen = 2048;   // `index_topk`
+  // Layers take an indexer before them: `indexer_types`, else `index_topk_pattern`, else
+  // `index_topk_freq` and `index_skip_topk_offset`.
+  bool shared = false;
+};
+
+inline constexpr Indexing kDeepseekIndexing = {};
+inline constexpr Indexing kGlmIndexing = {.heads = 32, .shared = true};
 
 /// Sizes where config.json has none; 0: it must.
 struct DefaultSizes {
@@ -165,12 +214,20 @@ struct Family {
   bool scales_embedding = false;  // by sqrt(hidden_size)
   bool attention_sinks = false;   // a learned score a head that takes part in the softmax
   bool latent_attention = false;
-  bool gated_attention = false;                      // Attention::gated
+  const Indexing* indexing = nullptr;  // of a latent attention that is sparse
+  bool interleaved_rope = false;       // Attention::interleaved; a latent attention has its key
+  std::string_view mlp = "mlp";        // a dense MLP's name below a layer
+  bool gated_attention = false;        // Attention::gated
   DeltaProjections delta = DeltaProjections::kNone;  // of layers of type linear_attention
   const Mixture* mixture = nullptr;                  // null: every MLP is dense
   // How the keys are read.
   DefaultSizes sizes = {};
+  bool head_dim_is_rotary = false;  // `head_dim` says what `qk_rope_head_dim` says
+  std::string_view mlp_size_key = "intermediate_size";  // width of a dense MLP
+  int64_t default_mlp_size = 0;                         // 0: it must be given
   bool reads_query_key_norm = false;  // `use_qk_norm`; else there is the norm that is named above
+  bool default_query_key_norm = false;
+  bool reads_query_growth = false;    // `attn_temperature_tuning`, `floor_scale`, `attn_scale`
   bool reads_no_rope_layers = false;  // `no_rope_layers`, `no_rope_layer_interval`
   BiasRule attention_bias = BiasRule::kNone;
   bool default_attention_bias = false;

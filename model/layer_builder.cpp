@@ -25,13 +25,17 @@ Attention describe_attention(const LayerPlace& place, const std::string& prefix)
   attention.gated = place.family.gated_attention;
   attention.rotated = config.is_rotated(place.index);
   attention.soft_cap = config.attention_cap;
-  attention.sliding_window = config.window_of(place.index);
+  attention.growing = config.query_growth.has_value() && !attention.rotated;
+  attention.interleaved = place.family.interleaved_rope;
+  (config.chunked ? attention.chunk : attention.sliding_window) = config.window_of(place.index);
   attention.local_rope = config.local_rope.has_value() && attention.sliding_window > 0;
   if (place.family.attention_sinks) {
     attention.sinks = prefix + "sinks";
   }
   const QueryKeyNorm rule = place.family.query_key_norm;
-  if (rule != QueryKeyNorm::kNone && config.query_key_norm) {
+  if (rule == QueryKeyNorm::kUnitRotated) {
+    attention.unit_norms = config.query_key_norm && attention.rotated;
+  } else if (rule != QueryKeyNorm::kNone && config.query_key_norm) {
     const bool each = rule == QueryKeyNorm::kEachHead;
     attention.q_norm = make_norm(place.family, prefix + "q_norm",
                                  each ? config.head_dim : attention.query_features());
@@ -86,6 +90,17 @@ std::vector<Stage> shared_stages(const LayerPlace& place, const std::string& blo
     out.takes.push_back(CarrySlot::kSharedGate);
   }
   return {std::move(in), std::move(out)};
+}
+
+/// The tensors of the indexer of a sparse latent attention.
+std::vector<CopiedTensor> indexer_tensors(const std::string& prefix, const ModelConfig& config) {
+  const IndexerConfig& indexer = *config.latent->indexer;
+  const int64_t dim = indexer.head_dim;
+  return {{prefix + "indexer.wq_b.weight", {indexer.heads * dim, config.latent->query_rank}},
+          {prefix + "indexer.wk.weight", {dim, config.hidden_size}},
+          {prefix + "indexer.k_norm.weight", {dim}},
+          {prefix + "indexer.k_norm.bias", {dim}},
+          {prefix + "indexer.weights_proj.weight", {indexer.heads, config.hidden_size}}};
 }
 
 }  // namespace
@@ -199,6 +214,9 @@ std::vector<Stage> latent_attention_stages(const LayerPlace& place) {
                   {prefix + "kv_a_proj_with_mqa", key, hidden, bias, 1}};
     in.leaves = {{CarrySlot::kQuery, query}};
   }
+  if (latent.indexer && latent.indexer->layers[static_cast<size_t>(place.index)]) {
+    in.copied = indexer_tensors(prefix, config);
+  }
   in.leaves.push_back({CarrySlot::kKeyValueLatent, latent.key_value_rank});
   in.leaves.push_back({CarrySlot::kRotaryKey, latent.rotary_features});
   stages.push_back(std::move(in));
@@ -222,7 +240,7 @@ std::vector<Stage> latent_attention_stages(const LayerPlace& place) {
 
 std::vector<Stage> mlp_stages(const LayerPlace& place) {
   const Family& family = place.family;
-  const std::string prefix = place.prefix() + "mlp.";
+  const std::string prefix = place.prefix() + std::string(family.mlp) + ".";
   const int64_t hidden = place.config.hidden_size;
   const int64_t inner = place.config.intermediate_size;
   const bool bias = place.config.mlp_bias;

@@ -45,15 +45,26 @@ Status open_weights(ModelFiles& files) {
   return {};
 }
 
+/// What the architecture consists of, and behind it what is copied for engines alone.
+std::vector<ExpectedTensor> needed_tensors(const Architecture& architecture) {
+  std::vector<ExpectedTensor> needed = expected_tensors(architecture);
+  for (const Layer& layer : architecture.layers) {
+    for (const Stage& stage : layer.stages) {
+      for (const CopiedTensor& copied : stage.copied) {
+        needed.push_back({copied.name, copied.shape});
+      }
+    }
+  }
+  return needed;
+}
+
 /// Holds the weights against the architecture, and fills in what is there besides.
 Status check_tensors(ModelFiles& files) {
   const SourceWeights& weights = *files.weights;
   std::vector<std::string> missing;
   std::vector<std::string> wrong_shape;
   std::vector<std::string> wrong_dtype;
-  std::unordered_set<std::string> expected_names;
-  for (const ExpectedTensor& expected : expected_tensors(files.architecture)) {
-    expected_names.insert(expected.name);
+  for (const ExpectedTensor& expected : needed_tensors(files.architecture)) {
     const TensorSpec* found = weights.find(expected.name);
     if (found == nullptr) {
       missing.push_back(expected.name);
@@ -90,6 +101,10 @@ Status check_tensors(ModelFiles& files) {
                         "tensors are neither BF16, F16 nor F32: " + list_some(wrong_dtype) +
                             "; give the original model, not a quantized one",
                         "BAD_TENSOR_DTYPE", wrong_dtype);
+  }
+  std::unordered_set<std::string> expected_names;
+  for (const ExpectedTensor& expected : expected_tensors(files.architecture)) {
+    expected_names.insert(expected.name);
   }
   for (const TensorSpec& tensor : weights.tensors()) {
     if (!expected_names.contains(tensor.name)) {

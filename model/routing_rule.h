@@ -19,6 +19,9 @@ enum class ScoreRule {
 /// of its two largest scores; of equal ones the lower number is better. `corrected`: for the
 /// choice, of groups and of experts, a number of its own is added to each expert's score; the
 /// weights are scores all the same.
+///
+/// `scales_inputs` (Llama 4, one expert a token): an expert's input is multiplied by the score, and
+/// what it gives counts as it is.
 struct RoutingRule {
   int64_t experts = 0;     // 0: the stage has none
   int64_t per_token = 0;   // 1 to experts
@@ -28,6 +31,7 @@ struct RoutingRule {
   int64_t groups = 1;         // divides experts
   int64_t groups_chosen = 1;  // 1 to groups
   float scale = 1.0F;         // of the weights, after all else
+  bool scales_inputs = false;
   bool operator==(const RoutingRule&) const = default;
 };
 

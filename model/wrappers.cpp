@@ -24,6 +24,7 @@ struct Wrapper {
 
 constexpr std::array kWrappers = {
     Wrapper{"gemma3", {"gemma3_text"}},
+    Wrapper{"llama4", {"llama4_text"}},
     Wrapper{"llava", {"llama", "mistral", "qwen2"}},
     Wrapper{"mistral3", {"mistral", "ministral"}},
     Wrapper{"qwen2_5_vl", {"qwen2_5_vl_text"}, true},

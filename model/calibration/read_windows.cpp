@@ -142,7 +142,7 @@ Status bad_option(const std::string& message) {
   return invalid_argument(message).with_reason("BAD_CALIBRATION_OPTIONS");
 }
 
-Status check_common(const TextSource& source) {
+Status check_common(const TextSource& source, const ModelConfig& config) {
   if (source.files.empty()) {
     return bad_option("no file of text was given: name at least one");
   }
@@ -153,6 +153,13 @@ Status check_common(const TextSource& source) {
   if (source.seq_len > std::numeric_limits<int32_t>::max()) {
     return bad_option("a sequence length of " + std::to_string(source.seq_len) +
                       " tokens is more than any model takes");
+  }
+  if (const SequenceLimit limit = config.longest_sequence(); source.seq_len > limit.tokens) {
+    return bad_option("a sequence length of " + std::to_string(source.seq_len) +
+                      " tokens: the model takes at most " + std::to_string(limit.tokens) + " (" +
+                      limit.key +
+                      " in config.json); give a shorter --seq-len, or --eval-seq-len of a job's "
+                      "evaluation");
   }
   return {};
 }
@@ -182,13 +189,7 @@ Status too_few(const TextSource& source, const WindowCutter& cutter, int64_t wan
 
 Result<TokenWindows> read_calibration_windows(const TextSource& source, const Tokenizer* tokenizer,
                                               const ModelConfig& config) {
-  ROTOR_RETURN_IF_ERROR(check_common(source));
-  if (source.seq_len > config.max_position_embeddings) {
-    return bad_option("a sequence length of " + std::to_string(source.seq_len) +
-                      " tokens: the model takes at most " +
-                      std::to_string(config.max_position_embeddings) +
-                      " (max_position_embeddings in config.json)");
-  }
+  ROTOR_RETURN_IF_ERROR(check_common(source, config));
   if (source.sequences < 1) {
     return bad_option("a calibration set of " + std::to_string(source.sequences) +
                       " sequences: it needs at least 1");
@@ -216,7 +217,7 @@ Result<TokenWindows> read_calibration_windows(const TextSource& source, const To
 
 Result<TokenWindows> read_evaluation_windows(const TextSource& source, const Tokenizer* tokenizer,
                                              const ModelConfig& config) {
-  ROTOR_RETURN_IF_ERROR(check_common(source));
+  ROTOR_RETURN_IF_ERROR(check_common(source, config));
   if (source.sequences < 0) {
     return bad_option("an evaluation of " + std::to_string(source.sequences) +
                       " sequences: give 0 for all, or a positive number");

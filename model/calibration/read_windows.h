@@ -46,12 +46,12 @@ struct TextSource {
 /// detail "file", most with "line": BAD_CALIBRATION_DATA for broken JSON, wrong types, invalid
 /// UTF-8, ids outside [0, config.vocab_size), an empty file; TOO_FEW_TOKENS with the number of
 /// windows that there are; BAD_CALIBRATION_OPTIONS for seq_len below 2 or above
-/// config.max_position_embeddings, sequences below 1, no files; NEEDS_TOKENIZER.
+/// config.longest_sequence(), sequences below 1, no files; NEEDS_TOKENIZER.
 Result<TokenWindows> read_calibration_windows(const TextSource& source, const Tokenizer* tokenizer,
                                               const ModelConfig& config);
 
-/// Up to source.sequences windows in file order; seq_len may pass max_position_embeddings. Errors
-/// as above; TOO_FEW_TOKENS where there is not one window.
+/// Up to source.sequences windows in file order. Errors as above; TOO_FEW_TOKENS where there is not
+/// one window.
 Result<TokenWindows> read_evaluation_windows(const TextSource& source, const Tokenizer* tokenizer,
                                              const ModelConfig& config);
 

@@ -12,7 +12,8 @@ SEQ_LEN = 256
 def seq_len(model):
     """Of the windows: what the model takes, if that is less."""
     config = json.loads((pathlib.Path(model) / "config.json").read_text())
-    return min(SEQ_LEN, config["max_position_embeddings"])
+    text = config.get("text_config", config)
+    return min(SEQ_LEN, text["max_position_embeddings"], text.get("index_topk", SEQ_LEN))
 
 
 # By name: what `rotor quantize` is told. Calibration is short: this is about bytes, not quality.

@@ -8,29 +8,29 @@ namespace rotor::worker {
 
 using Slot = DecoderScratch::Slot;
 
-Decoder::Decoder(Backend& backend, const ModelConfig& config, Rope rope,
-                 std::optional<Rope> local_rope)
-    : backend_(&backend),
-      config_(config),
-      rope_(std::move(rope)),
-      local_rope_(std::move(local_rope)) {}
+Decoder::Decoder(Backend& backend, const ModelConfig& config, Rope rope)
+    : backend_(&backend), config_(config), rope_(std::move(rope)) {}
 
 Result<Decoder> Decoder::create(Backend& backend, const ModelConfig& config, int64_t max_seq_len) {
-  if (max_seq_len < 1 || max_seq_len > config.max_position_embeddings) {
+  const SequenceLimit limit = config.longest_sequence();
+  if (max_seq_len < 1 || max_seq_len > limit.tokens) {
     return invalid_argument("sequences of " + std::to_string(max_seq_len) +
-                            " tokens: this model takes 1 to " +
-                            std::to_string(config.max_position_embeddings) +
-                            " (max_position_embeddings in config.json)")
+                            " tokens: this model takes 1 to " + std::to_string(limit.tokens) +
+                            " (" + limit.key + " in config.json); give a shorter --seq-len")
         .with_reason("BAD_SEQUENCE_LENGTH");
   }
   ROTOR_ASSIGN_OR_RETURN(Rope rope,
                          Rope::create(backend, config.rope, config.rope_features(), max_seq_len));
-  std::optional<Rope> local_rope;
+  Decoder decoder(backend, config, std::move(rope));
   if (config.local_rope) {
-    ROTOR_ASSIGN_OR_RETURN(
-        local_rope, Rope::create(backend, *config.local_rope, config.rope_features(), max_seq_len));
+    ROTOR_ASSIGN_OR_RETURN(decoder.local_rope_, Rope::create(backend, *config.local_rope,
+                                                             config.rope_features(), max_seq_len));
   }
-  return Decoder(backend, config, std::move(rope), std::move(local_rope));
+  if (config.query_growth && max_seq_len >= config.query_growth->interval) {
+    ROTOR_ASSIGN_OR_RETURN(decoder.query_growth_, make_growth_tables(backend, *config.query_growth,
+                                                                     config.head_dim, max_seq_len));
+  }
+  return decoder;
 }
 
 Status Decoder::embed(const EndWeights& ends, std::span<const int32_t> ids, const Tensor& x) {
@@ -51,6 +51,7 @@ Result<RoutedRows> Decoder::stage_input(const Stage& stage, const StageWeights& 
   if (stage.has_experts()) {
     ROTOR_ASSIGN_OR_RETURN(input.routing,
                            backend_->route(input.rows, weights.router, stage.routing));
+    input.scores = stage.routing.scales_inputs ? weights.router.weight : Tensor();
   }
   return input;
 }
@@ -125,76 +126,6 @@ Status Decoder::apply(std::span<const LinearWeights> linears, const Tensor& inpu
     }
   }
   return {};
-}
-
-Status Decoder::norm_pieces(const Tensor& weight, const Tensor& x) {
-  if (weight.empty()) {
-    return {};
-  }
-  const Tensor pieces = x.reshaped(x.size() / weight.size(), weight.size());
-  return backend_->rms_norm(pieces, weight, config_.rms_norm_eps, pieces);
-}
-
-Status Decoder::rope(const Attention& attention, const BatchShape& shape, const Tensor& x,
-                     int64_t head_dim) {
-  const RopeTables& tables = (attention.local_rope ? *local_rope_ : rope_).of(shape.seq_len);
-  const RopeShape described{
-      .seq_len = shape.seq_len,
-      .head_dim = head_dim,
-      .first = head_dim == attention.head_dim ? attention.plain_features : 0,
-      .interleaved = attention.interleaved,
-  };
-  return backend_->rope(x, described, tables.cos, tables.sin);
-}
-
-Status Decoder::attend(const Attention& attention, const BatchShape& shape, const Tensor& q,
-                       const Tensor& k, const Tensor& v, const Tensor& sinks, const Tensor& out) {
-  const AttentionShape described{
-      .sequences = shape.sequences,
-      .seq_len = shape.seq_len,
-      .heads = attention.heads,
-      .kv_heads = attention.kv_heads,
-      .head_dim = attention.head_dim,
-      .scale = attention.scale,
-      .sliding_window = attention.sliding_window,
-      .soft_cap = attention.soft_cap,
-      .value_dim = attention.value_dim,
-  };
-  return backend_->attention(described, q, k, v, sinks, out);
-}
-
-Status Decoder::finish_attention_in(const Attention& attention, const StageWeights& weights,
-                                    const BatchShape& shape, const Tensor& input,
-                                    const Tensor& attended) {
-  const int64_t tokens = shape.tokens();
-  const int64_t features = attention.query_features();
-  ROTOR_ASSIGN_OR_RETURN(const Tensor q, scratch_.take(*backend_, Slot::kQuery, tokens, features));
-  ROTOR_ASSIGN_OR_RETURN(const Tensor k,
-                         scratch_.take(*backend_, Slot::kKey, tokens, attention.key_features()));
-  ROTOR_ASSIGN_OR_RETURN(
-      const Tensor v, scratch_.take(*backend_, Slot::kValue, tokens, attention.value_features()));
-  Tensor gate;
-  if (attention.gated) {
-    const int64_t dim = attention.head_dim;
-    ROTOR_ASSIGN_OR_RETURN(gate, scratch_.take(*backend_, Slot::kGate, tokens, features));
-    ROTOR_ASSIGN_OR_RETURN(const Tensor both,
-                           scratch_.take(*backend_, Slot::kKeyValue, tokens, 2 * features));
-    ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{both, k, v}));
-    ROTOR_RETURN_IF_ERROR(
-        backend_->copy_columns(both, {0, 2 * dim}, q, {0, dim}, attention.heads, dim));
-    ROTOR_RETURN_IF_ERROR(
-        backend_->copy_columns(both, {dim, 2 * dim}, gate, {0, dim}, attention.heads, dim));
-  } else {
-    ROTOR_RETURN_IF_ERROR(apply(weights.linears, input, std::array{q, k, v}));
-  }
-  ROTOR_RETURN_IF_ERROR(norm_pieces(weights.q_norm, q));
-  ROTOR_RETURN_IF_ERROR(norm_pieces(weights.k_norm, k));
-  if (attention.rotated) {
-    ROTOR_RETURN_IF_ERROR(rope(attention, shape, q, attention.head_dim));
-    ROTOR_RETURN_IF_ERROR(rope(attention, shape, k, attention.head_dim));
-  }
-  ROTOR_RETURN_IF_ERROR(attend(attention, shape, q, k, v, weights.sinks, attended));
-  return attention.gated ? backend_->sigmoid_gate(attended, gate) : Status();
 }
 
 Status Decoder::finish_mlp_in(std::span<const LinearWeights> linears, const Tensor& input,

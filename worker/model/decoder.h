@@ -39,12 +39,13 @@ struct RoutedRows {
   /// Stages of a mixture alone. What kExpertsIn takes has one row a token, what kExpertsOut takes
   /// the rows that routing speaks of.
   Routing routing;
+  Tensor scores = {};  // of RoutingRule::scales_inputs: the router's weight; else empty
 };
 
 class Decoder {
  public:
   /// For sequences up to `max_seq_len` tokens. `backend` must outlive the decoder. Error: a length
-  /// that is not positive or beyond the model's max_position_embeddings.
+  /// that is not positive or beyond the model's longest_sequence().
   static Result<Decoder> create(Backend& backend, const ModelConfig& config, int64_t max_seq_len);
 
   /// x [tokens, hidden] = embedding[ids], scaled as the model wants it.
@@ -56,7 +57,8 @@ class Decoder {
   Result<RoutedRows> stage_input(const Stage& stage, const StageWeights& weights, const Tensor& x,
                                  const Carry& carry);
 
-  /// The rows of `input` that one of the stage's experts takes. Valid until the next call.
+  /// The rows of `input` that one of the stage's experts takes, by its scores where these scale
+  /// them. Valid until the next call.
   Result<Tensor> expert_input(const Stage& stage, const RoutedRows& input, int64_t expert);
 
   /// The rest of the stage: each linear on the transformed `input` (computed once for neighbours
@@ -87,7 +89,7 @@ class Decoder {
                                      std::span<const int32_t> ids, const Tensor& x);
 
  private:
-  Decoder(Backend& backend, const ModelConfig& config, Rope rope, std::optional<Rope> local_rope);
+  Decoder(Backend& backend, const ModelConfig& config, Rope rope);
 
   Result<Tensor> transformed(const InputTransform& transform, const Tensor& input);
   /// outs, one after the other, are what the linears give. A linear that stands for several gives
@@ -136,6 +138,7 @@ class Decoder {
   ModelConfig config_;
   Rope rope_;
   std::optional<Rope> local_rope_;
+  RopeTables query_growth_;  // empty where queries do not grow in sequences as short as these
   DecoderScratch scratch_;
 };
 

@@ -26,6 +26,13 @@ Result<Tensor> Decoder::expert_input(const Stage& stage, const RoutedRows& input
                                                     input.rows.cols()));
   ROTOR_RETURN_IF_ERROR(
       backend_->gather_rows(input.rows, input.routing.tokens.row_range(begin, count), rows));
+  if (!input.scores.empty()) {
+    ROTOR_ASSIGN_OR_RETURN(const Tensor logits,
+                           scratch_.take(*backend_, DecoderScratch::Slot::kScore, count, 1));
+    ROTOR_RETURN_IF_ERROR(
+        backend_->linear(rows, input.scores.row_range(expert, 1), Tensor(), logits));
+    ROTOR_RETURN_IF_ERROR(backend_->sigmoid_gate(rows, logits));
+  }
   return rows;
 }
 

@@ -27,7 +27,8 @@ class DecoderScratch {
     kAlpha,
     kUp,
     kOutput,
-    kExpert
+    kExpert,
+    kScore
   };
   /// Slots of the carry are of their own.
   using Key = std::variant<Slot, CarrySlot>;

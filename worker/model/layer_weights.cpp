@@ -48,6 +48,13 @@ Result<Tensor> mapped(Backend& backend, const Tensor& vector,
   return out;
 }
 
+Result<Tensor> ones(Backend& backend, int64_t features) {
+  const std::vector<float> values(static_cast<size_t>(features), 1.0F);
+  ROTOR_ASSIGN_OR_RETURN(const Tensor out, backend.allocate(DType::kF32, 1, features));
+  ROTOR_RETURN_IF_ERROR(backend.upload(values.data(), out.bytes(), out));
+  return out;
+}
+
 Result<DeltaWeights> load_delta(Backend& backend, WeightSource& source, const DeltaNet& delta) {
   DeltaWeights weights;
   ROTOR_ASSIGN_OR_RETURN(weights.norm, load_norm(backend, source, delta.norm));
@@ -87,6 +94,10 @@ Result<StageWeights> load_stage_vectors(Backend& backend, WeightSource& source,
   ROTOR_ASSIGN_OR_RETURN(weights.q_norm, load_norm(backend, source, stage.attention.q_norm));
   ROTOR_ASSIGN_OR_RETURN(weights.k_norm, load_norm(backend, source, stage.attention.k_norm));
   ROTOR_ASSIGN_OR_RETURN(weights.post_norm, load_norm(backend, source, stage.post_norm));
+  if (stage.attention.unit_norms) {
+    ROTOR_ASSIGN_OR_RETURN(weights.q_norm, ones(backend, stage.attention.head_dim));
+    weights.k_norm = weights.q_norm;
+  }
   if (const Attention& attention = stage.attention; !attention.sinks.empty()) {
     ROTOR_ASSIGN_OR_RETURN(weights.sinks,
                            load_tensor(backend, source, attention.sinks, 1, attention.heads));

@@ -60,7 +60,7 @@ struct StageWeights {
   Tensor norm;
   std::vector<LinearWeights> linears;  // in the order of Stage::linears
   std::vector<Tensor> gates;           // in the order of Stage::gates
-  Tensor q_norm;
+  Tensor q_norm;                       // ones where the attention has norms without weights
   Tensor k_norm;
   Tensor post_norm;
   Tensor sinks;  // [1, heads], or empty

@@ -10,11 +10,12 @@ namespace {
 double llama3_frequency(const RopeConfig& rope, double frequency) {
   const auto context = static_cast<double>(rope.original_max_position_embeddings);
   const double wavelength = 2.0 * std::numbers::pi / frequency;
-  if (wavelength < context / rope.high_freq_factor) {
-    return frequency;
-  }
   if (wavelength > context / rope.low_freq_factor) {
     return frequency / rope.factor;
+  }
+  if (wavelength < context / rope.high_freq_factor ||
+      rope.high_freq_factor == rope.low_freq_factor) {
+    return frequency;
   }
   const double kept = (context / wavelength - rope.low_freq_factor) /
                       (rope.high_freq_factor - rope.low_freq_factor);
@@ -101,6 +102,22 @@ Result<RopeTables> make_rope_tables(Backend& backend, const RopeConfig& rope, in
   RopeTables tables;
   ROTOR_ASSIGN_OR_RETURN(tables.cos, to_backend(backend, cos, positions));
   ROTOR_ASSIGN_OR_RETURN(tables.sin, to_backend(backend, sin, positions));
+  return tables;
+}
+
+Result<RopeTables> make_growth_tables(Backend& backend, const QueryGrowth& growth, int64_t head_dim,
+                                      int64_t positions) {
+  std::vector<float> factors;
+  factors.reserve(static_cast<size_t>(positions * head_dim / 2));
+  for (int64_t position = 1; position <= positions; ++position) {
+    const auto intervals = static_cast<double>(position / growth.interval);
+    factors.insert(factors.end(), static_cast<size_t>(head_dim / 2),
+                   static_cast<float>(1.0 + growth.factor * std::log1p(intervals)));
+  }
+  RopeTables tables;
+  ROTOR_ASSIGN_OR_RETURN(tables.cos, to_backend(backend, factors, positions));
+  std::fill(factors.begin(), factors.end(), 0.0F);
+  ROTOR_ASSIGN_OR_RETURN(tables.sin, to_backend(backend, factors, positions));
   return tables;
 }
 

@@ -35,6 +35,11 @@ std::vector<float> rope_frequencies(const RopeConfig& rope, int64_t head_dim, in
 Result<RopeTables> make_rope_tables(Backend& backend, const RopeConfig& rope, int64_t head_dim,
                                     int64_t positions);
 
+/// Tables with which Backend::rope turns nothing, and multiplies whole heads by what queries have
+/// grown by at their position.
+Result<RopeTables> make_growth_tables(Backend& backend, const QueryGrowth& growth, int64_t head_dim,
+                                      int64_t positions);
+
 /// A model's embedding for sequences of any length up to a largest one. Owns its tables.
 class Rope {
  public:

@@ -150,7 +150,8 @@ def outcome(config, weights, ids):
     model.load_state_dict(weights["tensors"])
     try:
         with torch.no_grad():
-            return model(ids).logits
+            # See make_golden.py.
+            return (model.language_model if config["model_type"] == "llama4" else model)(ids).logits
     except Exception as error:
         raise Unfit from error
 

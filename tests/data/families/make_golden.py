@@ -8,7 +8,8 @@ norm. The library also runs from config.4.json, and has to give the same logits.
 gpt_oss_mxfp4 is a gpt_oss whose experts are written as the released models have them, in MXFP4; the library
 computes with their dequantized values.
 deepseek_v3_fp8 holds its linears in FP8 with a scale for each block; the library runs on the BF16 values that
-these stand for. Both DeepSeek models have a layer behind the last that predicts further tokens: it takes no part.
+these stand for. Models with latent attention have a layer behind the last that predicts further tokens: it takes
+no part.
 The models of WRAPPERS are multimodal, with a tower of random weights that text does not pass through.
 
     make_golden.py [FAMILY...]        needs torch, transformers 5 and safetensors
@@ -59,7 +60,7 @@ NOT_CONVERTED = {
 # Of the input ids, where it is not their number: no token of these is near another choice of experts (its logits
 # are 0.07 apart), so that a backend with BF16 activations chooses alike.
 SEEDS = {"gpt_oss": 72, "gpt_oss_mxfp4": 388}
-DEEPSEEK = {
+LATENT = {
     "num_hidden_layers": 3,
     "num_key_value_heads": 4,
     "q_lora_rank": 48,
@@ -73,6 +74,8 @@ DEEPSEEK = {
     "n_group": 4,
     "topk_group": 2,
     "moe_intermediate_size": 32,
+}
+DEEPSEEK = LATENT | {
     "first_k_dense_replace": 1,
     "rope_parameters": {
         "rope_type": "yarn",
@@ -85,6 +88,7 @@ DEEPSEEK = {
         "mscale_all_dim": 0.7,
     },
 }
+INDEXED = {"index_topk": 64, "index_n_heads": 2, "index_head_dim": 32}
 FP8_BLOCK = [20, 24]  # rows and columns: no divisors of the sizes
 DELTA = {
     "head_dim": 32,
@@ -101,11 +105,27 @@ SHARED_EXPERT = {
     "num_experts": 8,
     "num_experts_per_tok": 3,
 }
+# Two chunks and half a third one, in which queries grow four times; equal factors, as Scout has them.
+LLAMA4 = {
+    "num_hidden_layers": 3,
+    "head_dim": 32,
+    "intermediate_size": 48,
+    "intermediate_size_mlp": 96,
+    "num_local_experts": 4,
+    "moe_layers": [1, 2],
+    "no_rope_layers": [1, 0, 1],
+    "attention_chunk_size": 16,
+    "floor_scale": 9,
+    "attn_scale": 0.7,
+    "rope_parameters": {"rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0,
+                        "high_freq_factor": 1.0, "original_max_position_embeddings": 16},
+}
 MROPE = {"rope_type": "default", "rope_theta": 500.0, "mrope_section": [4, 6, 6]}
 LENGTHS = {"phi3": (40, 24), "qwen3_next": (80,)}  # beyond the original length and within it
 FAMILIES = {
     "deepseek_v3": DEEPSEEK,
     "deepseek_v3_fp8": DEEPSEEK | {"q_lora_rank": None, "norm_topk_prob": False, "rope_interleave": False},
+    "deepseek_v32": DEEPSEEK | INDEXED | {"rope_parameters": DEEPSEEK["rope_parameters"] | {"mscale_all_dim": 1.0}},
     "gemma2": {
         "head_dim": 32,
         "sliding_window": 8,
@@ -134,6 +154,23 @@ FAMILIES = {
         "routed_scaling_factor": 2.5,
         "first_k_dense_replace": 1,
     },
+    "glm4_moe_lite": LATENT | {
+        "v_head_dim": 48,
+        "n_group": 1,
+        "topk_group": 1,
+        "rms_norm_eps": 1e-5,
+        "routed_scaling_factor": 1.8,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 5000.0},
+    },
+    "glm_moe_dsa": LATENT | INDEXED | {
+        "v_head_dim": 48,
+        "n_group": 1,
+        "topk_group": 1,
+        "rms_norm_eps": 1e-5,
+        "first_k_dense_replace": 1,
+        "indexer_types": ["full", "shared", "full"],
+        "rope_parameters": {"rope_type": "default", "rope_theta": 5000.0},
+    },
     "gpt_oss": {
         "head_dim": 32,
         "intermediate_size": 96,
@@ -161,6 +198,7 @@ FAMILIES = {
         "attention_bias": True,
         "mlp_bias": True,
     },
+    "llama4_text": LLAMA4,
     "minimax_m2": {
         "head_dim": 32,
         "intermediate_size": 48,
@@ -223,6 +261,9 @@ SIGLIP_TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers":
 WRAPPERS = {
     "gemma3": ("gemma3_text", {"head_dim": 32, "sliding_window": 8, "query_pre_attn_scalar": 20},
                {"vision_config": SIGLIP_TOWER | {"model_type": "siglip_vision_model"}, "mm_tokens_per_image": 4}),
+    "llama4": ("llama4_text", LLAMA4 | {"use_qk_norm": False, "attn_temperature_tuning": False},
+               {"vision_config": SIGLIP_TOWER | {"vision_output_dim": 32, "projector_input_dim": 32,
+                                                 "projector_output_dim": 32}}),
     "llava": ("llama", {}, {"vision_config": SIGLIP_TOWER | {"model_type": "clip_vision_model",
                                                              "projection_dim": 32}}),
     "mistral3": ("mistral", {"head_dim": 32, "sliding_window": None},
@@ -349,13 +390,13 @@ def round_to_fp8(model):
     return tensors
 
 
-def publish_deepseek(folder, model, fp8_tensors):
+def publish_latent(folder, model, fp8_tensors):
     """The saved model as DeepSeek publishes its own: corrections in F32, a layer more, and FP8."""
     tensors = load_file(folder / "model.safetensors")
     for name, buffer in model.named_buffers():
         if name.endswith("e_score_correction_bias"):
             tensors[name] = buffer
-    tensors |= predict_layer(DEEPSEEK["num_hidden_layers"], SIZES["hidden_size"], SIZES["vocab_size"])
+    tensors |= predict_layer(LATENT["num_hidden_layers"], SIZES["hidden_size"], SIZES["vocab_size"])
     if fp8_tensors:
         tensors |= fp8_tensors
         for name, weight in list(tensors.items()):
@@ -397,6 +438,17 @@ def as_transformers_4(config):
         old["num_nextn_predict_layers"] = old.pop("num_mtp_layers", 1)
         old |= {"moe_layer_freq": 1, "scoring_func": "sigmoid", "topk_method": "noaux_tc"}
         rope["type"] = rope.pop("rope_type")
+    if family in ("deepseek_v32", "glm_moe_dsa"):
+        del old["mlp_layer_types"]
+        old |= {"num_nextn_predict_layers": 1, "moe_layer_freq": 1, "scoring_func": "sigmoid",
+                "topk_method": "noaux_tc"}
+    if family == "glm_moe_dsa":
+        del old["indexer_types"]
+        old |= {"index_topk_freq": 2, "index_skip_topk_offset": 1, "head_dim": 96, "indexer_rope_interleave": True}
+    if family == "glm4_moe_lite":
+        del old["mlp_layer_types"]
+        old |= {"first_k_dense_replace": 1, "num_nextn_predict_layers": 1, "partial_rotary_factor": 1.0,
+                "topk_method": "noaux_tc"}
     if family in ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "ministral", "olmo3"):
         old["layer_types"] = config["layer_types"]
     if family in ("qwen3_next", "qwen3_5_moe_text"):
@@ -446,8 +498,8 @@ def make(family):
             if mxfp4_experts:
                 write_mxfp4(folder / "model.safetensors")
                 written["quantization_config"] = {"quant_method": "mxfp4"} | NOT_CONVERTED
-            if family.startswith("deepseek"):
-                publish_deepseek(folder, model, fp8_tensors)
+            if "kv_lora_rank" in FAMILIES[family]:
+                publish_latent(folder, model, fp8_tensors)
             if fp8:
                 written["quantization_config"] = {"activation_scheme": "dynamic", "fmt": "e4m3",
                                                   "quant_method": "fp8", "weight_block_size": FP8_BLOCK}
@@ -472,7 +524,8 @@ def make_wrapper(family):
     model = model.float().eval()
     fill(model, family)
     ids = torch.randint(250, (40,), generator=torch.Generator().manual_seed(SEEDS.get(family, 40)))
-    logits, states = run(model, ids)
+    # The forward pass of transformers 5.24's wrapper asks its decoder for what that does not give.
+    logits, states = run(model.language_model if family == "llama4" else model, ids)
     folder.mkdir()
     golden = {"input_ids": ids.int(), "logits": logits}
     golden |= {f"hidden.{i}": state.clone() for i, state in enumerate(states)}

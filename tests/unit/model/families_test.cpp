@@ -13,13 +13,17 @@ using testing::parsed_small_config;
 
 TEST(Families, ListsWhatIsSupported) {
   EXPECT_EQ(supported_model_types(), (std::vector<std::string>{"deepseek_v3",
+                                                               "deepseek_v32",
                                                                "gemma2",
                                                                "gemma3_text",
                                                                "glm4_moe",
+                                                               "glm4_moe_lite",
+                                                               "glm_moe_dsa",
                                                                "gpt_oss",
                                                                "granite",
                                                                "kimi_k2",
                                                                "llama",
+                                                               "llama4_text",
                                                                "minimax_m2",
                                                                "ministral",
                                                                "mistral",
@@ -224,8 +228,8 @@ TEST(Families, RefusesAnUnknownTypeAndListsTheKnown) {
   ModelConfig config = parsed_small_config();
   config.model_type = "mamba";
   EXPECT_FAILS(describe(config), Code::kUnimplemented, "UNSUPPORTED_MODEL_TYPE",
-               "'mamba' is not supported; supported are: deepseek_v3, gemma2, gemma3_text, "
-               "glm4_moe, gpt_oss,");
+               "'mamba' is not supported; supported are: deepseek_v3, deepseek_v32, "
+               "gemma2, gemma3_text, glm4_moe, glm4_moe_lite, glm_moe_dsa, gpt_oss,");
 }
 
 TEST(Families, RefusesSizesThatContradictEachOther) {

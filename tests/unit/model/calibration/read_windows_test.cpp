@@ -128,11 +128,24 @@ TEST_F(ReadWindows, EvaluatesOnAllWindowsOrAFew) {
                Code::kInvalidArgument, "BAD_CALIBRATION_OPTIONS", "-1");
 }
 
-TEST_F(ReadWindows, EvaluatesBeyondTheTrainedLength) {
+TEST_F(ReadWindows, RefusesWindowsLongerThanWhatAnIndexerChooses) {
+  const std::string path = directory_.put("a.txt", std::string(40, 'a'));
+  config_.latent.emplace().indexer.emplace().chosen = 16;
+  EXPECT_OK(calibration(source({path}, 1, 16)));
+  EXPECT_FAILS(calibration(source({path}, 1, 17)), Code::kInvalidArgument,
+               "BAD_CALIBRATION_OPTIONS",
+               "at most 16 (index_topk in config.json); give a shorter --seq-len");
+  EXPECT_FAILS(read_evaluation_windows(source({path}, 1, 17), &tokenizer_, config_),
+               Code::kInvalidArgument, "BAD_CALIBRATION_OPTIONS", "shorter --seq-len, or --eval");
+}
+
+TEST_F(ReadWindows, RefusesWindowsBeyondTheTrainedLength) {
   const std::string path = directory_.put("a.txt", std::string(40, 'a'));
   EXPECT_FAILS(calibration(source({path}, 1, 33)), Code::kInvalidArgument,
                "BAD_CALIBRATION_OPTIONS", "at most 32 (max_position_embeddings");
-  EXPECT_OK(read_evaluation_windows(source({path}, 1, 33), &tokenizer_, config_));
+  EXPECT_FAILS(read_evaluation_windows(source({path}, 1, 33), &tokenizer_, config_),
+               Code::kInvalidArgument, "BAD_CALIBRATION_OPTIONS",
+               "at most 32 (max_position_embeddings");
 }
 
 // faults.32

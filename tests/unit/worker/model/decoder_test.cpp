@@ -170,6 +170,12 @@ TEST(DecoderTest, RefusesSequencesThatTheModelDoesNotTake) {
     ASSERT_FALSE(decoder.ok());
     EXPECT_EQ(decoder.status().reason(), "BAD_SEQUENCE_LENGTH");
   }
+  ModelConfig sparse = model->config();
+  sparse.latent.emplace().indexer.emplace().chosen = 8;
+  const auto decoder = Decoder::create(*model->backend, sparse, 9);
+  ASSERT_FALSE(decoder.ok());
+  EXPECT_EQ(decoder.status().reason(), "BAD_SEQUENCE_LENGTH");
+  EXPECT_NE(decoder.status().message().find("1 to 8 (index_topk"), std::string::npos);
 }
 
 }  // namespace

@@ -104,12 +104,14 @@ TEST_P(FamilyPipelineTest, IsTheSameOnTwoRanksAndFromCommittedLayers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, FamilyPipelineTest,
-                         ::testing::Values("deepseek_v3", "deepseek_v3_fp8", "gemma2", "gemma3",
-                                           "gemma3_text", "glm4_moe", "gpt_oss", "gpt_oss_mxfp4",
-                                           "granite", "minimax_m2", "mistral", "mixtral", "olmo2",
-                                           "olmo3", "phi3", "qwen2", "qwen3", "qwen3_5_moe",
-                                           "qwen3_5_text", "qwen3_moe", "qwen3_next",
-                                           "qwen3_vl_moe", "seed_oss", "smollm3"),
+                         ::testing::Values("deepseek_v3", "deepseek_v3_fp8", "deepseek_v32",
+                                           "gemma2", "gemma3", "gemma3_text", "glm4_moe",
+                                           "glm4_moe_lite", "glm_moe_dsa", "gpt_oss",
+                                           "gpt_oss_mxfp4", "granite", "llama4", "llama4_text",
+                                           "minimax_m2", "mistral", "mixtral", "olmo2", "olmo3",
+                                           "phi3", "qwen2", "qwen3", "qwen3_5_moe", "qwen3_5_text",
+                                           "qwen3_moe", "qwen3_next", "qwen3_vl_moe", "seed_oss",
+                                           "smollm3"),
                          [](const ::testing::TestParamInfo<const char*>& tested) -> std::string {
                            return tested.param;
                          });

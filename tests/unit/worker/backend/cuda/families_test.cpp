@@ -69,7 +69,9 @@ TEST_P(CudaFirstLayerTest, MatchesTransformersAsFarAsBf16Can) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, CudaFirstLayerTest,
-                         ::testing::Values("deepseek_v3", "deepseek_v3_fp8", "glm4_moe"),
+                         ::testing::Values("deepseek_v3", "deepseek_v3_fp8", "deepseek_v32",
+                                           "glm4_moe", "glm4_moe_lite", "glm_moe_dsa",
+                                           "llama4_text"),
                          [](const ::testing::TestParamInfo<const char*>& tested) -> std::string {
                            return tested.param;
                          });
