@@ -1,7 +1,6 @@
 // The part of the decoder that runs plain attention: norms, RoPE, windows and chunks.
 #include <array>
 #include <cstdint>
-#include <tuple>
 
 #include "worker/model/decoder.h"
 
@@ -46,22 +45,21 @@ Status Decoder::attend(const Attention& attention, const BatchShape& shape, cons
     return backend_->attention(described, q, k, v, sinks, out);
   }
   // Chunks see nothing of one another, as if each were a sequence.
-  const int64_t rest = shape.seq_len % attention.chunk;
-  for (int64_t sequence = 0; sequence < shape.sequences; ++sequence) {
-    for (const auto& [first, length, count] :
-         {std::tuple(int64_t{0}, attention.chunk, shape.seq_len / attention.chunk),
-          std::tuple(shape.seq_len - rest, rest, int64_t{rest > 0 ? 1 : 0})}) {
-      if (count == 0) {
-        continue;
-      }
-      AttentionShape cut = described;
-      cut.sequences = count;
-      cut.seq_len = length;
-      const auto rows = [&, at = sequence * shape.seq_len + first](const Tensor& whole) {
-        return whole.row_range(at, cut.sequences * cut.seq_len);
-      };
-      ROTOR_RETURN_IF_ERROR(backend_->attention(cut, rows(q), rows(k), rows(v), sinks, rows(out)));
+  const auto attend_rows = [&](int64_t first, int64_t count, int64_t length) -> Status {
+    if (count * length == 0) {
+      return {};
     }
+    AttentionShape cut = described;
+    cut.sequences = count;
+    cut.seq_len = length;
+    const auto rows = [&](const Tensor& all) { return all.row_range(first, count * length); };
+    return backend_->attention(cut, rows(q), rows(k), rows(v), sinks, rows(out));
+  };
+  const int64_t whole = shape.seq_len / attention.chunk;
+  const int64_t rest = shape.seq_len % attention.chunk;
+  for (int64_t end = shape.seq_len; end <= shape.tokens(); end += shape.seq_len) {
+    ROTOR_RETURN_IF_ERROR(attend_rows(end - shape.seq_len, whole, attention.chunk));
+    ROTOR_RETURN_IF_ERROR(attend_rows(end - rest, 1, rest));
   }
   return {};
 }

@@ -48,6 +48,31 @@ TEST_P(FamilyTest, MatchesTransformers) {
   expect_golden(*model, golden(), kTolerance);
 }
 
+TEST_P(FamilyTest, ComputesTwoSequencesAsEachByItself) {
+  const auto model = Model::open(folder());
+  ASSERT_NE(model, nullptr);
+  const testing::Golden one = golden();
+  std::vector<int32_t> ids = one.input_ids;
+  ids.insert(ids.end(), one.input_ids.begin(), one.input_ids.end());
+  const int64_t length = GetParam().length;
+  Decoder decoder = model->decoder(length);
+  const Tensor x = model->rows(2 * length, model->config().hidden_size);
+  const Tensor normed = model->rows(2 * length, model->config().hidden_size);
+  ASSERT_OK(decoder.embed(model->ends, ids, x));
+  for (size_t i = 0; i < model->layers.size(); ++i) {
+    ASSERT_OK(decoder.forward_layer(model->files.architecture.layers[i], model->layers[i],
+                                    {2, length}, x));
+  }
+  ASSERT_OK(decoder.final_norm(model->ends, x, normed));
+  for (const int64_t first : {int64_t{0}, length}) {
+    EXPECT_LT(testing::relative_distance(
+                  testing::values_of(*model->backend, normed.row_range(first, length)),
+                  one.hidden.back()),
+              kTolerance)
+        << "from row " << first;
+  }
+}
+
 /// Wrappers have no config of transformers 4 here.
 class TextFamilyTest : public FamilyTest {};
 
