@@ -1,5 +1,7 @@
 # The algorithm: number formats, rotation, scale search, GPTQ, error measures.
 target_sources(rotor_quant PRIVATE
+  analysis/distribution.cpp
+  analysis/format_errors.cpp
   error/quadratic.cpp
   format/activations.cpp
   format/bf16.cpp

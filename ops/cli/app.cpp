@@ -71,6 +71,7 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
   add_report(set);
   add_compare(set);
   add_workers(set);
+  add_analyze(set);
   add_eval(set);
   add_verify(set);
   add_inspect(set);

@@ -101,17 +101,17 @@ class QuantizeRun {
     return console_.fail(report.status());
   }
 
-  int validate() {
-    const Result<v1::Job> plan = ask_for_plan();
+  Result<v1::Job> plan() {
+    Result<v1::Job> plan = ask_for_plan();
     coordinator_.stop(kStopSeconds);
     remove_plan_calibration(state_);
     if (state_.fresh()) {
       state_.discard();
     }
-    if (!plan.ok()) {
-      return console_.fail(failure_.ok() ? plan.status() : failure_);
+    if (!plan.ok() && !failure_.ok()) {
+      return failure_;
     }
-    return show_plan(console_, *plan);
+    return plan;
   }
 
  private:
@@ -268,6 +268,21 @@ class QuantizeRun {
   bool refused_ = false;  // there is no job: nothing is left behind
 };
 
+/// And what else has to stand before a coordinator and ranks are started.
+Result<StateDir> open_state(const QuantizeOptions& options, const v1::JobSpec& spec) {
+  const std::string& named = options.local.state_dir;
+  ROTOR_ASSIGN_OR_RETURN(
+      StateDir state,
+      StateDir::open(named.empty() ? default_state_dir(beside_existing(spec.output()))
+                                   : std::filesystem::absolute(named)));
+  // Meant for a coordinator elsewhere; the private one speaks no TLS, and ranks inherit these.
+  for (const char* name : {"ROTOR_TLS_CA", "ROTOR_TLS_CERT", "ROTOR_TLS_KEY"}) {
+    ::unsetenv(name);
+  }
+  adopt_orphans();
+  return state;
+}
+
 }  // namespace
 
 Result<Programs> find_programs() {
@@ -278,29 +293,30 @@ Result<Programs> find_programs() {
   return programs;
 }
 
-int quantize(const QuantizeOptions& options, const Programs& programs,
-             const std::function<int()>& stop_count, Console& console) {
+Result<v1::Job> plan_job(const QuantizeOptions& options, const Programs& programs,
+                         const std::function<int()>& stop_count, Console& console) {
   v1::JobSpec spec = options.job.spec;
   resolve_links(spec);
-  const std::filesystem::path output = spec.output();
-  if (!options.validate_only) {
-    if (const Status status = make_parent(output, console); !status.ok()) {
-      return console.fail(status);
-    }
+  ROTOR_ASSIGN_OR_RETURN(StateDir state, open_state(options, spec));
+  return QuantizeRun(options, spec, state, programs, stop_count, console).plan();
+}
+
+int quantize(const QuantizeOptions& options, const Programs& programs,
+             const std::function<int()>& stop_count, Console& console) {
+  if (options.validate_only) {
+    const Result<v1::Job> plan = plan_job(options, programs, stop_count, console);
+    return plan.ok() ? show_plan(console, *plan) : console.fail(plan.status());
   }
-  Result<StateDir> state = StateDir::open(options.local.state_dir.empty()
-                                              ? default_state_dir(beside_existing(output))
-                                              : std::filesystem::absolute(options.local.state_dir));
+  v1::JobSpec spec = options.job.spec;
+  resolve_links(spec);
+  if (const Status status = make_parent(spec.output(), console); !status.ok()) {
+    return console.fail(status);
+  }
+  Result<StateDir> state = open_state(options, spec);
   if (!state.ok()) {
     return console.fail(state.status());
   }
-  // Meant for a coordinator elsewhere; the private one speaks no TLS, and ranks inherit these.
-  for (const char* name : {"ROTOR_TLS_CA", "ROTOR_TLS_CERT", "ROTOR_TLS_KEY"}) {
-    ::unsetenv(name);
-  }
-  adopt_orphans();
-  QuantizeRun run(options, spec, *state, programs, stop_count, console);
-  return options.validate_only ? run.validate() : run.go();
+  return QuantizeRun(options, spec, *state, programs, stop_count, console).go();
 }
 
 }  // namespace rotor::cli

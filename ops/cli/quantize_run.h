@@ -28,6 +28,11 @@ struct QuantizeOptions {
   bool validate_only = false;
 };
 
+/// What a private coordinator makes of the job: its plan, estimates and problems. Nothing is kept but
+/// the state directory, where the user named one.
+Result<v1::Job> plan_job(const QuantizeOptions& options, const Programs& programs,
+                         const std::function<int()>& stop_count, Console& console);
+
 /// The spec's paths are absolute (finish_job_spec). `stop_count`: how many stop signals have come
 /// (signals.h).
 int quantize(const QuantizeOptions& options, const Programs& programs,

@@ -1,7 +1,5 @@
 #include "worker/program/eval_command.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -14,6 +12,7 @@
 #include "quant/io/file.h"
 #include "worker/eval/evaluate.h"
 #include "worker/eval/losses_file.h"
+#include "worker/program/show_progress.h"
 
 namespace rotor::worker {
 namespace {
@@ -35,13 +34,6 @@ Result<TokenWindows> read_windows(const EvalOptions& options) {
       read_evaluation_windows(source, tokenizer.ok() ? tokenizer->get() : nullptr, config);
   // A tokenizer that cannot be used matters only where some file holds text.
   return windows.status().reason() == "NEEDS_TOKENIZER" ? tokenizer.status() : std::move(windows);
-}
-
-void show_progress(int64_t done, int64_t total) {
-  if (isatty(STDERR_FILENO) == 1) {
-    std::fprintf(stderr, "\rlayer %lld of %lld%s", static_cast<long long>(done),
-                 static_cast<long long>(total), done == total ? "\n" : "");
-  }
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// rotor-worker: one rank of a worker group, started by mpirun; or the evaluation of a checkpoint.
+// rotor-worker: one rank of a worker group, started by mpirun; or the evaluation of a checkpoint,
+// or the analysis of a model.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -12,6 +13,7 @@
 #include "quant/base/exit_codes.h"
 #include "quant/base/status_json.h"
 #include "worker/comm/mpi_environment.h"
+#include "worker/program/analyze_command.h"
 #include "worker/program/device.h"
 #include "worker/program/eval_command.h"
 #include "worker/rpc/drain.h"
@@ -26,6 +28,7 @@ struct WorkerOptions {
   DeviceOptions device;
   std::string log_level = "info";
   EvalOptions eval;
+  AnalyzeOptions analyze;
 };
 
 int fail(const Status& status) {
@@ -48,8 +51,8 @@ int run_worker(const WorkerOptions& options) {
   return run_group(*rank->backend, *rank->group, options.group, drain);
 }
 
-/// Its caller, `rotor eval`, reads the error where the result would have been.
-int evaluation_failed(const Status& status, int code) {
+/// The caller, `rotor eval` or `rotor analyze`, reads the error where the result would have been.
+int tell_error(const Status& status, int code) {
   using Json = nlohmann::ordered_json;
   // Paths need not be UTF-8.
   const std::string text =
@@ -58,13 +61,51 @@ int evaluation_failed(const Status& status, int code) {
   return code;
 }
 
-int run_evaluation(const WorkerOptions& options) {
-  Result<std::unique_ptr<Backend>> backend = make_backend(options.device, 0, 1);
+/// Runs a model in this process, without a group.
+template <typename Options>
+int run_alone(const DeviceOptions& device, const Options& options,
+              Status (*run)(Backend&, const Options&)) {
+  Result<std::unique_ptr<Backend>> backend = make_backend(device, 0, 1);
   if (!backend.ok()) {
-    return evaluation_failed(backend.status(), kExitConfiguration);
+    return tell_error(backend.status(), kExitConfiguration);
   }
-  const Status status = run_eval(**backend, options.eval);
-  return status.ok() ? kExitDone : evaluation_failed(status, exit_code_of(status.code()));
+  const Status status = run(**backend, options);
+  return status.ok() ? kExitDone : tell_error(status, exit_code_of(status.code()));
+}
+
+CLI::App* add_eval(CLI::App& app, EvalOptions& options) {
+  CLI::App* eval = app.add_subcommand("eval", "Perplexity of a checkpoint directory, as JSON");
+  eval->fallthrough();
+  eval->add_option("DIR", options.directory, "Original or quantized checkpoint")->required();
+  eval->add_option("--text", options.files, "Text, .jsonl or .json file")->required();
+  eval->add_option("--sequences", options.sequences, "Windows at most; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  eval->add_option("--seq-len", options.seq_len, "Tokens a window")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 20));
+  eval->add_option("--losses", options.losses,
+                   "File to write every token's loss to (.npy, F32 [windows, seq_len - 1])");
+  CLI::Option* against = eval->add_option("--against", options.against,
+                                          "Source model to compare the predictions with");
+  eval->add_option("--divergences", options.divergences,
+                   "File to write every token's KL divergence to (.npy, as --losses)")
+      ->needs(against);
+  return eval;
+}
+
+CLI::App* add_analyze(CLI::App& app, AnalyzeOptions& options) {
+  CLI::App* analyze =
+      app.add_subcommand("analyze", "Figures of a model before it is quantized, as JSON");
+  analyze->fallthrough();
+  analyze->add_option("DIR", options.directory, "Model")->required();
+  analyze->add_option("--windows", options.windows, "JSON lines with input_ids")->required();
+  analyze->add_option("--sequences", options.sequences, "Windows, the first of the file")
+      ->check(CLI::PositiveNumber);
+  analyze->add_option("--seq-len", options.seq_len, "Tokens a window")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 20));
+  analyze->add_option("--layers", options.layers, "Layers to look at; none: all")->delimiter(',');
+  analyze->add_flag("--no-timing", options.no_timing,
+                    "Do not quantize a layer to measure the time");
+  return analyze;
 }
 
 int main(int argc, char** argv) {
@@ -92,21 +133,8 @@ int main(int argc, char** argv) {
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
   app.add_option("--log-level", options.log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-  CLI::App* eval = app.add_subcommand("eval", "Perplexity of a checkpoint directory, as JSON");
-  eval->fallthrough();
-  eval->add_option("DIR", options.eval.directory, "Original or quantized checkpoint")->required();
-  eval->add_option("--text", options.eval.files, "Text, .jsonl or .json file")->required();
-  eval->add_option("--sequences", options.eval.sequences, "Windows at most; 0: all")
-      ->check(CLI::NonNegativeNumber);
-  eval->add_option("--seq-len", options.eval.seq_len, "Tokens a window")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 20));
-  eval->add_option("--losses", options.eval.losses,
-                   "File to write every token's loss to (.npy, F32 [windows, seq_len - 1])");
-  CLI::Option* against = eval->add_option("--against", options.eval.against,
-                                          "Source model to compare the predictions with");
-  eval->add_option("--divergences", options.eval.divergences,
-                   "File to write every token's KL divergence to (.npy, as --losses)")
-      ->needs(against);
+  const CLI::App* eval = add_eval(app, options.eval);
+  const CLI::App* analyze = add_analyze(app, options.analyze);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -115,7 +143,11 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_logger_mt("rotor-worker"));
   spdlog::set_level(spdlog::level::from_str(options.log_level));
   if (eval->parsed()) {
-    return run_evaluation(options);
+    return run_alone(options.device, options.eval, run_eval);
+  }
+  if (analyze->parsed()) {
+    options.analyze.threads = options.device.threads;
+    return run_alone(options.device, options.analyze, run_analyze);
   }
   if (options.group.coordinator.address.empty()) {
     spdlog::error("--coordinator HOST:PORT is required");

@@ -46,6 +46,7 @@ void add_watch(CommandSet& set);
 void add_report(CommandSet& set);
 void add_compare(CommandSet& set);
 void add_workers(CommandSet& set);
+void add_analyze(CommandSet& set);
 void add_eval(CommandSet& set);
 void add_verify(CommandSet& set);
 void add_inspect(CommandSet& set);

@@ -1,18 +1,16 @@
 #include <nlohmann/json.hpp>
 
 #include "ops/cli/commands/commands.h"
-#include "ops/cli/executables.h"
 #include "ops/cli/exit_code.h"
 #include "ops/cli/job_json.h"
-#include "ops/cli/process.h"
-#include "quant/base/status_json.h"
+#include "ops/cli/worker_answer.h"
 #include "quant/base/units.h"
 
 namespace rotor::cli {
 namespace {
 
-std::vector<std::string> eval_argv(const std::string& worker, const EvalOptions& options) {
-  std::vector<std::string> argv = {worker, "eval", options.directory, "--device", options.device};
+std::vector<std::string> eval_arguments(const EvalOptions& options) {
+  std::vector<std::string> argv = {"eval", options.directory, "--device", options.device};
   for (const std::string& text : options.texts) {
     argv.insert(argv.end(), {"--text", text});
   }
@@ -37,34 +35,13 @@ std::vector<std::string> eval_argv(const std::string& worker, const EvalOptions&
   return argv;
 }
 
-/// What rotor-worker says on stdout that went wrong; its end, where it could not say anything.
-Status eval_failed(const ExitStatus& status, const Json& answer) {
-  if (answer.is_object() && answer.contains("error")) {
-    if (Status error = error_from_json(answer["error"]); !error.ok()) {
-      return error;
-    }
-  }
-  return internal_error("the evaluation failed: rotor-worker ended with " + status.text())
-      .with_detail("remedy", "see what it wrote to stderr");
-}
-
 int run_eval(EvalOptions& options, Console& console) {
-  const Result<std::string> worker = find_sibling("rotor-worker");
-  if (!worker.ok()) {
-    return console.fail(worker.status());
+  const WorkerAnswer answer = ask_worker(eval_arguments(options), "the evaluation", "perplexity");
+  if (!answer.status.ok()) {
+    const int code = console.fail(answer.status);
+    return answer.exit_code.value_or(code);
   }
-  const Result<Captured> captured = run_captured(eval_argv(*worker, options));
-  if (!captured.ok()) {
-    return console.fail(captured.status());
-  }
-  const Json result = Json::parse(captured->out, nullptr, false);
-  if (!captured->status.success()) {
-    const int code = console.fail(eval_failed(captured->status, result));
-    return captured->status.signaled ? code : captured->status.code;
-  }
-  if (!result.is_object() || !result.contains("perplexity")) {
-    return console.fail(internal_error("rotor-worker gave no result: '" + captured->out + "'"));
-  }
+  const Json& result = answer.result;
   if (console.json()) {
     console.write_json(result);
     return kExitDone;

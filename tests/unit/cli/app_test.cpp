@@ -30,7 +30,8 @@ Ran rotor(const std::vector<std::string>& arguments) {
 
 const std::vector<std::string> kCommands = {"quantize", "submit", "jobs",   "status", "watch",
                                             "cancel",   "pause",  "resume", "report", "delete",
-                                            "workers",  "eval",   "verify", "inspect"};
+                                            "workers",  "eval",   "verify", "inspect",
+                                            "analyze"};
 
 TEST(App, HelpsWithEveryCommand) {
   const Ran help = rotor({"--help"});
@@ -60,6 +61,8 @@ TEST(App, WrongUsageExitsWith2) {
            {"quantize", "model", "--output", "out"},
            {"status"},
            {"eval", "dir"},
+           {"analyze", "model"},
+           {"analyze", "model", "--calibration", "c", "--layers", "first"},
            {"jobs", "--state", "SLEEPING"},
            {"verify", "dir", "-o", "xml"}}) {
     const Ran ran = rotor(arguments);

@@ -1,5 +1,8 @@
 # Tests of the algorithm, stem by stem as quant/algorithm.cmake lists the sources.
 target_sources(rotor_quant_test PRIVATE
+  analysis/distribution_test.cpp
+  analysis/format_errors_test.cpp
+  analysis/lemmas_test.cpp
   blas_environment.cpp
   error/quadratic_test.cpp
   format/activations_test.cpp

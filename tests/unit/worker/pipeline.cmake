@@ -1,6 +1,9 @@
-# Pipeline, with ranks as threads.
+# Pipeline, with ranks as threads, and the analysis on it.
 target_sources(rotor_worker_test PRIVATE
   ../../support/thread_group.cpp
+  analyze/analyze_test.cpp
+  analyze/recommend_test.cpp
+  analyze/row_sample_test.cpp
   pipeline/collective_source_test.cpp
   pipeline/expert_stage_test.cpp
   pipeline/families_test.cpp

@@ -1,0 +1,61 @@
+#include <nlohmann/json.hpp>
+
+#include "proto/pages/analysis.h"
+#include "proto/pages/error_map.h"
+#include "proto/pages/html.h"
+#include "proto/pages/map_table.h"
+#include "quant/base/units.h"
+
+namespace rotor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kWorst = 20;
+
+std::string table_html(const AnalysisTable& table) {
+  std::string rows;
+  for (const std::vector<std::string>& row : table.rows) {
+    std::string cells;
+    for (size_t i = 0; i < row.size(); ++i) {
+      cells += table.numbers[i] ? html_number_cell(row[i]) : html_cell(row[i]);
+    }
+    rows += html_row({cells});
+  }
+  const std::string note = table.note.empty() ? "" : "<p>" + html_escaped(table.note) + "</p>\n";
+  return rows.empty() ? "" : note + html_table(table.columns, rows) + html_list(table.lines);
+}
+
+/// The weights' errors by layer and module, as recommended for weights alone.
+std::string map_of(const Json& analysis) {
+  const Json& recommended = analysis.at("recommendations").at(0).at("candidates");
+  std::vector<v1::ModuleReport> modules;
+  for (const Json& module : analysis.at("modules")) {
+    for (const Json& figures : module.at("weights")) {
+      if (!recommended.empty() && figures.at("rotation") == recommended[0].at("rotation")) {
+        const Json& errors = figures.at("formats").at(recommended[0].at("format"));
+        v1::ModuleReport& report = modules.emplace_back();
+        report.set_name(module.at("name").get<std::string>());
+        report.set_relative_error(errors.at("searched_total_mse").get<double>());
+      }
+    }
+  }
+  const ErrorMap map = error_map(modules);
+  return map_table(map, [](const ErrorCell& cell, size_t, size_t) {
+    return MapCell{format_number("%.2f", 100.0 * cell.mean), error_colour(cell.mean),
+                   cell.worst->name()};
+  });
+}
+
+}  // namespace
+
+std::string analysis_page(const Json& analysis) {
+  std::string body;
+  for (const AnalysisTable& table : analysis_tables(analysis, kWorst)) {
+    body += html_section(table.title, table_html(table));
+  }
+  body += html_section("Errors of the weights by layer and module, in percent", map_of(analysis));
+  return html_page(analysis_title(analysis), "", body);
+}
+
+}  // namespace rotor
