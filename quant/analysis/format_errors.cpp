@@ -1,5 +1,6 @@
 #include "quant/analysis/format_errors.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -28,11 +29,13 @@ void add_group(const GroupValues& values, int64_t group, FormatErrors* sums) {
   double squares = 0.0;
   double error = 0.0;
   double x_squares = 0.0;
+  float peak = 0.0F;
   int64_t top = 0;
   for (int64_t i = 0; i < group; ++i) {
     squares += squared(values.y[i]);
     error += squared(values.y[i] - values.rounded[i]);
     x_squares += squared(values.x[i]);
+    peak = std::max(peak, std::abs(values.y[i]));
     top = std::abs(values.x[i]) > std::abs(values.x[top]) ? i : top;
   }
   if (!(squares > 0.0) || !(x_squares > 0.0)) {
@@ -45,6 +48,8 @@ void add_group(const GroupValues& values, int64_t group, FormatErrors* sums) {
   sums->group_ratios += error / squares;
   sums->top_squared_error += top_error;
   sums->top_ratios += top_error / squared(values.x[top]);
+  sums->least_peak = std::min(sums->least_peak, static_cast<double>(peak));
+  sums->greatest_peak = std::max(sums->greatest_peak, static_cast<double>(peak));
 }
 
 /// Row by row, and the rows' sums in their order: the same for any number of threads.
@@ -85,6 +90,8 @@ void FormatErrors::add(const FormatErrors& other) {
   group_ratios += other.group_ratios;
   top_squared_error += other.top_squared_error;
   top_ratios += other.top_ratios;
+  least_peak = std::min(least_peak, other.least_peak);
+  greatest_peak = std::max(greatest_peak, other.greatest_peak);
 }
 
 double FormatErrors::total() const {
@@ -101,6 +108,10 @@ double FormatErrors::top() const {
 
 double FormatErrors::top_absolute() const {
   return over_groups(top_squared_error, groups);
+}
+
+double FormatErrors::octaves() const {
+  return groups > 0 ? std::log2(greatest_peak / least_peak) : 0.0;
 }
 
 Result<FormatErrors> weight_errors(const RotatedRows& w, const QuantScheme& scheme,

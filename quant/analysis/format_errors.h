@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "quant/base/parallel.h"
 #include "quant/base/status.h"
@@ -38,12 +39,18 @@ struct FormatErrors {
   double group_ratios = 0.0;       // sum over groups of error over squares, as they are rounded
   double top_squared_error = 0.0;  // of the groups' largest elements
   double top_ratios = 0.0;         // each over the element's square
+  /// The largest magnitudes of the groups as they are rounded: the least of them and the greatest.
+  double least_peak = std::numeric_limits<double>::infinity();
+  double greatest_peak = 0.0;
 
   void add(const FormatErrors& other);
   double total() const;         // 0 where there is nothing
   double relative() const;      // MSE^rel
   double top() const;           // MSE^rel_top
   double top_absolute() const;  // E[(X_t - X^_t)^2]
+  /// log2 of the greatest peak over the least: the range that scales have to cover, as in the
+  /// paper's figure 4. E4M3 has 14.8 octaves of normal numbers.
+  double octaves() const;
 };
 
 /// Rows [rows, cols] F32, and the same rotated in blocks of `block` columns; 0: `rotated` is

@@ -11,8 +11,13 @@ import subprocess
 import harness
 
 SIZES = ["--sequences", "8", "--seq-len", "64"]
-BASE = [str(harness.BIN / "rotor"), "analyze", str(harness.MODEL), "--calibration", str(harness.TEXT), *SIZES,
-        "--device", harness.DEVICE]
+
+
+def command(*options, model=harness.MODEL, text=harness.TEXT, sizes=SIZES):
+    return [str(harness.BIN / "rotor"), "analyze", str(model), "--calibration", str(text), *sizes,
+            "--device", harness.DEVICE, *map(str, options)]
+
+
 KINDS = ["qkv", "o", "gate_up", "down"]
 
 
@@ -32,7 +37,7 @@ class Page(html.parser.HTMLParser):
         self.text += data
 
 
-def check_figures(figures, weights, block=None):
+def check_figures(figures, weights):
     assert [one["rotation"] for one in figures] == [0, 16, 32, 64, 128], figures
     for one in figures:
         for name, group in (("nvfp4", 16), ("mxfp4", 32), ("int4", 128)):
@@ -40,6 +45,7 @@ def check_figures(figures, weights, block=None):
             assert errors["group_size"] == group, errors
             for key in ("relative_mse", "top_mse", "total_mse"):
                 assert 0 < errors[key] < 0.2, (name, key, errors)
+            assert 0 < errors["scale_octaves"] < 40, errors
             assert ("searched_total_mse" in errors) == weights, errors
             if weights:
                 assert errors["searched_total_mse"] < errors["total_mse"], errors
@@ -48,11 +54,11 @@ def check_figures(figures, weights, block=None):
 def main():
     with harness.temporary_directory() as name:
         folder = pathlib.Path(name)
-        found = harness.run([*BASE, "--windows", "4", "--output", str(folder / "out"), "-o", "json"])
-        assert found["layers"] == [0, 1, 2, 3] and found["model_layers"] == 4, found["layers"]
+        found = harness.run(command("--windows", 4, "--layers", "3,0", "--output", folder / "out", "-o", "json"))
+        assert found["layers"] == [0, 3] and found["model_layers"] == 4, found["layers"]
         assert found["tokens"] == 4 * 64 and found["sequences"] == 4 and found["seq_len"] == 64
-        assert len(found["modules"]) == 28 and len(found["stages"]) == 16
-        assert list(found["kinds"]) == KINDS and found["kinds"]["qkv"]["modules"] == 12
+        assert len(found["modules"]) == 14 and len(found["stages"]) == 8
+        assert list(found["kinds"]) == KINDS and found["kinds"]["qkv"]["modules"] == 6
         check_figures(found["overall"]["weights"], True)
         check_figures(found["overall"]["inputs"], False)
         for module in found["modules"]:
@@ -71,11 +77,10 @@ def main():
         for one in found["recommendations"]:
             best = one["candidates"][0]
             assert best["error"] == min(other["error"] for other in one["candidates"]), one
-            assert len(one["stages"]) == 16 and one["reason"], one
+            assert len(one["stages"]) == 8 and one["reason"], one
             words = shlex.split(one["command"])
             assert words[:2] == ["rotor", "quantize"], words
-            command = [str(harness.BIN / "rotor"), *words[1:], "-o", "json"]
-            plan = harness.run([*command, "--validate-only"])
+            plan = harness.run([str(harness.BIN / "rotor"), *words[1:], "--validate-only", "-o", "json"])
             assert plan["spec"]["format"] == best["format"] and plan["spec"]["rotation"] == best["rotation"]
             assert plan["spec"]["activations"] == one["activations"], plan["spec"]
             for key in ("output_bytes", "staging_bytes", "worker_bytes_per_group", "calibration_tokens", "flops"):
@@ -86,35 +91,26 @@ def main():
         time = found["layer_time"]
         assert time["layer"] == 0 and time["tokens"] == 256 and time["fixed_seconds"] > 0
 
-        # A part of it, without the time; chats and texts are one as for quantize (chats_test.py).
-        part = harness.run([*BASE, "--layers", "2,1", "--no-timing", "-o", "json"])
-        assert part["layers"] == [1, 2] and len(part["modules"]) == 14
-        assert "layer_time" not in part and "seconds" not in part["recommendations"][0]["estimate"]
-        assert part["sequences"] == 8
-
-        text = subprocess.run([*BASE, "--layers", "1", "--no-timing"], capture_output=True, text=True, check=True).stdout
-        for words in ("Recommended", "rotor quantize", "Weights", "Inputs", "gate_up", "The worst modules"):
+        text = subprocess.run(command("--layers", 0, "--no-timing"), capture_output=True, text=True, check=True).stdout
+        for words in ("Recommended", "rotor quantize", "Weights", "Inputs", "gate_up", "The worst modules", "not measured",
+                      "on 8 windows of 64 tokens"):
             assert words in text, text
 
         page = folder / "analysis.html"
-        done = harness.run([*BASE, "--layers", "0", "--no-timing", "--html", str(page), "-o", "json"])
+        done = harness.run(command("--layers", 0, "--no-timing", "--html", page, "-o", "json"))
         assert done == {"html": str(page)}, done
         parsed = Page(page.read_text())
         assert parsed.links == [] and not parsed.tags & {"script", "link", "img", "iframe", "object"}, parsed.links
         assert "url(" not in page.read_text() and "rotor quantize" in parsed.text
 
-        for options, reason in (
-                (["--layers", "4"], "NO_SUCH_LAYER"),
-                (["--sequences", "1000000"], "TOO_FEW_TOKENS"),
-                (["--calibration", str(folder / "none.txt")], None)):
-            command = [word for word in BASE if word != str(harness.TEXT) or "--calibration" not in options]
-            if "--calibration" in options:
-                command.remove("--calibration")
-            error = harness.run([*command, *options, "--no-timing", "-o", "json"], expect=2)["error"]
-            assert reason is None or error["reason"] == reason, error
-            assert error["message"], error
-        missing = harness.run([*BASE[:2], str(folder / "no-model"), *BASE[3:], "-o", "json"], expect=2)["error"]
-        assert "no-model" in json.dumps(missing), missing
+        none = folder / "none"
+        for arguments, reason, named in (
+                (command("--layers", 4), "NO_SUCH_LAYER", "layers 0 to 3"),
+                (command(sizes=["--sequences", "1000000", "--seq-len", "64"]), "TOO_FEW_TOKENS", "1000000"),
+                (command(text=none), "FILE_NOT_FOUND", "none"),
+                (command(model=none), "FILE_NOT_FOUND", "none")):
+            error = harness.run([*arguments, "-o", "json"], expect=2)["error"]
+            assert error["reason"] == reason and named in json.dumps(error), error
         assert [path.name for path in folder.iterdir()] == ["analysis.html"], list(folder.iterdir())
 
 

@@ -56,6 +56,12 @@ def main():
         from_chats = quantize(folder / "chats.jsonl", "from-chats")
         harness.assert_same_bytes(quantize(folder / "ids.jsonl", "from-ids"), from_chats, "chats and their ids")
 
+        def analyzed(calibration):
+            return harness.run([str(harness.BIN / "rotor"), "analyze", str(model), "--calibration", str(folder / calibration),
+                                *SIZES, "--layers", "0", "--no-timing", "--device", harness.DEVICE, "-o", "json"])["stages"]
+
+        assert analyzed("chats.jsonl") == analyzed("ids.jsonl"), "an analysis reads what a job would"
+
         # The job keeps what was prepared for it, and is no job of other data.
         data = (folder / "chats.jsonl").read_bytes()
         (folder / "chats.jsonl").unlink()

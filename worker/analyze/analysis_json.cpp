@@ -18,19 +18,24 @@ Json fit_json(const Fit& fit) {
           {"distance", fit.distance}};
 }
 
+Json errors_json(const FormatSummary& errors) {
+  Json json = {{"group_size", errors.group_size},
+               {"relative_mse", errors.relative},
+               {"top_mse", errors.top},
+               {"total_mse", errors.total},
+               {"scale_octaves", errors.octaves}};
+  if (errors.searched) {
+    json["searched_total_mse"] = *errors.searched;
+  }
+  return json;
+}
+
 Json figures_json(const Figures& figures) {
   Json rows = Json::array();
   for (const RotationFigures& one : figures) {
     Json formats = Json::object();
     for (const FormatFigures& format : one.formats) {
-      Json& errors = formats[std::string(to_string(format.format))];
-      errors = {{"group_size", format.group_size},
-                {"relative_mse", format.absmax.relative()},
-                {"top_mse", format.absmax.top()},
-                {"total_mse", format.absmax.total()}};
-      if (format.searched) {
-        errors["searched_total_mse"] = format.searched->total();
-      }
+      formats[std::string(to_string(format.format))] = errors_json(summary_of(format));
     }
     rows.push_back({{"rotation", one.rotation},
                     {"block", one.block},
@@ -49,14 +54,7 @@ Json summary_json(const Summary& summary) {
   for (const RotationSummary& one : summary.rotations) {
     Json formats = Json::object();
     for (const FormatSummary& format : one.formats) {
-      Json& errors = formats[std::string(to_string(format.format))];
-      errors = {{"group_size", format.group_size},
-                {"relative_mse", format.relative},
-                {"top_mse", format.top},
-                {"total_mse", format.total}};
-      if (format.searched) {
-        errors["searched_total_mse"] = *format.searched;
-      }
+      formats[std::string(to_string(format.format))] = errors_json(format);
     }
     rows.push_back({{"rotation", one.rotation},
                     {"excess_kurtosis", one.excess_kurtosis},

@@ -6,13 +6,20 @@ namespace rotor::worker {
 
 RowSample::RowSample(int64_t total, int64_t cols, int64_t values) : cols_(cols) {
   const int64_t wanted = std::max(values / cols, kLeastRows);
-  stride_ = std::max<int64_t>((total + wanted - 1) / wanted, 1);
+  run_ = std::max<int64_t>((total + wanted - 1) / wanted, 1);
+}
+
+int64_t RowSample::next_row() const {
+  // Multiples of the golden ratio, modulo one, in 64 bits: spread as evenly as can be.
+  const uint64_t spread = static_cast<uint64_t>(taken_) * 0x9E3779B97F4A7C15U;
+  return taken_ * run_ + static_cast<int64_t>((spread >> 32) % static_cast<uint64_t>(run_));
 }
 
 Status RowSample::add(Backend& backend, const Tensor& rows) {
   std::vector<int32_t> places;
-  for (int64_t row = (stride_ - seen_ % stride_) % stride_; row < rows.rows(); row += stride_) {
-    places.push_back(static_cast<int32_t>(row));
+  for (int64_t row = next_row(); row < seen_ + rows.rows(); row = next_row()) {
+    places.push_back(static_cast<int32_t>(row - seen_));
+    ++taken_;
   }
   seen_ += rows.rows();
   if (places.empty()) {

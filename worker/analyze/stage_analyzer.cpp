@@ -41,7 +41,7 @@ Result<StageAnalyzer> StageAnalyzer::create(Backend& backend, const Stage& stage
                                             const BatchCut& cut, const Blocks& blocks) {
   ROTOR_ASSIGN_OR_RETURN(InputPeaks peaks, InputPeaks::create(backend, cut.batches() * kCount));
   return StageAnalyzer(backend, stage, blocks,
-                       RowSample(input_rows(stage, cut), stage.in_features, kSampledValues),
+                       RowSample(input_rows(stage, cut), stage.in_features, kSampledInputs),
                        std::move(peaks));
 }
 
@@ -70,7 +70,7 @@ Result<Peaks> StageAnalyzer::input_peaks(const BatchCut& cut) const {
 Result<RowSample> StageAnalyzer::sample_weight(const Linear& linear, const Tensor& weight,
                                                Peaks* peaks) const {
   const int64_t inputs = std::max<int64_t>(stage_->routing.experts, 1);
-  RowSample sample(weight.rows(), weight.cols(), kSampledValues / inputs);
+  RowSample sample(weight.rows(), weight.cols(), kSampledWeights / inputs);
   ROTOR_ASSIGN_OR_RETURN(const Tensor wide,
                          backend_->allocate(DType::kF32, weight.rows(), weight.cols()));
   ROTOR_RETURN_IF_ERROR(backend_->rotate(weight, 1, wide));

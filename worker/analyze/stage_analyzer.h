@@ -1,8 +1,8 @@
 // The figures of one stage: of its input while micro-batches come by, then of its weights.
 //
-// Thread-safety: main thread. Memory: kSampledValues numbers of the input and of each linear (of
-// experts as many of all together), and one linear in F32 on the backend. Errors: NOT_FINITE naming
-// what is not; the backend's.
+// Thread-safety: main thread. Memory: kSampledInputs numbers of the input, kSampledWeights of each
+// linear (of experts as many of all with one name together), and one linear in F32 on the backend,
+// twice. Errors: NOT_FINITE naming what is not; the backend's.
 #pragma once
 
 #include <optional>
@@ -17,8 +17,10 @@
 
 namespace rotor::worker {
 
-/// Enough for errors that are good to a few per mille, and small beside any layer.
-inline constexpr int64_t kSampledValues = int64_t{1} << 22;
+/// Enough for errors that are good to a few per mille, and small beside any layer. Inputs have
+/// more: few tokens are like all others.
+inline constexpr int64_t kSampledWeights = int64_t{1} << 20;
+inline constexpr int64_t kSampledInputs = int64_t{1} << 22;
 
 class StageAnalyzer {
  public:

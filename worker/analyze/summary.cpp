@@ -7,28 +7,42 @@ bool laplace_fits_better(const Distribution& values) {
   return values.laplace.log_likelihood > values.normal.log_likelihood;
 }
 
+/// None where some matrix cannot have the format.
 std::optional<FormatSummary> summarize_format(const std::vector<const Figures*>& figures, size_t r,
                                               Format format) {
-  FormatSummary sum;
-  sum.format = format;
+  FormatSummary mean;
   const double share = 1.0 / static_cast<double>(figures.size());
   for (const Figures* one : figures) {
     const FormatFigures* found = find_figures(*one, r, format);
     if (found == nullptr) {
       return std::nullopt;
     }
-    sum.group_size = found->group_size;
-    sum.relative += found->absmax.relative() * share;
-    sum.top += found->absmax.top() * share;
-    sum.total += found->absmax.total() * share;
-    if (found->searched) {
-      sum.searched = sum.searched.value_or(0.0) + found->searched->total() * share;
+    const FormatSummary own = summary_of(*found);
+    mean.format = own.format;
+    mean.group_size = own.group_size;
+    mean.relative += own.relative * share;
+    mean.top += own.top * share;
+    mean.total += own.total * share;
+    mean.octaves += own.octaves * share;
+    if (own.searched) {
+      mean.searched = mean.searched.value_or(0.0) + *own.searched * share;
     }
   }
-  return sum;
+  return mean;
 }
 
 }  // namespace
+
+FormatSummary summary_of(const FormatFigures& figures) {
+  const FormatErrors& errors = figures.absmax;
+  return {figures.format,
+          figures.group_size,
+          errors.relative(),
+          errors.top(),
+          errors.total(),
+          errors.octaves(),
+          figures.searched ? std::optional(figures.searched->total()) : std::nullopt};
+}
 
 Summary summarize(const std::vector<const Figures*>& figures) {
   Summary summary;

@@ -16,8 +16,11 @@ struct FormatSummary {
   double relative = 0.0;  // FormatErrors, scales by the largest magnitude
   double top = 0.0;
   double total = 0.0;
+  double octaves = 0.0;            // that scales have to cover
   std::optional<double> searched;  // total with searched scales; of weights
 };
+
+FormatSummary summary_of(const FormatFigures& figures);
 
 struct RotationSummary {
   int rotation = 0;

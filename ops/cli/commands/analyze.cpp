@@ -163,6 +163,9 @@ int run_analyze(AnalyzeOptions& options, Console& console) {
   WorkerAnswer answer =
       ask_worker(worker_arguments(options, windows, prepared->windows, settings->source.seq_len),
                  "the analysis", "recommendations");
+  if (signals.stopped()) {
+    return console.fail(cancelled("interrupted").with_reason(kReasonInterrupted));
+  }
   if (!answer.status.ok()) {
     const int code = console.fail(answer.status);
     return answer.exit_code.value_or(code);
@@ -214,6 +217,7 @@ which takes as long as it says; --no-timing leaves that out.)",
       ->type_name("N")
       ->capture_default_str();
   command.add_option("--layers", options->layers, "Layers to look at, as 0,8,16 (default: all)")
+      ->allow_extra_args(false)
       ->delimiter(',')
       ->check(CLI::NonNegativeNumber.description(""))
       ->type_name("N,...");

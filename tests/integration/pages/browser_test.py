@@ -1,5 +1,5 @@
-"""The pages in a real browser: the report beside a checkpoint, a comparison, the coordinator's status
-page. Each is drawn and printed; the colours of its errors have to be seen. Pictures stay in ROTOR_PICTURES, if that is
+"""The pages in a real browser: the report beside a checkpoint, a comparison, an analysis, the
+coordinator's status page. Each is drawn and printed; the colours of its errors have to be seen. Pictures stay in ROTOR_PICTURES, if that is
 set, for people to look at."""
 
 import contextlib
@@ -106,6 +106,10 @@ def main():
         page = directory / "compared.html"
         harness.run([service.ROTOR, "compare", directory / "a", directory / "b", "--html", page, "-o", "json"])
         draw(f"file://{page}", "comparison", 20000, pictures)
+        page = directory / "analysis.html"
+        harness.run([service.ROTOR, "analyze", harness.MODEL, *CALIBRATION, "--device", harness.DEVICE, "--layers", "0,3",
+                     "--no-timing", "--html", page, "-o", "json"])
+        draw(f"file://{page}", "analysis", 10000, pictures)
 
         process = stack.enter_context(service.coordinator_process(directory, "--status-listen", "127.0.0.1:0"))
         address = f"127.0.0.1:{process.ports[0]}"

@@ -22,7 +22,8 @@ Json figures(double error, bool weights) {
       row["formats"][format] = {{"group_size", 16},
                                 {"relative_mse", 2 * error},
                                 {"top_mse", error / 10},
-                                {"total_mse", error}};
+                                {"total_mse", error},
+                                {"scale_octaves", 5.25}};
       if (weights) {
         row["formats"][format]["searched_total_mse"] = error / 2;
       }
@@ -107,8 +108,8 @@ TEST(Analysis, TablesSayWhatTheObjectSays) {
   }
   // Of weights the error with searched scales counts; what a format cannot have is a dash.
   EXPECT_EQ(joined(table(tables, "Weights").rows[0]),
-            "none|2.50|0.050|-|1.00 %|4.00 %|0.20 %|1.00 %|4.00 %|0.20 %|-|-|-|");
-  EXPECT_EQ(joined(table(tables, "Inputs").rows[1]).substr(0, 26), "16|2.50|0.050|-|2.70 %|5.4");
+            "none|2.50|0.050|-|5.2|1.00 %|4.00 %|0.20 %|1.00 %|4.00 %|0.20 %|-|-|-|");
+  EXPECT_EQ(joined(table(tables, "Inputs").rows[1]).substr(0, 28), "16|2.50|0.050|-|5.2|2.70 %|5");
   EXPECT_EQ(joined(table(tables, "What each").rows[0]), "a16|qkv|nvfp4|32|2|1.23 %|");
   const AnalysisTable& worst = table(tables, "The worst modules, in nvfp4, rotation 32");
   ASSERT_EQ(worst.rows.size(), 1U);

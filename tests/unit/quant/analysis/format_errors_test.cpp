@@ -76,6 +76,7 @@ TEST(FormatErrors, GroupsCountAlikeInTheMeanAndBySizeInTheSum) {
   const double small = 0.0625 / 37.5625;
   EXPECT_NEAR(found.relative(), (large + small) / 2, 1e-9);
   EXPECT_NEAR(found.total(), large, 1e-5);
+  EXPECT_EQ(found.octaves(), 10.0);
 }
 
 TEST(FormatErrors, ARotationIsUndoneBeforeTheTopIsLookedAt) {

@@ -8,7 +8,7 @@
 
 #include "quant/rotation/hadamard.h"
 #include "quant/scales/scale_search.h"
-#include "tests/support/same_rows.h"
+#include "tests/support/memory_sink.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/worker/golden_model.h"
 #include "worker/analyze/analysis_json.h"
@@ -17,6 +17,8 @@ namespace rotor::worker {
 namespace {
 
 constexpr const char* kDemo = ROTOR_SOURCE_DIR "/demo/model";
+constexpr const char* kTiny = ROTOR_SOURCE_DIR "/tests/data/families/qwen3";
+constexpr const char* kBiased = ROTOR_SOURCE_DIR "/tests/data/families/qwen2";
 constexpr const char* kMixture = ROTOR_SOURCE_DIR "/tests/data/families/qwen3_moe";
 
 AnalyzeTask task_for(const ModelFiles& model, std::vector<int> layers) {
@@ -107,17 +109,44 @@ TEST(Analyze, InputsAreThoseOfTheForwardPass) {
 }
 
 TEST(Analyze, LaterLayersSeeWhatEarlierOnesGive) {
-  const auto model = testing::Model::open(kDemo);
+  const auto model = testing::Model::open(kTiny);
   const Analysis all = analyzed(*model, task_for(model->files, {})).value();
-  const Analysis last = analyzed(*model, task_for(model->files, {3})).value();
-  EXPECT_EQ(all.layers, (std::vector<int>{0, 1, 2, 3}));
-  ASSERT_EQ(all.stages.size(), 16U);
+  const Analysis last = analyzed(*model, task_for(model->files, {1})).value();
+  EXPECT_EQ(all.layers, (std::vector<int>{0, 1}));
+  ASSERT_EQ(all.stages.size(), 8U);
   ASSERT_EQ(last.stages.size(), 4U);
   for (size_t s = 0; s < 4; ++s) {
-    EXPECT_EQ(all.stages[12 + s].inputs[0].values.deviation,
+    EXPECT_EQ(all.stages[4 + s].inputs[0].values.deviation,
               last.stages[s].inputs[0].values.deviation)
         << "whether layers before it are looked at changes nothing";
+    EXPECT_NE(all.stages[4 + s].inputs[0].values.deviation,
+              all.stages[s].inputs[0].values.deviation);
   }
+}
+
+std::vector<int> blocks_of(const Figures& figures) {
+  std::vector<int> blocks;
+  for (const RotationFigures& one : figures) {
+    blocks.push_back(one.block);
+  }
+  return blocks;
+}
+
+TEST(Analyze, BlocksAreThoseThatAJobWouldTake) {
+  const auto model = testing::Model::open(kTiny);
+  const Analysis found = analyzed(*model, task_for(model->files, {0})).value();
+  EXPECT_EQ(blocks_of(found.stages[0].inputs), (std::vector<int>{0, 16, 32, 64, 64}));
+  const StageFigures& down = found.stages[3];
+  EXPECT_EQ(down.modules[0].cols, 96);
+  EXPECT_EQ(blocks_of(down.modules[0].weights), (std::vector<int>{0, 16, 32, 32, 32}));
+  EXPECT_EQ(down.inputs[4].rotation, 128);
+  EXPECT_EQ(down.inputs[4].values.excess_kurtosis, down.inputs[2].values.excess_kurtosis);
+  EXPECT_NE(find_figures(down.inputs, 0, Format::kMxfp4), nullptr);
+  EXPECT_EQ(find_figures(down.inputs, 0, Format::kInt4), nullptr) << "groups of 128 do not fit";
+  const auto biased = testing::Model::open(kBiased);
+  const Analysis of_biased = analyzed(*biased, task_for(biased->files, {0})).value();
+  EXPECT_EQ(blocks_of(of_biased.stages[0].inputs), (std::vector<int>{0, 0, 0, 0, 0}))
+      << "engines allow no bias on a rotated linear";
 }
 
 TEST(Analyze, ExpertsAreMeasuredUnrotated) {
@@ -137,8 +166,8 @@ TEST(Analyze, ExpertsAreMeasuredUnrotated) {
 }
 
 TEST(Analyze, ALayerIsTimedOnCopies) {
-  const auto model = testing::Model::open(kDemo);
-  AnalyzeTask task = task_for(model->files, {1, 2});
+  const auto model = testing::Model::open(kTiny);
+  AnalyzeTask task = task_for(model->files, {1});
   const Analysis before = analyzed(*model, task).value();
   EXPECT_FALSE(before.time.has_value());
   task.time_a_layer = true;
@@ -152,11 +181,11 @@ TEST(Analyze, ALayerIsTimedOnCopies) {
 }
 
 TEST(Analyze, RefusesALayerThatIsNotThere) {
-  const auto model = testing::Model::open(kDemo);
-  const Status status = analyzed(*model, task_for(model->files, {0, 4})).status();
+  const auto model = testing::Model::open(kTiny);
+  const Status status = analyzed(*model, task_for(model->files, {0, 2})).status();
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
   EXPECT_EQ(status.reason(), "NO_SUCH_LAYER");
-  EXPECT_NE(status.message().find("layers 0 to 3"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("layers 0 to 1"), std::string::npos) << status.message();
 }
 
 }  // namespace
