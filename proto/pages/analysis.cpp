@@ -70,7 +70,7 @@ constexpr char kOnline[] =
 
 AnalysisTable recommendations(const Json& analysis) {
   AnalysisTable table{
-      "Recommended",
+      kRecommended,
       "Errors are shares of the squares, rounded to nearest; the solver makes those "
       "of weights smaller.",
       {"activations", "format", "rotation", "error", "time", "memory", "checkpoint", "staging",

@@ -10,6 +10,9 @@
 
 namespace rotor {
 
+/// The title of the first table.
+inline constexpr char kRecommended[] = "Recommended";
+
 struct AnalysisTable {
   std::string title;
   std::string note;  // below the title; empty: none

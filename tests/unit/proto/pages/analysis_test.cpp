@@ -123,8 +123,9 @@ TEST(Analysis, TitleSaysHowMuchWasLookedAt) {
 
 TEST(Analysis, IsAPageThatNeedsNothingElse) {
   const std::string page = analysis_page(small_analysis());
-  for (const char* word : {"/models/a&lt;b&gt;", "because &amp; so", "about 1m15s",
-                           "self_attn.q_proj", "hsl(", "class=\"n\">1.62 %<"}) {
+  for (const char* word :
+       {"/models/a&lt;b&gt;", "because &amp; so", "about 1m15s", "self_attn.q_proj", "hsl(", "<svg",
+        "weights, squared error by group", "class=\"n\">1.62 %<"}) {
     EXPECT_NE(page.find(word), std::string::npos) << word << " is not in\n" << page;
   }
   for (const char* word : {"<script", "http", "src=", "@import", "a<b>"}) {
