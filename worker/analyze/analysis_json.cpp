@@ -77,7 +77,8 @@ Json candidate_json(const Candidate& candidate) {
   return {{"format", to_string(candidate.format)},
           {"rotation", candidate.rotation},
           {"error", candidate.error},
-          {"unrotated_error", candidate.unrotated_error}};
+          {"unrotated_error", candidate.unrotated_error},
+          {"bits_per_weight", candidate.bits}};
 }
 
 Json recommendation_json(const Recommendation& recommendation) {

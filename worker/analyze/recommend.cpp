@@ -36,6 +36,12 @@ std::optional<double> error_of(Stages stages, Activations activations, Format fo
   return modules > 0 ? std::optional(sum / static_cast<double>(modules)) : std::nullopt;
 }
 
+double bits_of(Format format) {
+  const QuantScheme scheme = make_scheme(format, 0, DType::kBf16).value();
+  return 4.0 + 8.0 * static_cast<double>(dtype_size(scheme.scale_dtype)) /
+                   static_cast<double>(scheme.group_size);
+}
+
 std::optional<Candidate> candidate(Stages stages, Activations activations, Format format) {
   std::array<double, kAnalyzedRotations.size()> errors{};
   for (size_t r = 0; r < errors.size(); ++r) {
@@ -51,7 +57,15 @@ std::optional<Candidate> candidate(Stages stages, Activations activations, Forma
   const auto rotation_at = [&](const double* at) {
     return kAnalyzedRotations[static_cast<size_t>(at - errors.data())];
   };
-  return Candidate{format, rotation_at(&*chosen), *chosen, errors[0], rotation_at(&*least), *least};
+  Candidate result;
+  result.format = format;
+  result.rotation = rotation_at(&*chosen);
+  result.error = *chosen;
+  result.unrotated_error = errors[0];
+  result.best_rotation = rotation_at(&*least);
+  result.best_error = *least;
+  result.bits = bits_of(format);
+  return result;
 }
 
 /// The one with the least error first.
@@ -74,8 +88,12 @@ std::string percent(double share) {
   return format_number("%.3g %%", 100.0 * share);
 }
 
-std::string in_words(int rotation) {
-  return rotation == 0 ? "unrotated" : "rotated in blocks of " + std::to_string(rotation);
+/// "nvfp4 (4.5 bits a weight), unrotated"
+std::string in_words(const Candidate& candidate) {
+  return std::string(to_string(candidate.format)) +
+         format_number(" (%g bits a weight), ", candidate.bits) +
+         (candidate.rotation == 0 ? "unrotated"
+                                  : "rotated in blocks of " + std::to_string(candidate.rotation));
 }
 
 std::string reason_for(const std::vector<Candidate>& found, Activations activations) {
@@ -84,14 +102,12 @@ std::string reason_for(const std::vector<Candidate>& found, Activations activati
   }
   const Candidate& best = found.front();
   const std::string what = activations == Activations::kA4 ? "weights and inputs" : "weights";
-  std::string text = std::string(to_string(best.format)) + ", " + in_words(best.rotation) +
-                     ", leaves the least error in the " + what +
+  std::string text = in_words(best) + ", leaves the least error in the " + what +
                      " when they are rounded: " + percent(best.error) + " of their squares";
   for (size_t i = 1; i < found.size(); ++i) {
-    text += std::string(i == 1 ? " (" : ", ") + std::string(to_string(found[i].format)) + ", " +
-            in_words(found[i].rotation) + ", " + percent(found[i].error);
+    text += "; " + in_words(found[i]) + ": " + percent(found[i].error);
   }
-  text += found.size() > 1 ? "). " : ". ";
+  text += ". ";
   if (best.rotation != 0) {
     return text + "Unrotated it would be " + percent(best.unrotated_error) + ".";
   }

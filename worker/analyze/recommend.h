@@ -33,6 +33,7 @@ struct Candidate {
   double unrotated_error = 0.0;
   int best_rotation = 0;  // the least error of the format
   double best_error = 0.0;
+  double bits = 0.0;  // a weight, its share of a group's scale included (INT4's in BF16)
 };
 
 struct StageChoice {

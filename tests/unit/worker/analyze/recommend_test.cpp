@@ -62,8 +62,11 @@ TEST(Recommend, TakesTheSmallestBlockThatIsNearlyTheBest) {
   EXPECT_EQ(found.candidates[1].rotation, 32);
   EXPECT_DOUBLE_EQ(found.candidates[1].unrotated_error, 0.020);
   EXPECT_EQ(found.candidates[2].rotation, 0);
-  EXPECT_NE(found.reason.find("nvfp4, unrotated"), std::string::npos) << found.reason;
-  EXPECT_NE(found.reason.find("mxfp4, rotated in blocks of 32, 1.25 %"), std::string::npos)
+  EXPECT_DOUBLE_EQ(found.candidates[2].bits, 4.125);
+  EXPECT_NE(found.reason.find("nvfp4 (4.5 bits a weight), unrotated, leaves"), std::string::npos)
+      << found.reason;
+  EXPECT_NE(found.reason.find("; mxfp4 (4.25 bits a weight), rotated in blocks of 32: 1.25 %"),
+            std::string::npos)
       << found.reason;
   EXPECT_NE(found.reason.find("Blocks of 128 would make it 0.97 %"), std::string::npos)
       << found.reason;
