@@ -28,8 +28,8 @@ struct QuantizeOptions {
   bool validate_only = false;
 };
 
-/// What a private coordinator makes of the job: its plan, estimates and problems. Nothing is kept but
-/// the state directory, where the user named one.
+/// What a private coordinator makes of the job: its plan, estimates and problems. Nothing is kept
+/// but the state directory, where the user named one.
 Result<v1::Job> plan_job(const QuantizeOptions& options, const Programs& programs,
                          const std::function<int()>& stop_count, Console& console);
 

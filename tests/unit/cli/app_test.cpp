@@ -28,10 +28,9 @@ Ran rotor(const std::vector<std::string>& arguments) {
   return ran;
 }
 
-const std::vector<std::string> kCommands = {"quantize", "submit", "jobs",   "status", "watch",
-                                            "cancel",   "pause",  "resume", "report", "delete",
-                                            "workers",  "eval",   "verify", "inspect",
-                                            "analyze"};
+const std::vector<std::string> kCommands = {"quantize", "submit", "jobs",   "status",  "watch",
+                                            "cancel",   "pause",  "resume", "report",  "delete",
+                                            "workers",  "eval",   "verify", "inspect", "analyze"};
 
 TEST(App, HelpsWithEveryCommand) {
   const Ran help = rotor({"--help"});
