@@ -103,6 +103,14 @@ def main():
         assert parsed.links == [] and not parsed.tags & {"script", "link", "img", "iframe", "object"}, parsed.links
         assert "url(" not in page.read_text() and "rotor quantize" in parsed.text
 
+        # A source that is stored in FP8 is read decoded, a mixture with latent attention like all others.
+        ids = folder / "ids.jsonl"
+        ids.write_text("".join(json.dumps({"input_ids": [(7 * i + j) % 60 for j in range(32)]}) + "\n" for i in range(4)))
+        quantized = harness.run(command("-o", "json", model=harness.SOURCE / "tests/data/families/deepseek_v3_fp8", text=ids,
+                                        sizes=["--sequences", "4", "--seq-len", "32"]))
+        assert quantized["layers"] == [0, 1, 2] and quantized["recommendations"][0]["estimate"]["seconds"] > 0
+        ids.unlink()
+
         none = folder / "none"
         for arguments, reason, named in (
                 (command("--layers", 4), "NO_SUCH_LAYER", "layers 0 to 3"),
