@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Says of a peer's checkpoint what it holds in the words that `rotor eval` takes for its own.
+"""Says of auto-round's checkpoint what it holds in the words that `rotor eval` knows.
 
     restate.py CHECKPOINT
 
-llm-compressor and auto-round store what Rotor stores (docs/formats.md section 1), under the same names. `rotor eval`
-reads others' checkpoints whose inputs stay as they are; to have inputs quantized as those of Rotor's own a4
-checkpoints are, the `quantization_config` has to be Rotor's. It is put in the place of the peer's; config.json as it
-was stays as config-peer.json. No tensor is changed. Refuses what is not NVFP4 or MXFP4 in 4-bit activations, and
-tensors that Rotor's layout does not have.
+auto-round stores what Rotor stores (docs/formats.md section 1), under the same names, and leaves keys out of
+`quantization_config`; llm-compressor's is read as it is. Rotor's own is put in its place, so that inputs are quantized
+as those of Rotor's a4 checkpoints are; config.json as it was stays as config-peer.json. No tensor is changed. Refuses
+what is not NVFP4 or MXFP4 with 4-bit activations, and tensors that Rotor's layout does not have.
 """
 
 import json

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """What Rotor and its peers make of one model, calibrated on the same windows, as a Markdown table.
 
-    table.py --bin build/bin --model DIR --calibration TEXT --eval-text TEXT --results FILE
+    table.py --bin build/bin --model DIR --calibration TEXT --eval-text TEXT --results FILE...
              [--python PEER=INTERPRETER ...] [--only REGEX] [--parts N ...] [--device cpu|cuda] [--measured]
 
 Every row is calibrated on 24 windows of 1024 tokens out of each third of TEXT (windows.py), and `rotor eval
 --against` measures it on the first 12 windows of 1024 tokens of --eval-text: mean and standard deviation over the
-thirds. PEER is llm-compressor, modelopt or auto-round; without an interpreter its rows are left out. What is in the
-results file is not run again, so that an interrupted table goes on; --measured prints that alone. A row that fails is
-named on stderr with the end of what it wrote, and the others go on.
+thirds. PEER is llm-compressor, modelopt or auto-round; without an interpreter its rows are left out. What is in a
+results file is not run again, so that an interrupted table goes on; the first of them is written. --measured prints
+what they have, and runs nothing. A row that fails is named on stderr with the end of what it wrote, and the others go
+on.
 """
 
 import argparse
@@ -67,7 +68,7 @@ def quantize(a, row, windows, eval_windows, output):
     more = ["--eval-windows", eval_windows] if peer == "modelopt" else []
     run([a.python[peer], script, "--model", a.model, "--windows", windows, "--output", output,
          "--format", form, "--activations", activations, *options, *more])
-    if activations == "a4" and not (output / "measured.json").exists():
+    if (peer, activations) == ("auto-round", "a4"):
         restate.restate(output)
 
 
@@ -114,7 +115,7 @@ def measure_all(a, rows, results):
             except Failed as failure:
                 print(f"{' '.join(row[:4])}, third {part}: {failure}", file=sys.stderr, flush=True)
                 continue
-            a.results.write_text(json.dumps(results, indent=1) + "\n")
+            a.results[0].write_text(json.dumps(results, indent=1) + "\n")
 
 
 def main():
@@ -124,15 +125,18 @@ def main():
     parser.add_argument("--model", type=pathlib.Path, required=True)
     parser.add_argument("--calibration", type=pathlib.Path, required=True)
     parser.add_argument("--eval-text", type=pathlib.Path, required=True)
-    parser.add_argument("--results", type=pathlib.Path, required=True)
+    parser.add_argument("--results", type=pathlib.Path, nargs="+", required=True)
     parser.add_argument("--python", action="append", default=[], metavar="PEER=INTERPRETER")
     parser.add_argument("--only", default="", help="rows whose names match this expression")
     parser.add_argument("--parts", type=int, nargs="+", default=list(range(PARTS)))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--measured", action="store_true", help="what is in the results file alone")
+    parser.add_argument("--measured", action="store_true", help="what the results files have")
     a = parser.parse_args()
     a.python = {"rotor": "", **dict(text.split("=", 1) for text in a.python)}
-    results = json.loads(a.results.read_text()) if a.results.exists() else {}
+    results = {}
+    for path in filter(pathlib.Path.exists, a.results):
+        for row, found in json.loads(path.read_text()).items():
+            results.setdefault(row, {}).update(found)
     rows = [row for row in ROWS if re.search(a.only, " ".join(row[:4]))]
     if not a.measured:
         measure_all(a, rows, results)
