@@ -2,13 +2,13 @@
 """Quantizes a model with NVIDIA ModelOpt's own presets.
 
     run_modelopt.py --model DIR --windows FILE --output DIR --format nvfp4|mxfp4 --activations a16|a4
-                    --method max|awq_lite|mse|local_hessian|gptq [--eval-windows FILE]
+                    --method max|awq_lite|mse|local_hessian|gptq --eval-windows FILE
 
 a16 is the preset without its input quantizers; a model in float32 with the weights as its quantizers make them is
 written, a pre-quantization scale multiplied into its column. With a4 the model in memory, its inputs quantized by
 ModelOpt, is measured on --eval-windows, and measured.json is written instead. Scales are shared by what engines
-fuse, by the function that its export uses. Runs in the environment of requirements-modelopt.txt. On a CPU only the
-methods that quantize no input while they calibrate can run, with a16: the kernels are for GPUs.
+fuse, by the function that its export uses. Runs in the environment of requirements-modelopt.txt; without a GPU
+NVFP4 alone, with the kernels of modelopt_on_cpu.py.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--windows", required=True)
-    parser.add_argument("--eval-windows", required=True)
+    parser.add_argument("--eval-windows", required=True, help="as --windows; of the text to measure on")
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--format", choices=("nvfp4", "mxfp4"), default="nvfp4")
     parser.add_argument("--activations", choices=("a16", "a4"), default="a16")
@@ -77,6 +77,9 @@ def main():
     a = parser.parse_args()
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        import modelopt_on_cpu
+        modelopt_on_cpu.install()
 
     def load():
         return transformers.AutoModelForCausalLM.from_pretrained(
