@@ -188,7 +188,7 @@ TEST_F(CoreSubmit, RefusesWhatATargetWouldNotRunBeforeAnyWork) {
   refuse("vllm,tp=2", 128, "NOT_SERVABLE", "or serve with tp=1");
   refuse("sglang", 128, "NOT_SERVABLE", "choose --rotation none");
   refuse("sglang", 0, "NOT_SERVABLE", "choose --format nvfp4 or int4");
-  refuse("vllm,tp=64", 0, "NOT_SERVABLE", "serve with tp=8");
+  refuse("vllm,tp=64", 0, "NOT_SERVABLE", "serve with tp=4");
   refuse("vllm,tp=none", 0, "BAD_TARGET", "tp is a number of GPUs");
 }
 
