@@ -200,11 +200,12 @@ def main():
     for name, kind in (("llama-22m", table.trained), ("qwen3moe-20m", table.mixture)):
         rows += kind(name) if bench.is_trained(name) else []
     for name in [*models.FAMILIES, *models.WRAPPERS]:
-        if not (bench.work / "models" / name).exists():
-            models.make(bench.work / "models", name)
         rows += table.family(name)
     rows = [row for row in rows if options.only in row.checkpoint and row.tensor_parallel <= options.gpus and
             (options.tensor_parallel in (0, row.tensor_parallel) or row.setting == "source")]
+    for name in sorted({row.model for row in rows if not bench.is_trained(row.model)}):
+        if not (bench.work / "models" / name).exists():
+            models.make(bench.work / "models", name)
 
     start = time.monotonic()
     gpus = Gpus(options.gpus, options.share)

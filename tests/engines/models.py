@@ -22,6 +22,9 @@ SIZES = {
     "pad_token_id": None,
 }
 EXPERTS = {"moe_intermediate_size": 256, "num_experts": 8, "num_experts_per_tok": 2}
+LATENT = {"num_key_value_heads": 4, "q_lora_rank": 128, "kv_lora_rank": 128, "qk_nope_head_dim": 64, "qk_rope_head_dim": 64,
+          "v_head_dim": 64, "n_routed_experts": 8, "n_shared_experts": 1, "num_experts_per_tok": 2,
+          "moe_intermediate_size": 256}
 WINDOWED = {"sliding_window": 48, "layer_types": ["sliding_attention", "full_attention"]}
 GEMMA = {"head_dim": 64, "query_pre_attn_scalar": 64} | WINDOWED
 DELTA = {"head_dim": 64, "layer_types": ["linear_attention", "full_attention"], "linear_num_key_heads": 2,
@@ -49,13 +52,14 @@ FAMILIES = {
                 "sliding_window": 48,
                 "rope_parameters": {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 32.0,
                                     "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 128}},
-    "deepseek_v3": {"num_key_value_heads": 4, "q_lora_rank": 128, "kv_lora_rank": 128, "qk_nope_head_dim": 64,
-                    "qk_rope_head_dim": 64, "v_head_dim": 64, "n_routed_experts": 8, "n_shared_experts": 1,
-                    "num_experts_per_tok": 2, "n_group": 2, "topk_group": 1, "moe_intermediate_size": 256,
-                    "first_k_dense_replace": 1},
+    "deepseek_v3": LATENT | {"n_group": 2, "topk_group": 1, "first_k_dense_replace": 1},
+    "glm4_moe_lite": LATENT | {"n_group": 1, "topk_group": 1, "mlp_layer_types": ["dense", "sparse"]},
     "glm4_moe": {"head_dim": 64, "attention_bias": True, "use_qk_norm": True, "n_routed_experts": 8,
                  "n_shared_experts": 1, "num_experts_per_tok": 2, "moe_intermediate_size": 256,
                  "first_k_dense_replace": 1, "routed_scaling_factor": 1.5},
+    "llama4_text": {"head_dim": 64, "intermediate_size": 256, "intermediate_size_mlp": 512, "num_local_experts": 8,
+                    "num_experts_per_tok": 1, "attention_chunk_size": 64, "interleave_moe_layer_step": 2,
+                    "no_rope_layers": [1, 0]},
     "minimax_m2": {"head_dim": 64, "intermediate_size": 256, "num_local_experts": 8, "num_experts_per_tok": 2,
                    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}},
     "qwen3_next": DELTA | EXPERTS | {"shared_expert_intermediate_size": 256, "norm_topk_prob": True},
@@ -85,6 +89,7 @@ WRAPPERS = {
 
 # Keys of published configs that transformers does not write and engines read.
 PUBLISHED = {"deepseek_v3": {"topk_method": "noaux_tc", "scoring_func": "sigmoid"},
+             "glm4_moe_lite": {"topk_method": "noaux_tc", "scoring_func": "sigmoid", "first_k_dense_replace": 1},
              "minimax_m2": {"rotary_dim": 32, "scoring_func": "sigmoid", "use_routing_bias": True, "use_qk_norm": True},
              "qwen3_vl_moe": {"text_config": {"norm_topk_prob": True}}}
 
