@@ -33,6 +33,13 @@ Result<const LayoutLimits*> check_layout(const Architecture& architecture,
   if (mixture && limits->dense_bf16_only) {
     return unsupported(*limits, "its loaders take dense models alone, and this one has experts");
   }
+  if (const std::string& wrapper = architecture.config.wrapper;
+      limits->ignores_unfused_only && !wrapper.empty()) {
+    return unsupported(*limits,
+                       "its engines look for what is not quantized under the names of the "
+                       "linears that they fuse, and would take the tower of a \"" +
+                           wrapper + "\" model for quantized");
+  }
   if (limits->stacked_experts_alone && !stacks_biased_experts(architecture)) {
     return unsupported(*limits,
                        "it is that of gpt-oss, whose experts are one tensor a layer, with "

@@ -155,8 +155,9 @@ Status read_lines(FileSystem& fs, const std::string& path, int64_t vocab_size,
 
 Status read_array(FileSystem& fs, const std::string& path, int64_t vocab_size,
                   const std::function<Result<bool>(Document)>& sink) {
-  ROTOR_ASSIGN_OR_RETURN(const std::string text,
+  ROTOR_ASSIGN_OR_RETURN(const std::string bytes,
                          read_whole_file(fs, path, static_cast<int64_t>(kArrayLimits.max_bytes)));
+  const std::string_view text = without_mark(bytes);
   Result<json> parsed = parse_json(text, path, kArrayLimits);
   if (!parsed.ok()) {
     const auto line = line_at(text, std::stoull(parsed.status().details().at("offset")));

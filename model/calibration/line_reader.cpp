@@ -3,6 +3,10 @@
 #include <algorithm>
 
 namespace rotor {
+
+std::string_view without_mark(std::string_view text) {
+  return text.substr(text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0);
+}
 namespace {
 
 constexpr int64_t kChunkBytes = int64_t{1} << 20;
@@ -29,6 +33,9 @@ Result<bool> LineReader::fill() {
   const size_t old_size = buffer_.size();
   buffer_.resize(old_size + static_cast<size_t>(count));
   ROTOR_RETURN_IF_ERROR(file_.read(offset_, buffer_.data() + old_size, static_cast<size_t>(count)));
+  if (offset_ == 0) {
+    begin_ = buffer_.size() - without_mark(buffer_).size();
+  }
   offset_ += count;
   return true;
 }

@@ -11,6 +11,10 @@
 
 namespace rotor {
 
+/// What programs on Windows put before text in UTF-8. It is no part of the text.
+inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+std::string_view without_mark(std::string_view text);
+
 /// The line, counted from 1, that byte `offset` of `text` stands on.
 int64_t line_at(std::string_view text, size_t offset);
 
@@ -19,7 +23,8 @@ class LineReader {
   /// `file` must outlive the reader.
   explicit LineReader(const RandomAccessFile& file) : file_(file) {}
 
-  /// The next line without its line end (\n or \r\n); false at the end of the file. `line` holds
+  /// The next line without its line end (\n or \r\n), the first without a byte order mark; false at
+  /// the end of the file. `line` holds
   /// until the next call. Errors: reading, and INVALID_ARGUMENT, reason LINE_TOO_LONG, over 256
   /// MiB.
   Result<bool> next(std::string_view& line);

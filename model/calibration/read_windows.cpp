@@ -50,8 +50,9 @@ class WindowReader {
 
  private:
   Status read_text(const std::string& path) {
-    ROTOR_ASSIGN_OR_RETURN(const std::string text,
+    ROTOR_ASSIGN_OR_RETURN(const std::string bytes,
                            read_whole_file(posix_file_system(), path, kMostTextBytes));
+    const std::string_view text = without_mark(bytes);
     if (text.empty()) {
       return invalid_argument(path + ": the file is empty; give text to calibrate on")
           .with_reason("BAD_CALIBRATION_DATA")

@@ -14,6 +14,18 @@ CLI::Validator quiet(const CLI::Validator& validator) {
   return validator.description("");
 }
 
+/// What is wrong with an address of a coordinator, in CLI11's way; empty: nothing.
+std::string address_fault(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
+  const bool is_port = !port.empty() && port.size() <= 5 &&
+                       port.find_first_not_of("0123456789") == std::string::npos;
+  if (address.starts_with("http://") || address.starts_with("https://") || !is_port || colon == 0) {
+    return "'" + address + "' is no HOST:PORT, as 127.0.0.1:7470 or [::1]:7470";
+  }
+  return "";
+}
+
 const std::map<std::string, OutputFormat>& output_formats() {
   static const std::map<std::string, OutputFormat> formats = {{"human", OutputFormat::kHuman},
                                                               {"json", OutputFormat::kJson},
@@ -42,6 +54,7 @@ void add_output_options(CLI::App& command, OutputOptions& options) {
 void add_service_options(CLI::App& command, ServiceOptions& options) {
   command.add_option("--coordinator", options.coordinator.address, "Address of the coordinator")
       ->envname("ROTOR_COORDINATOR")
+      ->check(quiet(CLI::Validator(address_fault, "")))
       ->type_name("HOST:PORT")
       ->capture_default_str()
       ->group("Service");

@@ -13,6 +13,7 @@
 #include "ops/cli/state_dir.h"
 #include "ops/cli/supervisor.h"
 #include "proto/pause_reasons.h"
+#include "quant/checkpoint/inspect.h"
 #include "quant/io/file.h"
 
 namespace rotor::cli {
@@ -64,6 +65,18 @@ Status explain_conflict(Status status) {
                    "repeat the command as it was to go on with that job, or add --restart "
                    "to begin anew; a file below prepared-calibration stands for --calibration, the "
                    "bytes that it names, and --seed");
+}
+
+/// What an earlier run made may have been damaged since: its config and the headers and sizes of
+/// its files are looked at. `rotor verify` reads all of it.
+Status check_checkpoint(const std::string& directory) {
+  const auto checkpoint = inspect_checkpoint(posix_file_system(), directory);
+  return checkpoint.ok()
+             ? Status()
+             : checkpoint.status().with_detail(
+                   "remedy",
+                   "the checkpoint was whole when the last run ended: move what is left "
+                   "of it away, and repeat the command to make it anew");
 }
 
 /// One run on one output.
@@ -236,9 +249,10 @@ class QuantizeRun {
   Result<v1::Report> run() {
     ROTOR_ASSIGN_OR_RETURN(const v1::Job job, open_job());
     if (has_ended(job.state())) {
-      console_.note(job.state() == v1::JOB_STATE_SUCCEEDED
-                        ? "already done; this is its report"
-                        : "the last run ended without a checkpoint; --restart begins anew");
+      const bool done = job.state() == v1::JOB_STATE_SUCCEEDED;
+      console_.note(done ? "already done; this is its report"
+                         : "the last run ended without a checkpoint; --restart begins anew");
+      ROTOR_RETURN_IF_ERROR(done ? check_checkpoint(job.output_path()) : Status());
       return report(job.name());
     }
     if (job.committed_layers() > 0) {
@@ -267,6 +281,17 @@ class QuantizeRun {
   Status failure_;        // of the coordinator, while a client waited
   bool refused_ = false;  // there is no job: nothing is left behind
 };
+
+Status check_groups(const LocalOptions& local) {
+  if (local.ranks_per_group == 0 || local.ranks % local.ranks_per_group == 0) {
+    return {};
+  }
+  return invalid_argument("--ranks-per-group " + std::to_string(local.ranks_per_group) +
+                          " does not divide --ranks " + std::to_string(local.ranks) +
+                          ": choose numbers of which one divides the other")
+      .with_reason(kReasonUsage)
+      .with_detail("option", "--ranks-per-group");
+}
 
 /// And what else has to stand before a coordinator and ranks are started.
 Result<StateDir> open_state(const QuantizeOptions& options, const v1::JobSpec& spec) {
@@ -303,6 +328,9 @@ Result<v1::Job> plan_job(const QuantizeOptions& options, const Programs& program
 
 int quantize(const QuantizeOptions& options, const Programs& programs,
              const std::function<int()>& stop_count, Console& console) {
+  if (const Status status = check_groups(options.local); !status.ok()) {
+    return console.fail(status);
+  }
   if (options.validate_only) {
     const Result<v1::Job> plan = plan_job(options, programs, stop_count, console);
     return plan.ok() ? show_plan(console, *plan) : console.fail(plan.status());

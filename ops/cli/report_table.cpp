@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/cli/job_json.h"
+#include "ops/cli/quantize_line.h"
 #include "proto/enum_names.h"
 #include "quant/base/units.h"
 
@@ -63,7 +64,8 @@ std::string serve_text(const v1::Job& job) {
     return "no engine is known to run it";
   }
   const bool vllm = job.estimate().engines(0) == "vllm";
-  return vllm ? "vllm serve " + job.output_path() + "  (" + names + ")" : "with " + names;
+  return vllm ? "vllm serve " + shell_word(job.output_path()) + "  (" + names + ")"
+              : "with " + names;
 }
 
 std::string percent(const v1::Job& job) {

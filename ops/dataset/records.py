@@ -33,6 +33,8 @@ def check_messages(messages, key):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise bad(f'"{key}": a message is an object with "role" and "content"', key)
         content = message.get("content")
+        if content is None and not message.get("tool_calls"):
+            raise bad(f'"{key}": a message of "{message["role"]}" has no "content"', key)
         for part in content if isinstance(content, list) else []:
             if not isinstance(part, dict) or part.get("type", "text") != "text":
                 raise bad(f'"{key}": a message holds more than text, and calibration sees text alone', key)

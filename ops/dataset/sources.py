@@ -20,7 +20,7 @@ def unreadable(path, error):
 def json_of(text):
     """Of bytes. What is wrong with them is a ValueError."""
     try:
-        return json.loads(text.decode("utf-8"))
+        return json.loads(text.decode("utf-8-sig"))
     except RecursionError as error:
         raise ValueError("arrays and objects inside one another, too deep to be read") from error
 

@@ -22,7 +22,8 @@ Status check_json_text(std::string_view text, std::string_view path, size_t max_
     return bad_json(path, nul, "a NUL byte");
   }
   if (text.starts_with("\xef\xbb\xbf")) {
-    return bad_json(path, 0, "a byte order mark, which JSON does not have");
+    return bad_json(path, 0,
+                    "a byte order mark, which JSON does not have: save it as UTF-8 without");
   }
   return {};
 }

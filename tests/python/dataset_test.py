@@ -102,6 +102,8 @@ class DatasetTest(unittest.TestCase):
         self.assertIn("text alone", self.refusal(self.lines(picture))["message"])
         self.assertIn('"from" is "alien"',
                       self.refusal(self.lines({"conversations": [{"from": "alien", "value": ""}]}))["message"])
+        silent = [{"role": "user", "content": None}, ASKED[1]]
+        self.assertIn('a message of "user" has no "content"', self.refusal(self.lines({"messages": silent}))["message"])
         self.use("{{ raise_exception('roles must alternate') }}")
         self.assertIn("says: roles must alternate", self.refusal(self.lines({"messages": ASKED}))["message"])
 

@@ -49,8 +49,7 @@ Result<float> ModuleSolver::rotate(const Tensor& weight) {
   if (!std::isfinite(largest)) {
     return invalid_argument("the weights of " + plan_.linear.name + " are not finite (" +
                             std::to_string(largest) +
-                            "): mend the model, or leave the module out with --ignore '" +
-                            plan_.linear.name + "'")
+                            "): fetch the model again, or mend it where it was made")
         .with_reason("NOT_FINITE")
         .with_detail("module", plan_.linear.name);
   }

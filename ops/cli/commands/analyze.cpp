@@ -4,6 +4,7 @@
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/executables.h"
 #include "ops/cli/exit_code.h"
+#include "ops/cli/paths.h"
 #include "ops/cli/prepare_calibration.h"
 #include "ops/cli/quantize_line.h"
 #include "ops/cli/quantize_run.h"
@@ -144,6 +145,11 @@ int run_analyze(AnalyzeOptions& options, Console& console) {
   spec.set_output(output_for(options, "nvfp4"));
   if (const Status status = finish_job_spec(spec); !status.ok()) {
     return console.fail(status);
+  }
+  if (!options.html.empty()) {
+    if (const Status status = check_writable(options.html, "--html"); !status.ok()) {
+      return console.fail(status);
+    }
   }
   const Result<TemporaryFolder> folder = TemporaryFolder::make();
   if (!folder.ok()) {

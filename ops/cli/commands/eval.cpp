@@ -3,6 +3,7 @@
 #include "ops/cli/commands/commands.h"
 #include "ops/cli/exit_code.h"
 #include "ops/cli/job_json.h"
+#include "ops/cli/paths.h"
 #include "ops/cli/worker_answer.h"
 #include "quant/base/units.h"
 
@@ -36,6 +37,13 @@ std::vector<std::string> eval_arguments(const EvalOptions& options) {
 }
 
 int run_eval(EvalOptions& options, Console& console) {
+  for (const auto& [file, option] :
+       {std::pair(options.losses, "--losses"), std::pair(options.divergences, "--divergences")}) {
+    const Status status = file.empty() ? Status() : check_writable(file, option);
+    if (!status.ok()) {
+      return console.fail(status);
+    }
+  }
   const WorkerAnswer answer = ask_worker(eval_arguments(options), "the evaluation", "perplexity");
   if (!answer.status.ok()) {
     const int code = console.fail(answer.status);

@@ -63,6 +63,10 @@ TEST(App, WrongUsageExitsWith2) {
            {"analyze", "model"},
            {"analyze", "model", "--calibration", "c", "--layers", "first"},
            {"jobs", "--state", "SLEEPING"},
+           {"jobs", "--coordinator", "localhost"},
+           {"jobs", "--coordinator", "http://127.0.0.1:7470"},
+           {"eval", "dir", "--text", "t", "--losses", "/no/such/folder/losses.npy"},
+           {"eval", "dir", "--text", "t", "--against", "s", "--divergences", "/"},
            {"verify", "dir", "-o", "xml"}}) {
     const Ran ran = rotor(arguments);
     EXPECT_EQ(ran.code, 2) << ::testing::PrintToString(arguments);

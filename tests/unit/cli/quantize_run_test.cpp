@@ -284,12 +284,32 @@ TEST_F(QuantizeRunTest, ASecondSignalDoesNotWait) {
 }
 
 TEST_F(QuantizeRunTest, AJobThatIsDoneIsNotDoneAgain) {
-  std::filesystem::create_directory(output_);
+  std::filesystem::copy(ROTOR_SOURCE_DIR "/demo/model", output_);
   jobs_.add_state(v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(go(), 0);
   EXPECT_EQ(json()["state"], "SUCCEEDED");
   EXPECT_EQ(starts("gang"), 0);
   EXPECT_NE(err_.str().find("already done"), std::string::npos);
+}
+
+TEST_F(QuantizeRunTest, AJobWhoseCheckpointWasDamagedSinceIsNotCalledDone) {
+  jobs_.add_state(v1::JOB_STATE_SUCCEEDED);
+  for (const char* file : {"config.json", "model.safetensors"}) {
+    std::filesystem::copy(ROTOR_SOURCE_DIR "/demo/model", output_);
+    std::filesystem::resize_file(output_ + "/" + file, 100);
+    EXPECT_NE(go(OutputFormat::kHuman), 0) << file;
+    EXPECT_NE(err_.str().find("move what is left of it away"), std::string::npos) << err_.str();
+    std::filesystem::remove_all(output_);
+    err_.str("");
+  }
+}
+
+TEST_F(QuantizeRunTest, RanksThatMakeNoWholeGroupsAreRefusedAtOnce) {
+  options_.local.ranks = 4;
+  options_.local.ranks_per_group = 3;
+  EXPECT_EQ(go(OutputFormat::kHuman), 2);
+  EXPECT_NE(err_.str().find("--ranks-per-group 3 does not divide --ranks 4"), std::string::npos);
+  EXPECT_EQ(starts("coordinator"), 0);
 }
 
 TEST_F(QuantizeRunTest, APausedJobGoesOn) {
@@ -321,7 +341,7 @@ TEST_F(QuantizeRunTest, AResumedJobKeepsTheCalibrationThatWasPreparedForIt) {
   const std::string data = directory_.put("ids.jsonl", R"({"input_ids": [1, 2, 3, 4]})");
   options_.job.spec.mutable_calibration()->set_files(0, data + ":1");
   jobs_.add_state(v1::JOB_STATE_SUCCEEDED);
-  std::filesystem::create_directory(output_);
+  std::filesystem::copy(ROTOR_SOURCE_DIR "/demo/model", output_);
   EXPECT_EQ(go(), 0) << err_.str();
   v1::Job job = jobs_.job();
   job.set_request_id("quantize");

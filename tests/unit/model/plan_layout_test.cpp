@@ -90,6 +90,15 @@ TEST(PlanLayout, FpQuantTakesNoExperts) {
   EXPECT_OK(plan_for(options_for(Layout::kModelOpt, Format::kNvfp4, kA4, 0), mixture));
 }
 
+TEST(PlanLayout, FpQuantTakesNoTowers) {
+  ModelConfig wrapped = config();
+  wrapped.wrapper = "gemma3";
+  EXPECT_FAILS(plan_for(options_for(Layout::kFpQuant, Format::kNvfp4, kA4, 16), wrapped),
+               Code::kInvalidArgument, "UNSUPPORTED_COMBINATION",
+               "the tower of a \"gemma3\" model");
+  EXPECT_OK(plan_for(options_for(Layout::kCompressedTensors, Format::kNvfp4, kA4, 16), wrapped));
+}
+
 TEST(PlanLayout, FusedLinearsAreIgnoredTogether) {
   QuantOptions options = options_for(Layout::kCompressedTensors, Format::kNvfp4, kA16, 16);
   options.ignore = {"*.k_proj"};

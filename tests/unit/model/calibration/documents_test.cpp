@@ -55,6 +55,12 @@ TEST_F(Documents, ReadsAnArray) {
   EXPECT_EQ(*got, (Texts{"one", "two", "#3,"}));
 }
 
+TEST_F(Documents, LeaveAByteOrderMarkOut) {
+  const std::string mark = "\xef\xbb\xbf";
+  EXPECT_EQ(*read(directory_.put("a.json", mark + R"(["one"])")), Texts{"one"});
+  EXPECT_EQ(*read(directory_.put("a.jsonl", mark + R"({"text": "two"})")), Texts{"two"});
+}
+
 TEST_F(Documents, LeavesPaddingOut) {
   const auto got =
       read(directory_.put("a.jsonl",

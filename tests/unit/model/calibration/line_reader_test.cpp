@@ -37,6 +37,20 @@ TEST(LineReader, CutsAtLineEnds) {
   EXPECT_EQ(lines("\n"), Lines{""});
 }
 
+TEST(LineReader, LeavesAByteOrderMarkOut) {
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(lines("\xef\xbb\xbf"
+                  "a\nb"),
+            (Lines{"a", "b"}));
+  EXPECT_EQ(lines("\xef\xbb\xbf"), Lines{});
+  EXPECT_EQ(lines("a\n\xef\xbb\xbf"
+                  "b"),
+            (Lines{"a",
+                   "\xef\xbb\xbf"
+                   "b"}))
+      << "it is text there";
+}
+
 TEST(LineReader, JoinsWhatItReadInPieces) {
   // The pieces are of 1 MiB: lines that end before, on and behind their borders.
   for (const size_t length : {(1U << 20) - 2, (1U << 20) - 1, 1U << 20, (1U << 20) + 1, 3U << 20}) {

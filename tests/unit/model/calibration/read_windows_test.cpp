@@ -55,6 +55,14 @@ TEST_F(ReadWindows, CutsEachTextByItself) {
   EXPECT_EQ(calibration(source({a, b}, 2))->ids, (Ids{0, 1, 2, 3, 4, 5}));
 }
 
+TEST_F(ReadWindows, AByteOrderMarkIsNoText) {
+  const auto windows = calibration(source({directory_.put("a.txt",
+                                                          "\xef\xbb\xbf"
+                                                          "abc")}));
+  ASSERT_OK(windows);
+  EXPECT_EQ(windows->ids, (Ids{0, 1, 2}));
+}
+
 TEST_F(ReadWindows, PacksDocuments) {
   const std::string path = directory_.put(
       "a.jsonl", "{\"text\": \"ab\"}\n{\"text\": \"c\"}\n{\"input_ids\": [9, 10, 11, 12]}\n");
