@@ -58,6 +58,34 @@ std::vector<ExpectedTensor> needed_tensors(const Architecture& architecture) {
   return needed;
 }
 
+/// What was trained beside the weights and not merged into them would be left out of what is
+/// quantized, and engines know no such tensors.
+Status check_adapters(const ModelFiles& files) {
+  std::vector<std::string> adapters;
+  for (const TensorSpec& tensor : files.checkpoint->tensors()) {
+    if (tensor.name.find(".lora_") != std::string::npos ||
+        tensor.name.find(".base_layer.") != std::string::npos) {
+      adapters.push_back(tensor.name);
+    }
+  }
+  return adapters.empty()
+             ? Status()
+             : tensor_error(files.directory,
+                            "the checkpoint holds an adapter that was not merged into the model: " +
+                                list_some(adapters) +
+                                "; merge it (peft: merge_and_unload()) and save the model again",
+                            "UNMERGED_ADAPTER", adapters);
+}
+
+/// The stored name that `missing` is the end of, where training wrapped the model; or empty.
+std::string wrapped_name(const ModelFiles& files, const std::string& missing) {
+  const auto& tensors = files.checkpoint->tensors();
+  const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const TensorSpec& tensor) {
+    return tensor.name.ends_with("." + missing);
+  });
+  return found == tensors.end() ? "" : found->name;
+}
+
 /// Holds the weights against the architecture, and fills in what is there besides.
 Status check_tensors(ModelFiles& files) {
   const SourceWeights& weights = *files.weights;
@@ -83,6 +111,8 @@ Status check_tensors(ModelFiles& files) {
           "; if the output head is the embedding, set tie_word_embeddings in config.json, and if "
           "the model has none, let architectures name its class, such as "
           "\"LlamaForSequenceClassification\"";
+    } else if (const std::string wrapped = wrapped_name(files, missing[0]); !wrapped.empty()) {
+      remedy = "; it holds " + wrapped + ": save the model without what it was wrapped in";
     }
     return tensor_error(files.directory,
                         "the checkpoint lacks " + std::to_string(missing.size()) +
@@ -99,7 +129,7 @@ Status check_tensors(ModelFiles& files) {
   if (!wrong_dtype.empty()) {
     return tensor_error(files.directory,
                         "tensors are neither BF16, F16 nor F32: " + list_some(wrong_dtype) +
-                            "; give the original model, not a quantized one",
+                            "; give the original model, not a quantized one, or save it in BF16",
                         "BAD_TENSOR_DTYPE", wrong_dtype);
   }
   std::unordered_set<std::string> expected_names;
@@ -180,6 +210,7 @@ Result<ModelFiles> open_model(FileSystem& fs, const std::string& directory) {
   ROTOR_ASSIGN_OR_RETURN(files.config_text, read_whole_file(fs, config_path, kMostConfigBytes));
   ROTOR_ASSIGN_OR_RETURN(ModelConfig config, parse_model_config(files.config_text, config_path));
   ROTOR_ASSIGN_OR_RETURN(files.checkpoint, CheckpointReader::open(fs, directory));
+  ROTOR_RETURN_IF_ERROR(check_adapters(files));
   settle_config(*files.checkpoint, config);
   Result<Architecture> architecture = describe(config, find_tensor_names(*files.checkpoint));
   if (!architecture.ok()) {

@@ -93,6 +93,31 @@ TEST(ModelFiles, Faults29_ManyMissingTensorsAreCounted) {
 }
 
 // faults.29
+TEST(ModelFiles, Faults29_NamesThatTrainingWrappedAreTold) {
+  for (const char* prefix : {"module.", "_orig_mod.", "base_model.model."}) {
+    const TemporaryDirectory directory;
+    std::vector<TensorSpec> tensors = small_tensors();
+    for (TensorSpec& tensor : tensors) {
+      tensor.name = prefix + tensor.name;
+    }
+    write_model(directory, small_config(), tensors);
+    EXPECT_FAILS(open(directory), Code::kInvalidArgument, "MISSING_TENSORS",
+                 std::string("it holds ") + prefix + "model.");
+  }
+}
+
+TEST(ModelFiles, Faults29_AnAdapterThatWasNotMergedIsRefused) {
+  for (const char* name : {"model.layers.0.self_attn.q_proj.lora_A.default.weight",
+                           "model.layers.1.mlp.up_proj.base_layer.weight"}) {
+    const TemporaryDirectory directory;
+    std::vector<TensorSpec> tensors = small_tensors();
+    tensors.push_back({name, DType::kBf16, {4, 8}});
+    write_model(directory, small_config(), tensors);
+    EXPECT_FAILS(open(directory), Code::kInvalidArgument, "UNMERGED_ADAPTER", name);
+    EXPECT_FAILS(open(directory), Code::kInvalidArgument, "UNMERGED_ADAPTER", "merge_and_unload");
+  }
+}
+
 TEST(ModelFiles, Faults29_MissingBiasIsNamed) {
   const TemporaryDirectory directory;
   nlohmann::json config = small_config();
