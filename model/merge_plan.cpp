@@ -58,7 +58,7 @@ class Planner {
 
   void forget(const Norm& norm) {
     if (!norm.empty()) {
-      add(norm.weight, {.norm = true, .norm_offset = norm.offset});
+      add(norm.weight, {.vector = true, .norm = true, .norm_offset = norm.offset});
     }
   }
 
@@ -129,7 +129,7 @@ class Planner {
     weight.row_block = values_;
     weight.first_row = first_row;
     if (linear.has_bias) {
-      add(linear.name + ".bias", {.row_block = values_, .first_row = first_row});
+      add(linear.name + ".bias", {.vector = true, .row_block = values_, .first_row = first_row});
     }
     return {};
   }
@@ -139,7 +139,7 @@ class Planner {
       add(linear.name + ".weight",
           {.column_block = column_block < 2 ? 0 : column_block, .row_block = plan_.block});
       if (linear.has_bias) {
-        add(linear.name + ".bias", {.row_block = plan_.block});
+        add(linear.name + ".bias", {.vector = true, .row_block = plan_.block});
       }
     }
   }

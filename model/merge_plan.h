@@ -24,9 +24,10 @@
 
 namespace rotor {
 
-/// What becomes of one tensor; a vector counts as one column.
+/// What becomes of one tensor.
 struct TensorMerge {
   std::string source = {};   // the tensor it is made from; another one for a head that was tied
+  bool vector = false;       // a norm's weight or a bias, which counts as one column
   bool norm = false;         // a norm's weight, folded: all that is left of it is a factor of 1
   std::string folded = {};   // the norm whose weight multiplies the columns; empty: none
   float norm_offset = 0.0F;  // of `folded`, or of the norm itself (Norm::offset)

@@ -56,7 +56,7 @@ Result<MergedTensor> MergedTensor::open(const TensorSource& source, const Tensor
   }
   tensor.spec_ = *spec;
   tensor.rows_ = spec->shape.front();
-  tensor.cols_ = spec->shape.size() == 1 ? 1 : spec->shape.back();
+  tensor.cols_ = merge.vector ? 1 : spec->shape.back();
   if (!merge.folded.empty()) {
     const TensorSpec* norm = source.find(merge.folded);
     if (norm == nullptr) {

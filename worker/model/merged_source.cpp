@@ -37,11 +37,9 @@ Result<Tensor> MergedSource::load(Backend& backend, const std::string& name, con
     ROTOR_ASSIGN_OR_RETURN(folded, fetch(backend, merge->folded));
   }
   ROTOR_ASSIGN_OR_RETURN(std::vector<double> values, fetch(backend, merge->source));
-  // A vector is one row here, and one column of a merge. So is a gate with one output a row, but
-  // what folds a norm into its columns or rotates them knows it for a matrix.
-  const bool is_vector = shape.rows == 1 && merge->folded.empty() && merge->column_block == 0;
-  const int64_t rows = is_vector ? shape.cols : shape.rows;
-  const int64_t cols = is_vector ? 1 : shape.cols;
+  // A vector is one row here.
+  const int64_t rows = merge->vector ? shape.cols : shape.rows;
+  const int64_t cols = merge->vector ? 1 : shape.cols;
   ROTOR_RETURN_IF_ERROR(merge_values(*merge, folded, 0, rows, cols, values.data(), serial_));
   ROTOR_ASSIGN_OR_RETURN(const Tensor tensor,
                          backend.allocate(shape.dtype, shape.rows, shape.cols));
