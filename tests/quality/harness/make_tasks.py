@@ -16,11 +16,14 @@ import random
 
 PASSAGE, CONTEXT, ENDING, CHOICES = 600, 96, 16, 4
 
-PERPLEXITY = """\
-task: rotor_perplexity
+OF_A_FILE = """\
 dataset_path: json
 dataset_kwargs: {{data_files: {{test: {data}}}}}
 test_split: test
+"""
+
+PERPLEXITY = OF_A_FILE + """\
+task: rotor_perplexity
 output_type: loglikelihood_rolling
 doc_to_text: ""
 doc_to_target: "{{{{text}}}}"
@@ -30,11 +33,8 @@ metric_list:
   - {{metric: bits_per_byte}}
 """
 
-CONTINUATION = """\
+CONTINUATION = OF_A_FILE + """\
 task: rotor_continuation
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {data}}}}}
-test_split: test
 output_type: multiple_choice
 doc_to_text: "{{{{context}}}}"
 doc_to_choice: "{{{{endings}}}}"
